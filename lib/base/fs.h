@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files, folders and descriptors. Every descriptor is O_CLOEXEC from birth. */
+#ifndef RN_FS_H
+#define RN_FS_H
+
+#include "buf.h"
+#include "str.h"
+
+#include <dirent.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/** Writes or reads all of it, through EINTR and short counts. rn_read_full returns the count (short at the end), -1 on error with errno. */
+int rn_write_full(int fd, const void *data, size_t n);
+ssize_t rn_read_full(int fd, void *to, size_t n);
+/** Reads `fd` to its end into `b` (its ceiling holds). */
+int rn_read_fd(int fd, struct rn_buf *b, const char *what, struct rn_error *err);
+
+/** Whole file into `ret`; over `max` bytes is RN_ELIMIT, a missing one RN_ENOTFOUND. */
+int rn_read_file(const char *path, size_t max, struct rn_buf *ret, struct rn_error *err);
+/** Atomic: temporary file beside it, write, fsync, rename, fsync of the folder. */
+int rn_write_file(const char *path, const void *data, size_t n, mode_t mode, struct rn_error *err);
+
+/** "a/b": `b` when absolute, else a + "/" + b, as written. New string. */
+char *rn_path_join(const char *a, const char *b);
+/** Lexically cleaned: no "." ".." "//" and no trailing "/" ("" gives "."; ".." above "/" vanishes). New string. */
+char *rn_path_clean(const char *path);
+/** Cleaned absolute path of `path` against `base` (NULL: the working directory). New string. */
+char *rn_path_abs(const char *base, const char *path);
+/** Borrowed last component of a path without a trailing slash. */
+const char *rn_path_base(const char *path);
+/** Folder part; "." when there is none. New string. */
+char *rn_path_dir(const char *path);
+
+/** mkdir -p; existing folders are fine. */
+int rn_mkdirs(const char *path, mode_t mode, struct rn_error *err);
+/** rm -rf that follows no link and crosses no ".."; a missing path is fine. Makes unreadable folders of ours writable first. */
+int rn_remove_tree(const char *path, struct rn_error *err);
+/** New private folder "DIR/PREFIXxxxxxx" (mode 0700). New string or NULL. */
+char *rn_temp_dir(const char *dir, const char *prefix, struct rn_error *err);
+bool rn_exists(const char *path);
+/** Names in a folder but "." and "..", sorted bytewise. */
+int rn_list_dir(const char *path, struct rn_strv *ret, struct rn_error *err);
+
+/**
+ * Opens `path` below `root_fd` as if root_fd were "/" (openat2 RESOLVE_IN_ROOT, so
+ * links cannot leave it). Returns a descriptor or -1 with errno.
+ */
+int rn_open_in_root(int root_fd, const char *path, int flags, mode_t mode);
+
+/** Exclusive (or shared) advisory lock on `path`, made when missing. `wait`: block, else RN_EEXISTS when held. Returns a descriptor that holds the lock until closed, or -1. */
+int rn_lock_file(const char *path, bool shared, bool wait, struct rn_error *err);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc.h"
+
+#include "fs.h"
+#include "time.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Only async-signal-safe calls from here to exec: the parent may have threads. */
+
+static int place_fds(const struct rn_spawn *s, int report_fd)
+{
+	enum { ROOM = 64 };
+	int moved[ROOM], top = 3;
+	if (s->n_fds > ROOM)
+		return errno = EINVAL, -1;
+	for (size_t i = 0; i < s->n_fds; i++)
+		if (s->fds[i].to >= top)
+			top = s->fds[i].to + 1;
+	if (fcntl(report_fd, F_GETFD) < 0)
+		return -1;
+	/* first out of the way of every target number, then onto it */
+	for (size_t i = 0; i < s->n_fds; i++)
+		if ((moved[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top + 1)) < 0)
+			return -1;
+	bool given[3] = { false };
+	for (size_t i = 0; i < s->n_fds; i++) {
+		if (dup2(moved[i], s->fds[i].to) < 0)
+			return -1;
+		if (s->fds[i].to < 3)
+			given[s->fds[i].to] = true;
+	}
+	for (int fd = 0; fd < 3 && !s->keep_stdio; fd++) {
+		if (given[fd])
+			continue;
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (null < 0 || (null != fd && dup2(null, fd) < 0))
+			return -1;
+		if (null == fd)
+			fcntl(fd, F_SETFD, 0);
+	}
+	/* all others vanish at exec */
+	unsigned from = 3;
+	for (;;) {
+		unsigned next = ~0u; /* smallest listed number >= from */
+		for (size_t i = 0; i < s->n_fds; i++)
+			if ((unsigned)s->fds[i].to >= from && (unsigned)s->fds[i].to < next)
+				next = (unsigned)s->fds[i].to;
+		if (next > from && close_range(from, next == ~0u ? ~0u : next - 1, 4 /* CLOSE_RANGE_CLOEXEC */) < 0 &&
+		    errno != ENOSYS && errno != EINVAL)
+			return -1;
+		if (next == ~0u)
+			return 0;
+		from = next + 1;
+	}
+}
+
+static void reset_signals(void)
+{
+	struct sigaction sa = { .sa_handler = SIG_DFL };
+	for (int i = 1; i < NSIG; i++)
+		sigaction(i, &sa, NULL);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void child(const struct rn_spawn *s, pid_t parent, int report_fd)
+{
+	reset_signals();
+	if (s->new_session)
+		setsid();
+	else if (s->new_group)
+		setpgid(0, 0);
+	if (s->parent_death_signal) {
+		prctl(PR_SET_PDEATHSIG, s->parent_death_signal);
+		if (getppid() != parent)
+			_exit(127);
+	}
+	/* keep the report pipe above every target number */
+	int top = 3;
+	for (size_t i = 0; i < s->n_fds; i++)
+		top = s->fds[i].to >= top ? s->fds[i].to + 1 : top;
+	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, top + 100);
+	if (report >= 0 && place_fds(s, report) == 0 && (!s->workdir || chdir(s->workdir) == 0)) {
+		char *const *argv = (char *const *)s->argv;
+		char *const *env = s->env ? (char *const *)s->env : environ;
+		if (strchr(argv[0], '/'))
+			execve(argv[0], argv, env);
+		else
+			execvpe(argv[0], argv, env);
+	}
+	int e = errno;
+	(void)!write(report >= 0 ? report : report_fd, &e, sizeof(e));
+	_exit(127);
+}
+
+pid_t rn_spawn(const struct rn_spawn *s, struct rn_error *err)
+{
+	int report[2];
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return rn_fail(err, RN_EIO, "pipe: %m");
+	sigset_t all, old;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0) {
+		close(report[0]);
+		child(s, parent, report[1]);
+	}
+	int saved = errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	close(report[1]);
+	errno = saved;
+	if (pid < 0) {
+		rn_fail(err, RN_EIO, "fork: %m");
+		close(report[0]);
+		return -1;
+	}
+	int e = 0;
+	ssize_t n = rn_read_full(report[0], &e, sizeof(e));
+	close(report[0]);
+	if (n != sizeof(e))
+		return pid;
+	rn_wait(pid, NULL);
+	errno = e;
+	return rn_fail(err, e == ENOENT ? RN_ENOTFOUND : RN_EIO, "start %s: %m", s->argv[0]);
+}
+
+int rn_wait(pid_t pid, int *ret_signal)
+{
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (ret_signal)
+		*ret_signal = sig;
+	return sig ? 128 + sig : WEXITSTATUS(status);
+}
+
+struct relay {
+	struct pollfd fd[3]; /* 0: their stdin, 1: their stdout, 2: their stderr */
+	const char *input;
+	size_t input_left;
+	struct rn_buf *to[3];
+	bool overflow;
+};
+
+static void hang_up(struct pollfd *p)
+{
+	rn_closep(&p->fd); /* poll skips negative descriptors */
+}
+
+static void relay_step(struct relay *r, int i)
+{
+	struct pollfd *p = &r->fd[i];
+	if (p->fd < 0 || !p->revents)
+		return;
+	if (i == 0) {
+		ssize_t n = write(p->fd, r->input, r->input_left);
+		if (n > 0) {
+			r->input += n;
+			r->input_left -= (size_t)n;
+		}
+		if (!r->input_left || (n < 0 && errno != EINTR && errno != EAGAIN))
+			hang_up(p);
+		return;
+	}
+	char chunk[16384];
+	ssize_t n = read(p->fd, chunk, sizeof(chunk));
+	if (n > 0 && rn_buf_add(r->to[i], chunk, (size_t)n) < 0)
+		r->overflow = true;
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+		hang_up(p);
+}
+
+/* Until all three pipes are closed. 0, or -1 on overflow or time-out. */
+static int relay_all(struct relay *r, int64_t timeout_ms, struct rn_error *err)
+{
+	int64_t end = timeout_ms ? rn_now_ms() + timeout_ms : INT64_MAX;
+	while (r->fd[0].fd >= 0 || r->fd[1].fd >= 0 || r->fd[2].fd >= 0) {
+		int64_t left = timeout_ms ? end - rn_now_ms() : 60000;
+		if (left <= 0)
+			return rn_fail(err, RN_ETIMEOUT, "no end after %lld ms", (long long)timeout_ms);
+		if (poll(r->fd, 3, left > 60000 ? 60000 : (int)left) < 0 && errno != EINTR)
+			return rn_fail(err, RN_EIO, "poll: %m");
+		for (int i = 0; i < 3; i++)
+			relay_step(r, i);
+		if (r->overflow)
+			return rn_fail(err, RN_ELIMIT, "output is larger than the limit");
+	}
+	return 0;
+}
+
+int rn_run(const char *const *argv, const char *const *env, const char *input, struct rn_buf *out,
+	   struct rn_buf *errors, int64_t timeout_ms, struct rn_error *err)
+{
+	int ends[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	struct rn_fd_map fds[3];
+	size_t n = 0;
+	bool wanted[3] = { input != NULL, out != NULL, errors != NULL };
+	for (int i = 0; i < 3; i++) {
+		if (!wanted[i])
+			continue;
+		if (pipe2(ends[i], O_CLOEXEC) < 0)
+			return rn_fail(err, RN_EIO, "pipe: %m");
+		fds[n++] = (struct rn_fd_map){ ends[i][i == 0 ? 0 : 1], i };
+	}
+	struct rn_spawn s = { .argv = argv, .env = env, .fds = fds, .n_fds = n, .new_group = true };
+	pid_t pid = rn_spawn(&s, err);
+	struct relay r = { .input = input, .input_left = input ? strlen(input) : 0, .to = { NULL, out, errors } };
+	for (int i = 0; i < 3; i++) {
+		rn_closep(&ends[i][i == 0 ? 0 : 1]);
+		int mine = ends[i][i == 0 ? 1 : 0];
+		if (mine >= 0)
+			fcntl(mine, F_SETFL, O_NONBLOCK);
+		r.fd[i] = (struct pollfd){ .fd = mine, .events = i == 0 ? POLLOUT : POLLIN };
+	}
+	if (pid > 0 && input && !r.input_left)
+		hang_up(&r.fd[0]);
+	/* a reader that closes early must not kill this process */
+	sigset_t block, old;
+	sigemptyset(&block);
+	sigaddset(&block, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &block, &old);
+	int rc = pid > 0 ? relay_all(&r, timeout_ms, err) : -1;
+	struct timespec zero = { 0 };
+	while (!sigismember(&old, SIGPIPE) && sigtimedwait(&block, NULL, &zero) > 0)
+		;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	for (int i = 0; i < 3; i++)
+		hang_up(&r.fd[i]);
+	if (pid < 0)
+		return -1;
+	if (rc < 0) {
+		kill(-pid, SIGKILL);
+		rn_wait(pid, NULL);
+		return rn_wrap(err, "%s", argv[0]);
+	}
+	int status = rn_wait(pid, NULL);
+	return status < 0 ? rn_fail(err, RN_EIO, "wait for %s: %m", argv[0]) : status;
+}

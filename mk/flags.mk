@@ -1,0 +1,50 @@
+# Compiler and linker flags, and the stamp that rebuilds when they change.
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PKG_CONFIG ?= pkg-config
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+OPTIMIZE ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla \
+	-Wwrite-strings -Wswitch-enum -Wundef -Wpointer-arith -Wold-style-definition \
+	-Wno-missing-field-initializers
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection
+ifneq ($(filter -O0,$(OPTIMIZE))$(SANITIZE),)
+HARDENING += -U_FORTIFY_SOURCE
+else
+HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+endif
+INSTRUMENT := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
+	$(if $(COVERAGE),--coverage)
+
+RN_CPPFLAGS := -D_GNU_SOURCE -DRUNNER_VERSION='"$(VERSION)"' -Iinclude -Ilib $(CPPFLAGS)
+RN_CFLAGS := -std=gnu17 $(OPTIMIZE) -fPIC -pthread -fvisibility=hidden -ffunction-sections -fdata-sections \
+	$(WARNINGS) $(if $(DEV),-Werror) $(HARDENING) $(INSTRUMENT) $(CFLAGS)
+RN_LDFLAGS := -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,--gc-sections $(INSTRUMENT) $(LDFLAGS)
+
+# What each part needs from the distribution: pkg-config names.
+PKGS_base := libcjson
+PKGS_http := libcurl
+PKGS_aws := libcurl libcrypto
+PKGS_oci := libcrypto libarchive libdeflate libzstd zlib
+PKGS_sandbox := libseccomp
+PKGS_core := libfyaml libmd libcjson
+PKGS_localcloud := libmicrohttpd sqlite3
+PKGS_ALL := $(sort $(PKGS_base) $(PKGS_http) $(PKGS_aws) $(PKGS_oci) $(PKGS_sandbox) $(PKGS_core) $(PKGS_localcloud))
+libs_of = $(shell $(PKG_CONFIG) --libs $(sort $(foreach p,$(1),$(PKGS_$(p)))) 2>/dev/null)
+
+FLAGS_STAMP := $(B)/flags
+FLAGS_TEXT := $(CC) $(RN_CPPFLAGS) $(RN_CFLAGS) $(RN_LDFLAGS)
+$(FLAGS_STAMP): force
+	@mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' | cmp -s - $@ || \
+	printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' > $@
+force:
+.PHONY: force
+
+$(B)/obj/%.o: %.c $(FLAGS_STAMP)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(RN_CPPFLAGS) $(RN_CFLAGS) -MMD -MP -c -o $@ $<

@@ -1,0 +1,27 @@
+# Tests. Unit tests: tests/unit/AREA/NAME_test.c, each a cmocka program; AREA is
+# a library, `core`, `localcloud` or a plugin's name, and decides what is linked.
+UNIT_SOURCES := $(wildcard tests/unit/*/*_test.c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SOURCES))
+area_of = $(firstword $(subst /, ,$(1)))
+
+# objects of an area that are not in a static library
+AREA_OBJS_core = $(filter-out %/main.o,$(CORE_OBJS))
+AREA_OBJS_localcloud = $(filter-out %/main.o,$(CLOUD_OBJS))
+$(foreach p,$(PLUGIN_NAMES),$(eval AREA_OBJS_$(p) = $$(PLUGIN_OBJS_$(p))))
+
+.SECONDEXPANSION:
+$(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $$(AREA_OBJS_$$(call area_of,$$*)) $(call archives,stage sandbox oci aws http base)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RN_LDFLAGS) -Wl,--allow-multiple-definition \
+		$(call libs_of,$(LIB_NAMES) core localcloud) -lcmocka -ldl -lm
+
+$(B)/obj/tests/%.o: RN_CPPFLAGS += -I. -DRUNNER_BUILD='"$(abspath $(B))"' -DRUNNER_SOURCE='"$(CURDIR)"'
+
+## unit            build and run the unit tests; T=AREA[/NAME] runs some
+unit: $(if $(T),$(filter $(B)/tests/$(T)% ,$(UNIT_TESTS)),$(UNIT_TESTS))
+	$(Q)fails=0; for t in $^; do $$t >$$t.log 2>&1 || { cat $$t.log; fails=$$((fails+1)); }; done; \
+	echo "$(words $^) unit test programs, $$fails failed"; test $$fails = 0
+
+unit-tests: $(UNIT_TESTS)
+.PHONY: unit unit-tests
