@@ -25,3 +25,30 @@ unit: $(if $(T),$(filter $(B)/tests/$(T)% ,$(UNIT_TESTS)),$(UNIT_TESTS))
 
 unit-tests: $(UNIT_TESTS)
 .PHONY: unit unit-tests
+
+## check           install what is missing, run every test; ends with "N passed, N failed"
+check: deps-test $(VENV)/ready
+	@$(MAKE) --no-print-directory all examples unit-tests test-plugins test-tools
+	@RUNNER_BUILD=$(abspath $(B)) $(VENV)/bin/python tests/check.py $(CHECK_ARGS)
+
+## check-unit      the unit tests alone; SANITIZE=address,undefined runs them under sanitizers
+check-unit: deps-test
+	@$(MAKE) --no-print-directory all unit-tests test-plugins
+	@RUNNER_BUILD=$(abspath $(B)) python3 tests/check.py --only unit
+
+# programs that tests drive: tests/tools/NAME.c
+TEST_TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(wildcard tests/tools/*.c))
+$(B)/tests/tools/%: $(B)/obj/tests/tools/%.o $(call archives,stage sandbox oci aws http base)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(RN_LDFLAGS) $(call libs_of,$(LIB_NAMES)) -lm
+test-tools: $(TEST_TOOLS)
+
+# misbehaving and well-behaved plugins for the tests: tests/plugins/NAME.c
+TEST_PLUGINS := $(patsubst tests/plugins/%.c,$(B)/tests/plugins/%.so,$(wildcard tests/plugins/*.c))
+$(B)/tests/plugins/%.so: $(B)/obj/tests/plugins/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -o $@ $^ $(RN_LDFLAGS)
+test-plugins: $(TEST_PLUGINS)
+.PHONY: check check-unit test-tools test-plugins
