@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,7 +151,7 @@ int rn_wait(pid_t pid, int *ret_signal)
 }
 
 struct relay {
-	struct pollfd fd[3]; /* 0: their stdin, 1: their stdout, 2: their stderr */
+	struct pollfd fd[4]; /* 0: their stdin, 1: their stdout, 2: their stderr, 3: pidfd, readable at exit */
 	const char *input;
 	size_t input_left;
 	struct rn_buf *to[3];
@@ -162,41 +163,53 @@ static void hang_up(struct pollfd *p)
 	rn_closep(&p->fd); /* poll skips negative descriptors */
 }
 
-static void relay_step(struct relay *r, int i)
+static void relay_input(struct relay *r)
 {
-	struct pollfd *p = &r->fd[i];
-	if (p->fd < 0 || !p->revents)
-		return;
-	if (i == 0) {
-		ssize_t n = write(p->fd, r->input, r->input_left);
-		if (n > 0) {
-			r->input += n;
-			r->input_left -= (size_t)n;
-		}
-		if (!r->input_left || (n < 0 && errno != EINTR && errno != EAGAIN))
-			hang_up(p);
-		return;
+	struct pollfd *p = &r->fd[0];
+	ssize_t n = write(p->fd, r->input, r->input_left);
+	if (n > 0) {
+		r->input += n;
+		r->input_left -= (size_t)n;
 	}
-	char chunk[16384];
-	ssize_t n = read(p->fd, chunk, sizeof(chunk));
-	if (n > 0 && rn_buf_add(r->to[i], chunk, (size_t)n) < 0)
-		r->overflow = true;
-	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+	if (!r->input_left || (n < 0 && errno != EINTR && errno != EAGAIN))
 		hang_up(p);
 }
 
-/* Until all three pipes are closed. 0, or -1 on overflow or time-out. */
+/* Reads what is there, to the end of the pipe or until it would block. */
+static void relay_output(struct relay *r, int i)
+{
+	char chunk[16384];
+	ssize_t n;
+	while ((n = read(r->fd[i].fd, chunk, sizeof(chunk))) > 0) {
+		if (rn_buf_add(r->to[i], chunk, (size_t)n) < 0) {
+			r->overflow = true;
+			return;
+		}
+	}
+	if (n == 0 || (errno != EINTR && errno != EAGAIN))
+		hang_up(&r->fd[i]);
+}
+
+/* Until the process has ended and what it wrote is read; a descendant that keeps a pipe open does not delay that. */
 static int relay_all(struct relay *r, int64_t timeout_ms, struct rn_error *err)
 {
-	int64_t end = timeout_ms ? rn_now_ms() + timeout_ms : INT64_MAX;
-	while (r->fd[0].fd >= 0 || r->fd[1].fd >= 0 || r->fd[2].fd >= 0) {
+	int64_t end = rn_now_ms() + timeout_ms;
+	bool ended = false;
+	while (!ended) {
 		int64_t left = timeout_ms ? end - rn_now_ms() : 60000;
 		if (left <= 0)
 			return rn_fail(err, RN_ETIMEOUT, "no end after %lld ms", (long long)timeout_ms);
-		if (poll(r->fd, 3, left > 60000 ? 60000 : (int)left) < 0 && errno != EINTR)
-			return rn_fail(err, RN_EIO, "poll: %m");
-		for (int i = 0; i < 3; i++)
-			relay_step(r, i);
+		if (poll(r->fd, RN_LEN(r->fd), left > 60000 ? 60000 : (int)left) < 0) {
+			if (errno != EINTR)
+				return rn_fail(err, RN_EIO, "poll: %m");
+			continue;
+		}
+		ended = r->fd[3].revents != 0;
+		if (r->fd[0].fd >= 0 && r->fd[0].revents)
+			relay_input(r);
+		for (int i = 1; i < 3; i++)
+			if (r->fd[i].fd >= 0 && (ended || r->fd[i].revents))
+				relay_output(r, i);
 		if (r->overflow)
 			return rn_fail(err, RN_ELIMIT, "output is larger than the limit");
 	}
@@ -227,6 +240,7 @@ int rn_run(const char *const *argv, const char *const *env, const char *input, s
 			fcntl(mine, F_SETFL, O_NONBLOCK);
 		r.fd[i] = (struct pollfd){ .fd = mine, .events = i == 0 ? POLLOUT : POLLIN };
 	}
+	r.fd[3] = (struct pollfd){ .fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1, .events = POLLIN };
 	if (pid > 0 && input && !r.input_left)
 		hang_up(&r.fd[0]);
 	/* a reader that closes early must not kill this process */
@@ -239,7 +253,7 @@ int rn_run(const char *const *argv, const char *const *env, const char *input, s
 	while (!sigismember(&old, SIGPIPE) && sigtimedwait(&block, NULL, &zero) > 0)
 		;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < RN_LEN(r.fd); i++)
 		hang_up(&r.fd[i]);
 	if (pid < 0)
 		return -1;
