@@ -28,6 +28,7 @@ struct cloud {
 	int port;
 	char *access_key;   /* the root credentials that are printed             */
 	char *secret_key;
+	char instance[37];  /* random, of this process: tells one cloud from another on a port */
 	bool quiet;         /* no access log on stderr                           */
 	void *service_data[CLOUD_SERVICES_MAX]; /* by service.slot: set by its start, freed by its stop */
 };

@@ -31,7 +31,8 @@ struct service {
 	const struct route *routes;
 	size_t n_routes;
 	int (*start)(struct cloud *cloud, const struct service *self, struct rn_error *err); /* may be NULL */
-	void (*stop)(struct cloud *cloud, const struct service *self);                       /* may be NULL */
+	void (*interrupt)(struct cloud *cloud, const struct service *self); /* makes blocked handlers end soon; may be NULL */
+	void (*stop)(struct cloud *cloud, const struct service *self);      /* no handler runs any more; may be NULL */
 };
 
 enum { CLOUD_SLOT_NONE, CLOUD_SLOT_LAMBDA, CLOUD_SLOT_APIGW, CLOUD_SLOT_LOGS };
@@ -42,9 +43,11 @@ extern const struct service iam_service;
 extern const struct service sts_service;
 extern const struct service apigw_service;
 extern const struct service lambda_service; /* lambda_service.c */
+extern const struct service logs_service;   /* lambda_logs.c    */
 
 /** Starts and stops all services. route_stop undoes a partial start too. */
 int route_start(struct cloud *cloud, struct rn_error *err);
+void route_interrupt(struct cloud *cloud);
 void route_stop(struct cloud *cloud);
 
 /** Called when a request's headers are there, before its body: may set a sink. */

@@ -38,6 +38,8 @@ void pairs_add(struct pairs *l, const char *name, const char *value);
 /** First value by name, ignoring case when `nocase`; NULL: none. */
 const char *pairs_get(const struct pairs *l, const char *name, bool nocase);
 void pairs_clear(struct pairs *l);
+/** Adds the decoded items of a query or form, "a=1&b=%20". */
+void pairs_parse(struct pairs *l, const char *text);
 
 struct request;
 /** Takes body bytes as they come; -1 ends the taking (the rest is read and dropped) and `err` is kept in request.body_error. */
@@ -65,6 +67,7 @@ struct request {
 	char *caller_arn;
 	char *caller_id;        /* "AIDA…" / "AROA…:session"                   */
 	char *source_ip;
+	const char *xmlns;      /* query: name space of the answer              */
 	const char *operation;  /* "CreateFunction", for the log and policies  */
 	cJSON *json;            /* request_json's document                     */
 };
@@ -85,10 +88,11 @@ struct response {
 	int fd;            /* >= 0: the body is this file's bytes, closed when sent */
 	uint64_t fd_offset;
 	uint64_t fd_size;
-	bool has_length;   /* HEAD: `length` stands in Content-Length without a body */
-	uint64_t length;
 };
 
+void response_init(struct response *res);
+/** Frees all and starts anew. */
+void response_clear(struct response *res);
 /** Adds a header; the value is a format. Line breaks in it become blanks. */
 void response_header(struct response *res, const char *name, const char *fmt, ...) RN_PRINTF(3, 4);
 /** Sets the body to n bytes with their type. */
@@ -96,10 +100,21 @@ void response_body(struct response *res, int status, const char *type, const voi
 /** Sets the body to the text of `doc` (deleted here; NULL: no body) in the request's protocol. */
 void response_json(const struct request *req, struct response *res, int status, cJSON *doc);
 
+/** What a server calls. */
+struct server_hooks {
+	void (*begin)(struct request *req);                         /* headers are there, before the body: may set a sink */
+	void (*handle)(struct request *req, struct response *res);  /* all is there */
+};
+
+/** Listening socket on host:port (0: any free one). RN_EEXISTS when the port is in use. */
+int server_listen(const char *host, int port, int *ret_port, struct rn_error *err);
+
 struct server;
-/** Listens on 127.0.0.1:port (0: any free one). RN_EEXISTS when the port is in use. */
-struct server *server_start(struct cloud *cloud, int port, int *ret_port, struct rn_error *err);
-/** No new connections; waits for the running handlers to end. */
+/** Serves on `listen_fd`, which it owns from now on. */
+struct server *server_start(struct cloud *cloud, int listen_fd, const struct server_hooks *hooks, struct rn_error *err);
+/** Takes no new connections; running handlers go on. */
+void server_quiesce(struct server *s);
+/** Waits for the running handlers to end and frees it; NULL is fine. */
 void server_stop(struct server *s);
 
 #endif

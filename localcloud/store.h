@@ -26,7 +26,7 @@ void store_close(struct store *s);
 
 /** Starts a transaction and holds the lock; nests (the outermost counts). */
 void store_begin(struct store *s);
-/** Ends it: commits (synced) or, when not `commit` or anything failed, rolls back. -1 when a wanted commit did not happen. */
+/** Ends it: commits (synced) or, when not `commit` or anything failed, rolls back. -1 when anything failed. */
 int store_end(struct store *s, bool commit, struct rn_error *err);
 
 /* Each of the following is its own transaction unless inside one. */
