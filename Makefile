@@ -18,6 +18,8 @@ include mk/programs.mk
 include mk/tests.mk
 include mk/install.mk
 include mk/deps.mk
+include mk/demo.mk
+include mk/lint.mk
 
 help:
 	@sed -n 's/^## //p' Makefile mk/*.mk

@@ -1,0 +1,24 @@
+# Static checks. Everything that `make lint` says is a defect or carries its reason beside the code.
+LINT_SOURCES := $(wildcard core/*.c lib/*/*.c plugins/*/*.c localcloud/*.c)
+LINT_STAMPS := $(LINT_SOURCES:%=$(B)/lint/%.ok)
+
+## lint            clang-tidy, cppcheck, and the sizes of files and functions
+lint: deps-lint
+	@$(MAKE) --no-print-directory lint-tidy lint-cppcheck
+	@python3 scripts/sizes.py
+
+lint-tidy: $(LINT_STAMPS)
+$(B)/lint/%.ok: % .clang-tidy
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(RN_CPPFLAGS) -std=gnu17 2>$@.log >$@.out || { cat $@.out; grep error: $@.log; exit 1; }
+	@touch $@
+
+lint-cppcheck:
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr \
+		--suppressions-list=mk/cppcheck.txt -j2 $(filter -D% -I%,$(RN_CPPFLAGS)) core lib plugins localcloud
+
+## compdb          write compile_commands.json for editors
+compdb:
+	@python3 scripts/compdb.py "$(CC) $(RN_CPPFLAGS) $(RN_CFLAGS)" $(LINT_SOURCES) > compile_commands.json
+.PHONY: lint lint-tidy lint-cppcheck compdb
