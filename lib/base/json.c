@@ -72,7 +72,7 @@ double rn_json_num(const cJSON *obj, const char *name, double otherwise)
 int64_t rn_json_int(const cJSON *obj, const char *name, int64_t otherwise)
 {
 	double v = rn_json_num(obj, name, NAN);
-	return v >= -0x1p63 && v < 0x1p63 ? (int64_t)v : otherwise;
+	return v >= -9223372036854775808.0 && v < 9223372036854775808.0 ? (int64_t)v : otherwise;
 }
 
 bool rn_json_bool(const cJSON *obj, const char *name, bool otherwise)

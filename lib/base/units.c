@@ -104,7 +104,7 @@ int rn_parse_duration(const char *s, int64_t *ret_ms, struct rn_error *err)
 	double total = 0, last = INFINITY;
 	bool bare = s[strspn(s, "0123456789.")] == '\0';
 	do {
-		double v;
+		double v = 0;
 		if (take_number(&p, &v) < 0)
 			goto bad;
 		size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyz");
@@ -127,7 +127,7 @@ bad:
 int rn_parse_size(const char *s, uint64_t *ret, struct rn_error *err)
 {
 	const char *p = s;
-	double v;
+	double v = 0;
 	const struct unit *u = NULL;
 	if (take_number(&p, &v) == 0) {
 		p += *p == ' ';
