@@ -33,7 +33,7 @@ static void xml_text(struct rn_buf *b, const char *s)
 
 static void xml_value(struct rn_buf *b, const char *name, const cJSON *value)
 {
-	if (cJSON_IsNull(value))
+	if (cJSON_IsNull(value) || name[0] == '_') /* "_x" are a document's private members */
 		return;
 	rn_buf_addf(b, "<%s>", name);
 	if (cJSON_IsString(value)) {
