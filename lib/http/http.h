@@ -91,6 +91,7 @@ struct http_request {
 	int max_redirects;       /* 0: a 3xx answer is handed out as it is                          */
 	int64_t timeout_ms;      /* for the whole request; 0: none                                  */
 	int64_t idle_timeout_ms; /* 0: the client's; -1: none (a long-running Invoke)               */
+	bool once;               /* over a new connection, so that it is never sent twice, not even when a kept one turns out dead */
 };
 
 /** The answer. Zero it before the first use; http_response_clear empties it. */
