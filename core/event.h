@@ -12,7 +12,7 @@
 #include <runner/plugin.h>
 
 enum event_kind {
-	EVENT_RUN_START = 1, /* text: pipeline name; total: number of stages            */
+	EVENT_RUN_START = 1, /* text: pipeline name; name: run id or NULL; total: stages */
 	EVENT_STAGE_START,   /* attempt; text: why it runs (with --resume), else NULL    */
 	EVENT_STAGE_RETRY,   /* attempt that failed; ms: pause; text: why                */
 	EVENT_STAGE_END,     /* status, ms: time taken; text: why it was skipped         */

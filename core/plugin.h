@@ -38,7 +38,7 @@ struct plugin_info {
 	char *help;        /* may be NULL */
 	char *permissions; /* may be NULL */
 	char *path;        /* absolute path of the .so */
-	char *digest;      /* SHA-256 of the file, hexadecimal: part of resume keys */
+	char *digest;      /* see plugin_digest; NULL until asked for */
 	uint32_t abi_major;
 	uint32_t abi_minor;
 	struct plugin_param *params;
@@ -55,6 +55,8 @@ const struct plugin_param *plugin_param_find(const struct plugin_info *p, const 
 const struct plugin_output *plugin_output_find(const struct plugin_info *p, const char *name);
 /** "string", "list" ...: the name of a type as the documentation writes it. */
 const char *plugin_type_name(enum runner_type type);
+/** SHA-256 of the plugin's file in hexadecimal, computed once: part of resume keys. Borrowed; NULL with `err`. */
+const char *plugin_digest(struct plugin_info *p, struct rn_error *err);
 /** The descriptor as JSON, as the probe prints it (also what `plugins describe --json` shows). The caller deletes. */
 cJSON *plugin_info_json(const struct plugin_info *p);
 
@@ -67,6 +69,7 @@ struct plugin_search {
 	const char *const *dirs;
 	size_t n_dirs;
 	const char *pipeline_dir; /* NULL: no pipeline */
+	const char *runner;       /* program that probes; NULL: this one (tests are another program) */
 };
 
 /** One name asked for: either `info`, or `error` says in plain words why there is none. */
