@@ -22,7 +22,7 @@ struct cloud {
 	struct store *store;
 	char *dir;          /* state folder, absolute                            */
 	char *blob_dir;     /* DIR/blobs: content by digest                      */
-	char *temp_dir;     /* DIR/temp: emptied at start, same file system      */
+	char *temp_dir;     /* DIR/temp: unfinished uploads and what is made on the way; same file system */
 	char *endpoint;     /* "http://127.0.0.1:4566"                           */
 	char *host;         /* "127.0.0.1:4566", the registry's name in images   */
 	int port;

@@ -17,7 +17,7 @@ static const char SCHEMA[] =
 	/* the registry: blobs are files by digest, linked to the repositories that hold them */
 	"CREATE TABLE blob(digest TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE blob_link(region TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,"
-	" PRIMARY KEY(region, repository, digest)) WITHOUT ROWID;"
+	" linked REAL NOT NULL, PRIMARY KEY(region, repository, digest)) WITHOUT ROWID;"
 	"CREATE INDEX blob_link_by_digest ON blob_link(digest);"
 	"CREATE TABLE manifest(region TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,"
 	" media_type TEXT NOT NULL, artifact_type TEXT, subject TEXT, annotations TEXT, size INTEGER NOT NULL,"
