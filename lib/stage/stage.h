@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Glue between a plugin and the libraries: one object for the call that the
+ * host makes, library errors as the host's failures, an AWS session from the
+ * stage's parameters, ownership tags, and changes told field by field. Knows no
+ * service's resources and no plugin.
+ *
+ *	static int run(struct runner_stage *rs, const struct runner_host *host, const void *p)
+ *	{
+ *		struct stage s;
+ *		stage_init(&s, rs, host, STAGE_RUN);
+ *		struct rn_error err = { 0 };
+ *		return apply(&s, p, &err) < 0 ? stage_fail(&s, &err, NULL) : 0;
+ *	}
+ */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include "aws/client.h"
+#include "base/json.h"
+
+#include <runner/plugin.h>
+
+enum stage_mode {
+	STAGE_RUN,
+	STAGE_PLAN,    /* reads only */
+	STAGE_DESTROY,
+};
+
+struct stage {
+	struct runner_stage *rs;
+	const struct runner_host *host;
+	enum stage_mode mode;
+	const char *pipeline; /* name of the pipeline, never NULL */
+	const char *id;       /* id of the stage, never NULL      */
+	const char *param;    /* parameter at fault, set by stage_blame; stage_fail uses it */
+};
+
+/** Call first in run, plan and destroy. */
+void stage_init(struct stage *s, struct runner_stage *rs, const struct runner_host *host, enum stage_mode mode);
+
+/* ---- words -------------------------------------------------------------------- */
+
+void stage_debug(const struct stage *s, const char *fmt, ...) RN_PRINTF(2, 3);
+void stage_info(const struct stage *s, const char *fmt, ...) RN_PRINTF(2, 3);
+void stage_warn(const struct stage *s, const char *fmt, ...) RN_PRINTF(2, 3);
+/** Names the step that begins now. */
+void stage_step(const struct stage *s, const char *fmt, ...) RN_PRINTF(2, 3);
+/** Sets an output; RN_EINTERNAL when the plugin does not declare it. */
+int stage_output(const struct stage *s, const char *name, const char *value, struct rn_error *err);
+
+/* ---- failures ------------------------------------------------------------------ */
+
+/** Records the parameter that the next failure is about (a literal). Always returns -1. */
+int stage_blame(struct stage *s, const char *param);
+/** Tells the host: class and retryable from `err`, its text and hint, and `param` (NULL: that of stage_blame). Always returns -1. */
+int stage_fail(const struct stage *s, const struct rn_error *err, const char *param);
+/** Class of an error as the host knows it: enum runner_class. */
+unsigned stage_class(enum rn_code code);
+
+/* ---- AWS ----------------------------------------------------------------------- */
+
+/** Session for the stage: `region` (may be NULL or "") beats the environment; the host's cancel and debug log; secrets are masked. NULL with `err`. */
+struct aws_session *stage_session(struct stage *s, const char *region, struct rn_error *err);
+/**
+ * Before every call that writes: 0, or -1 with RN_EINTERNAL in `plan`, so that a defect
+ * in a plugin's plan cannot write; RN_ECANCELLED once the run is being stopped.
+ */
+int stage_may_write(const struct stage *s, const char *operation, struct rn_error *err);
+
+/* ---- ownership tags ---------------------------------------------------------------- */
+
+#define STAGE_TAG_PIPELINE "runner:pipeline"
+#define STAGE_TAG_STAGE "runner:stage"
+
+/** New object: the user's tags and the two ownership tags. RN_EINVAL when the user sets a name that begins with "runner:" or "aws:". */
+cJSON *stage_tags(struct stage *s, const struct runner_map *tags, struct rn_error *err);
+/** A tag set as an object {name: value}, from an object or from a list of {Key, Value}, {key, value} or {TagKey, TagValue}. New object; NULL input gives {}. */
+cJSON *stage_tags_object(const cJSON *tags);
+/** The same object as a list [{KEY: name, VALUE: value}] with the member names given ("Key", "Value"). */
+cJSON *stage_tags_list(const cJSON *object, const char *key, const char *value);
+/** True when the tags (any of the forms above) say that this stage of this pipeline made the resource. */
+bool stage_owns(const struct stage *s, const cJSON *tags);
+/** Members of `want` that `have` (an object) lacks or has otherwise; new object, empty when all is well. Tags that others set are left alone. */
+cJSON *stage_tags_missing(const cJSON *want, const cJSON *have);
+
+/* ---- changes ----------------------------------------------------------------------- */
+
+/** What differs on one resource: "memory: 128 -> 256, timeout: 3 -> 10". A zeroed struct is empty. */
+struct stage_diff {
+	struct rn_strv lines;
+};
+void stage_diff_clear(struct stage_diff *d);
+/** Each adds a line when both differ, and returns true then. NULL reads "(none)". */
+bool stage_diff_str(struct stage_diff *d, const char *field, const char *have, const char *want);
+bool stage_diff_int(struct stage_diff *d, const char *field, int64_t have, int64_t want);
+bool stage_diff_bool(struct stage_diff *d, const char *field, bool have, bool want);
+bool stage_diff_json(struct stage_diff *d, const char *field, const cJSON *have, const cJSON *want);
+/** Names the members that differ, without values. */
+bool stage_diff_secret(struct stage_diff *d, const char *field, const cJSON *have, const cJSON *want);
+/** A line in free words. Always true. */
+bool stage_diff_note(struct stage_diff *d, const char *fmt, ...) RN_PRINTF(2, 3);
+static inline bool stage_differs(const struct stage_diff *d)
+{
+	return d->lines.n > 0;
+}
+
+/** Reports a change; `detail` may be NULL. action: enum runner_action. */
+void stage_change(const struct stage *s, unsigned action, const char *detail, const char *fmt, ...) RN_PRINTF(4, 5);
+/** Reports `updated` with the lines of `d`, or `unchanged` when there are none. */
+void stage_change_diff(const struct stage *s, const struct stage_diff *d, const char *fmt, ...) RN_PRINTF(3, 4);
+
+/* ---- at the same time ------------------------------------------------------------------ */
+
+/** A piece of work that may run beside others. */
+struct stage_task {
+	int (*run)(void *arg, struct rn_error *err);
+	void *arg;
+};
+#define STAGE_TASKS_MAX 16
+/** Runs the tasks in threads and waits for all; the first failure (in the order of the array) is reported. */
+int stage_parallel(const struct stage_task *tasks, size_t n, struct rn_error *err);
+
+#endif
