@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a layer is made of: entries of a tar stream, compression, and limits on both. */
+#ifndef OCI_LAYER_H
+#define OCI_LAYER_H
+
+#include "digest.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum layer_compression {
+	LAYER_GZIP = 0, /* one gzip member; what Lambda takes */
+	LAYER_ZSTD,
+	LAYER_PLAIN,
+};
+/** Media type of a layer in the OCI dialect. */
+const char *layer_media_type(enum layer_compression c);
+
+enum layer_type {
+	LAYER_FILE = 1,
+	LAYER_DIR,
+	LAYER_SYMLINK,
+	LAYER_HARDLINK, /* `link` is the path of an earlier entry of the same layer */
+	LAYER_CHAR,
+	LAYER_BLOCK,
+	LAYER_FIFO,
+};
+
+struct layer_xattr {
+	const char *name; /* "security.capability" */
+	const void *value;
+	size_t size;
+};
+
+/** One entry. Strings are borrowed from whoever hands it out. */
+struct layer_entry {
+	const char *path; /* relative, no leading or trailing '/', no "." or ".." component; any bytes but NUL */
+	enum layer_type type;
+	mode_t mode; /* permission bits with setuid, setgid, sticky */
+	uint32_t uid, gid;
+	int64_t mtime; /* seconds since 1970 */
+	uint64_t size; /* LAYER_FILE */
+	const char *link; /* target of symlinks (as is) and hardlinks (a path like `path`) */
+	uint32_t dev_major, dev_minor;
+	const struct layer_xattr *xattrs;
+	size_t n_xattrs;
+};
+
+/** ".wh." files of the image-spec: `path` of the entry that deletes a name / marks a folder opaque. */
+#define LAYER_WHITEOUT ".wh."
+#define LAYER_OPAQUE ".wh..wh..opq"
+/** True when the last component starts with ".wh.". */
+bool layer_is_whiteout(const char *path);
+/** The path that a whiteout hides ("a/.wh.b" -> "a/b"), or the opaque folder itself; *ret_opaque tells which. New string. */
+char *layer_whiteout_target(const char *path, bool *ret_opaque);
+/** Order of entries in layers we write: a folder before what is in it, siblings bytewise ('/' sorts lowest). */
+int layer_path_compare(const char *a, const char *b);
+
+/** Ceilings against bombs; zero members mean the defaults. */
+struct layer_limits {
+	uint64_t max_bytes;   /* uncompressed tar; default 64 GiB         */
+	uint64_t max_entries; /* default 4 million                        */
+	uint64_t max_ratio;   /* uncompressed : compressed, beyond the first 64 MiB; default 1100 (deflate cannot exceed 1032; zstd can) */
+	size_t max_path;      /* default 4096 bytes                       */
+	size_t max_xattrs;    /* bytes of all xattrs of one entry; default 1 MiB */
+};
+
+#endif
