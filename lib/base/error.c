@@ -14,6 +14,7 @@ int rn_fail(struct rn_error *err, enum rn_code code, const char *fmt, ...)
 	int saved = errno;
 	err->code = code;
 	err->retryable = false;
+	err->line = err->column = 0;
 	err->hint[0] = '\0';
 	va_list ap;
 	va_start(ap, fmt);
@@ -21,6 +22,15 @@ int rn_fail(struct rn_error *err, enum rn_code code, const char *fmt, ...)
 	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	errno = saved;
+	return -1;
+}
+
+int rn_at(struct rn_error *err, unsigned line, unsigned column)
+{
+	if (!err)
+		return -1;
+	err->line = line;
+	err->column = column;
 	return -1;
 }
 
@@ -64,6 +74,7 @@ void rn_error_clear(struct rn_error *err)
 		return;
 	err->code = RN_OK;
 	err->retryable = false;
+	err->line = err->column = 0;
 	err->msg[0] = err->hint[0] = '\0';
 }
 

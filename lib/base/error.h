@@ -33,6 +33,8 @@ enum rn_code {
 struct rn_error {
 	enum rn_code code;
 	bool retryable;                /* the same call may succeed later */
+	unsigned line;                 /* of the text at fault, from 1; 0: not about a place in a text */
+	unsigned column;               /* from 1; 0: the whole line       */
 	char msg[RN_ERROR_MSG_MAX];    /* what failed and why             */
 	char hint[RN_ERROR_HINT_MAX];  /* what to do; empty: none         */
 };
@@ -41,6 +43,8 @@ struct rn_error {
 
 /** Sets `err` (code, text; %m works) and clears the hint. Always returns -1. */
 int rn_fail(struct rn_error *err, enum rn_code code, const char *fmt, ...) RN_PRINTF(3, 4);
+/** Says at which place of a text the fault lies (rn_fail forgets it). Always returns -1. */
+int rn_at(struct rn_error *err, unsigned line, unsigned column);
 /** Puts "CONTEXT: " before the text of `err`. Always returns -1. */
 int rn_wrap(struct rn_error *err, const char *fmt, ...) RN_PRINTF(2, 3);
 /** Sets what to do next. Always returns -1. */

@@ -22,6 +22,12 @@ static void errors_carry_context_and_hint(void **state)
 	assert_string_equal(err.msg, "stage 3: no file x");
 	assert_string_equal(err.hint, "make it");
 	assert_int_equal(err.code, RN_ENOTFOUND);
+	assert_int_equal(rn_at(&err, 7, 3), -1);
+	rn_wrap(&err, "and");
+	assert_int_equal(err.line, 7);
+	assert_int_equal(err.column, 3);
+	rn_fail(&err, RN_EIO, "another");
+	assert_int_equal(err.line, 0);
 	assert_int_equal(rn_fail(NULL, RN_EIO, "nobody listens"), -1);
 }
 
