@@ -21,7 +21,8 @@ struct redact {
 	struct pattern *v;
 	size_t n;
 	size_t cap;
-	struct rn_map known;
+	struct rn_map known;   /* texts of patterns */
+	struct rn_map secrets; /* whose forms are all there */
 	uint8_t starts[65536 / 8]; /* pairs of bytes that begin a pattern */
 	uint8_t heads[256 / 8];    /* first bytes of patterns             */
 };
@@ -29,6 +30,13 @@ struct redact {
 struct redact *redact_new(void)
 {
 	return rn_alloc(sizeof(struct redact));
+}
+
+static void wipe_keys(struct rn_map *m)
+{
+	RN_MAP_EACH(m, it)
+		rn_wipe(it->key, strlen(it->key));
+	rn_map_clear(m);
 }
 
 void redact_free(struct redact *r)
@@ -40,9 +48,8 @@ void redact_free(struct redact *r)
 		free(r->v[i].text);
 	}
 	free(r->v);
-	RN_MAP_EACH(&r->known, it)
-		rn_wipe(it->key, strlen(it->key));
-	rn_map_clear(&r->known);
+	wipe_keys(&r->known);
+	wipe_keys(&r->secrets);
 	free(r);
 }
 
@@ -196,8 +203,9 @@ bool redact_add(struct redact *r, const char *secret)
 	size_t n = secret ? strlen(secret) : 0;
 	if (n < REDACT_MIN)
 		return n == 0;
-	if (rn_map_has(&r->known, secret))
+	if (rn_map_has(&r->secrets, secret))
 		return true;
+	rn_map_set(&r->secrets, secret, r);
 	add_forms(r, secret, n);
 	if (!strpbrk(secret, "\r\n"))
 		return true;

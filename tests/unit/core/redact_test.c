@@ -3,6 +3,7 @@
 #include "core/redact.h"
 
 #include "base/encode.h"
+#include "base/str.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
