@@ -54,6 +54,11 @@ struct doc_node *doc_get(const struct doc_node *n, const char *key);
 struct doc_item *doc_item(const struct doc_node *n, const char *key);
 /** "a map", "a list", "a string" ... for messages. */
 const char *doc_kind_name(const struct doc_node *n);
+/**
+ * Where byte `inside` of the nth "${{" of a scalar's text stands in the file (`source` is the
+ * whole text that was parsed). Exact but for text that YAML escapes change.
+ */
+struct diag_at doc_expression_at(const struct doc_node *n, const char *source, size_t nth, size_t inside);
 /** Plain JSON of the tree. The caller deletes. */
 cJSON *doc_to_json(const struct doc_node *n);
 /** A scalar from text as --set gives it: typed as an unquoted YAML scalar is. The caller frees. */

@@ -14,10 +14,13 @@
 
 struct value {
 	cJSON *json;  /* owned; NULL only when unknown */
+	char *text;   /* owned; a number as the file writes it ("1.10"); NULL: as JSON prints it */
 	bool secret;
 	bool unknown;
 };
 void value_clear(struct value *v);
+/** A copy; `ret` is not cleared before. */
+void value_copy(const struct value *v, struct value *ret);
 /** Text as it appears inside other text: strings bare, the rest as JSON, null as "". New string. */
 char *value_text(const struct value *v);
 /** false, null, 0, "" and "false" are false; an unknown value is true. */
@@ -67,7 +70,7 @@ struct reference {
 	const char *output;
 	size_t name_at;   /* byte offset in the text given to the parser */
 	size_t output_at;
-	bool optional;    /* inside default(HERE, ...) */
+	bool optional;    /* inside an operator or default(), so it may have no value */
 };
 typedef void reference_fn(void *ctx, const struct reference *r);
 void expression_references(const struct expression *e, reference_fn *fn, void *ctx);

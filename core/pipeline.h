@@ -14,11 +14,11 @@ struct plugin_set;
 
 struct pipeline_var {
 	char *name;
-	struct diag_at at;      /* of the value; line 0 when --set gave it  */
+	struct diag_at at;      /* of the value in the file                 */
 	struct doc_node *node;  /* borrowed from the document, or `owned`   */
 	struct doc_node *owned; /* the value that --set gave                */
-	struct value value;     /* evaluated by pipeline_load               */
-	bool evaluated;
+	struct value value;     /* evaluated by pipeline_load, unless `missing` */
+	char *missing;          /* why it has no value: an environment variable that is not set */
 };
 
 struct pipeline_secret {
@@ -39,7 +39,8 @@ struct pipeline_stage {
 	size_t *deps;             /* indices of the stages it waits for, ascending, no repeats */
 	size_t n_deps;
 	struct expression *if_;   /* NULL: success() */
-	char *if_text;            /* as written; NULL when not given */
+	char *if_text;            /* the expression as written; NULL when not given */
+	const struct doc_node *if_node; /* borrowed */
 	int64_t timeout_ms;       /* 0: none */
 	int64_t retry_attempts;   /* tries in all, >= 1 */
 	int64_t retry_backoff_ms; /* wait before the second try; doubles */
