@@ -116,12 +116,37 @@ static void drop_stale_links(struct cloud *c)
 	store_done(q);
 }
 
+/* Uploads that nobody has gone on with for a week, and files whose upload is over. */
+static int sweep_uploads(struct cloud *c, struct rn_error *err)
+{
+	sqlite3_stmt *q = store_query(c->store, "DELETE FROM upload WHERE started < ?", 0, NULL);
+	if (q)
+		sqlite3_bind_double(q, 1, cloud_now() - 7 * 24 * 3600);
+	store_row(c->store, q);
+	store_done(q);
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	if (rn_list_dir(c->temp_dir, &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		const char *id = rn_starts(names.v[i], "upload-") ? names.v[i] + strlen("upload-") : NULL;
+		if (!id)
+			continue;
+		q = store_query(c->store, "SELECT 1 FROM upload WHERE id = ?", 1, (const char *[]){ id });
+		bool known = !q || store_row(c->store, q);
+		store_done(q);
+		RN_AUTO(rn_freep) char *path = rn_path_join(c->temp_dir, names.v[i]);
+		if (!known)
+			unlink(path);
+	}
+	return 0;
+}
+
 int images_start(struct cloud *c, struct rn_error *err)
 {
 	store_begin(c->store);
 	drop_stale_links(c);
 	drop_unlinked(c);
-	int rc = sweep_folder(c, "sha256", err) < 0 || sweep_folder(c, "sha512", err) < 0 ? -1 : 0;
+	int rc = sweep_folder(c, "sha256", err) < 0 || sweep_folder(c, "sha512", err) < 0 || sweep_uploads(c, err) < 0 ? -1 : 0;
 	return store_end(c->store, rc == 0, rc == 0 ? err : NULL) < 0 ? -1 : rc;
 }
 
@@ -219,6 +244,18 @@ bool images_remove_manifest(struct cloud *c, const char *region, const char *rep
 	const char *args[] = { region, repository, digest };
 	store_exec(c->store, "DELETE FROM tag WHERE region = ? AND repository = ? AND digest = ?", 3, args);
 	return store_exec(c->store, "DELETE FROM manifest WHERE region = ? AND repository = ? AND digest = ?", 3, args) > 0;
+}
+
+bool images_is_referenced(struct cloud *c, const char *region, const char *repository, const char *digest)
+{
+	sqlite3_stmt *q = store_query(c->store,
+				      "SELECT 1 FROM manifest WHERE region = ? AND repository = ? AND digest <> ?3"
+				      " AND (media_type LIKE '%.index.v1+json' OR media_type LIKE '%.list.v2+json')"
+				      " AND instr(body, CAST(?3 AS BLOB)) > 0",
+				      3, (const char *[]){ region, repository, digest });
+	bool found = store_row(c->store, q);
+	store_done(q);
+	return found;
 }
 
 void images_remove_all(struct cloud *c, const char *region, const char *repository)

@@ -80,6 +80,8 @@ enum images_put_status images_put_manifest(struct cloud *c, const struct images_
 bool images_remove_tag(struct cloud *c, const char *region, const char *repository, const char *tag);
 /** Removes a manifest and its tags; false when it is not there. */
 bool images_remove_manifest(struct cloud *c, const char *region, const char *repository, const char *digest);
+/** True when an index of the repository mentions the manifest. */
+bool images_is_referenced(struct cloud *c, const char *region, const char *repository, const char *digest);
 /** Everything of a repository; blobs that nobody else holds go from the disk. */
 void images_remove_all(struct cloud *c, const char *region, const char *repository);
 /** All manifests: [{imageDigest, imageTags[], mediaType, size, imageSize, pushed, artifactType?, subject?, annotations?}], newest first. New. */

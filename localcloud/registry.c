@@ -86,7 +86,9 @@ int registry_authenticate(struct request *req, struct registry_call *call)
 	const char *header = request_header(req, "Authorization");
 	RN_AUTO(rn_buf_clearp) struct rn_buf plain = RN_BUF_INIT;
 	struct rn_error err = { 0 };
-	if (!header || strncasecmp(header, "Basic ", 6) != 0 || rn_base64_decode(header + 6, &plain, NULL) < 0)
+	if (!header && request_arg(req, "token")) /* GetDownloadUrlForLayer's address carries it */
+		rn_buf_addf(&plain, "AWS:%s", request_arg(req, "token"));
+	else if (!header || strncasecmp(header, "Basic ", 6) != 0 || rn_base64_decode(header + 6, &plain, NULL) < 0)
 		return registry_refuse(call, 401, "UNAUTHORIZED", "Not Authorized");
 	const char *text = rn_buf_str(&plain);
 	req->region = rn_starts(text, "AWS:") ? ecr_token_region(req->cloud, text + 4, &err) : NULL;

@@ -148,10 +148,11 @@ static void answer_unknown(struct request *req, const struct service *service, s
 static void run(struct request *req, const struct service *service, const struct route *route, struct response *res)
 {
 	struct rn_error err = { 0 };
-	if (service->transaction)
+	bool transaction = service->transaction && !route->blocks;
+	if (transaction)
 		store_begin(req->cloud->store);
 	route->handle(req, res);
-	if (service->transaction && store_end(req->cloud->store, res->status > 0 && res->status < 400, &err) < 0)
+	if (transaction && store_end(req->cloud->store, res->status > 0 && res->status < 400, &err) < 0)
 		answer_failure(req, res, &err);
 }
 

@@ -18,6 +18,7 @@ struct route {
 	const char *pattern;   /* "/2015-03-31/functions/{name}/invocations"; "{rest+}" takes all that follows, slashes too */
 	const char *operation; /* "Invoke": REST by path, or the name alone (method NULL) */
 	handler_fn *handle;
+	bool blocks;           /* takes long (bodies, other handlers): no transaction around it */
 };
 
 struct service {
