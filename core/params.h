@@ -30,7 +30,7 @@ int params_resolve(const struct pipeline_stage *s, const struct plugin_info *plu
 		   const struct pipeline *p, const struct scope *scope, cJSON **ret,
 		   struct rn_strv *ret_secrets, struct diags *diags);
 
-/** Canonical text of what decides whether a stage must run again: names and values, secret values by a hash salted with the name. New string. */
+/** Canonical text of what decides whether a stage must run again: names and values; of a secret only that there is one. New string. */
 char *params_key(const cJSON *params);
 
 /** The plugin's own struct, filled; everything in it is owned here. */
