@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a case by oci-build and by buildah and compares what comes out.
+
+The base images are made here from a static busybox and served by a docker-registry on loopback.
+"""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+from cases import CONTEXT, Link
+from tree import Image
+
+APPLETS = ("sh cat echo mkdir rm ls id pwd wc head ln mv chmod chown mkfifo touch sleep test true false ip grep env sed "
+           "stat find cp tail sort tr seq dd basename dirname printf expr uname hostname ps kill date cut").split()
+PASSWD = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\nweb:x:33:33::/srv:/bin/false\n"
+GROUP = "root:x:0:\napp:x:1000:\nweb:x:33:\nextra:x:50:app\nmore:x:51:app,web\n"
+
+
+def add(tar, name, mode=0o644, data=None, link=None, uid=0, gid=0):
+    member = tarfile.TarInfo(name)
+    member.mode, member.uid, member.gid = mode, uid, gid
+    if link is not None:
+        member.type, member.linkname, member.mode = tarfile.SYMTYPE, link, 0o777
+    elif data is None:
+        member.type = tarfile.DIRTYPE
+    else:
+        member.size = len(data)
+    tar.addfile(member, io.BytesIO(data) if data is not None and link is None else None)
+
+
+def base_layer(rich):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, mode in (("bin", 0o755), ("dev", 0o755), ("etc", 0o755), ("home", 0o755), ("proc", 0o555), ("root", 0o700),
+                           ("run", 0o755), ("srv", 0o755), ("sys", 0o555), ("tmp", 0o1777), ("usr", 0o755), ("usr/share", 0o755)):
+            add(tar, name, mode)
+        add(tar, "home/app", 0o755, uid=1000, gid=1000)
+        add(tar, "bin/busybox", 0o755, Path("/bin/busybox").read_bytes())
+        for applet in APPLETS:
+            add(tar, f"bin/{applet}", link="busybox")
+        for name, text in (("etc/passwd", PASSWD), ("etc/group", GROUP), ("etc/motd", "hello\n"), ("etc/hosts", ""),
+                           ("etc/resolv.conf", ""), ("usr/share/doc", "doc\n"), ("usr/share/other", "other\n")):
+            add(tar, name, 0o644, text.encode())
+        if rich:
+            add(tar, "sticky", 0o1777, uid=3, gid=4)
+            add(tar, "to-srv", link="/srv")
+            add(tar, "rel-srv", link="../srv")
+    return out.getvalue()
+
+
+def layout(path, rich):
+    """Writes an OCI image layout with one layer."""
+    plain = base_layer(rich)
+    packed = gzip.compress(plain, 1, mtime=0)
+    config = {"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"]},
+              "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(plain).hexdigest()]},
+              "history": [{"created": "2020-01-01T00:00:00Z", "created_by": "base"}]}
+    if rich:
+        config["config"] = {"Env": ["PATH=/bin", "KEEP=1"], "Entrypoint": ["/bin/echo"], "Cmd": ["base"], "WorkingDir": "/srv",
+                            "User": "0", "Labels": {"base": "yes"}, "ExposedPorts": {"1/tcp": {}}, "StopSignal": "SIGINT",
+                            "Healthcheck": {"Test": ["CMD", "true"]}}
+    blobs = path / "blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def put(data, media_type):
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": media_type, "digest": "sha256:" + digest, "size": len(data)}
+
+    oci = "application/vnd.oci.image."
+    manifest = {"schemaVersion": 2, "mediaType": oci + "manifest.v1+json", "config": put(json.dumps(config).encode(), oci + "config.v1+json"),
+                "layers": [put(packed, oci + "layer.v1.tar+gzip")]}
+    index = {"schemaVersion": 2, "manifests": [put(json.dumps(manifest).encode(), oci + "manifest.v1+json")]}
+    (path / "index.json").write_text(json.dumps(index))
+    (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Registry:
+    """A docker-registry on loopback with the base images in it."""
+
+    def __init__(self, folder):
+        port = free_port()
+        self.host = f"127.0.0.1:{port}"
+        settings = {"version": 0.1, "log": {"level": "error", "accesslog": {"disabled": True}},
+                    "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}, "delete": {"enabled": True}},
+                    "http": {"addr": self.host}}
+        (folder / "registry.yml").write_text(yaml.safe_dump(settings))
+        self.process = subprocess.Popen(["docker-registry", "serve", folder / "registry.yml"], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})
+        for _ in range(400):
+            try:
+                urllib.request.urlopen(f"http://{self.host}/v2/", timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        self.base = self.add_base(folder, "base", False)
+        self.base2 = self.add_base(folder, "base2", True)
+
+    def add_base(self, folder, name, rich):
+        layout(folder / name, rich)
+        reference = f"{self.host}/{name}:1"
+        subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", f"oci:{folder / name}", f"docker://{reference}"], check=True)
+        return reference
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def archive(how):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:" + how) as tar:
+        add(tar, "in", 0o750)
+        add(tar, "in/file", 0o640, b"packed\n", uid=7, gid=8)
+        add(tar, "in/link", link="file")
+        add(tar, "top", 0o755, b"top\n")
+    return out.getvalue()
+
+
+def write_context(folder, case, replace):
+    for name, content in {**CONTEXT, "Dockerfile": case.dockerfile, **case.files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = 0o644
+        if isinstance(content, tuple):
+            mode, content = content
+        if isinstance(content, Link):
+            path.symlink_to(content.target)
+            continue
+        if isinstance(content, str) and content.startswith("@TAR:"):
+            content = archive(content[5:])
+        data = replace(content).encode() if isinstance(content, str) else content
+        path.write_bytes(data)
+        path.chmod(mode)
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+
+
+class Builder:
+    """Prepares contexts and runs both builders. `wrap` puts a command before `runner` (setpriv, a locked-down shell)."""
+
+    def __init__(self, build, registry, folder, wrap=(), env=None):
+        self.build, self.registry, self.folder, self.wrap, self.env = Path(build), registry, folder, list(wrap), env or {}
+
+    def replace(self, case):
+        context = str(self.folder / case.name / "context")
+        return lambda text: text.replace("@BASE@", self.registry.base).replace("@BASE2@", self.registry.base2).replace("@CONTEXT@", context)
+
+    def prepare(self, case):
+        context = self.folder / case.name / "context"
+        context.mkdir(parents=True)
+        write_context(context, case, self.replace(case))
+
+    def runner(self, case, **more):
+        """Returns (exit code, output, layout folder)."""
+        home = self.folder / case.name
+        out = home / "layout"
+        params = json.loads(self.replace(case)(json.dumps({"context": "context", "layout": str(out), "platform": "linux/amd64", **case.params, **more})))
+        file = home / "build.pipe"
+        file.write_text(json.dumps({"name": case.name, "stages": [{"id": "image", "uses": "oci-build", "with": params}]}))
+        for path in (home, file):
+            path.chmod(path.stat().st_mode | 0o055)
+        env = {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache"), **self.env}
+        env.pop("SOURCE_DATE_EPOCH", None)
+        done = subprocess.run([*self.wrap, self.build / "bin/runner", str(file)], cwd=home, env=env, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace", timeout=240)
+        return done.returncode, done.stdout + done.stderr, out
+
+    def buildah(self, case):
+        """Returns (exit code, output, folder in skopeo's dir: format)."""
+        home = self.folder / case.name
+        out = home / "buildah"
+        store = ["--root", str(self.folder / "store/root"), "--runroot", str(self.folder / "store/run"), "--storage-driver", "vfs"]
+        args = [self.replace(case)(a) for a in case.args]
+        if "-f" in args:
+            at = args.index("-f") + 1
+            args[at] = str(home / "context" / args[at])
+        else:
+            args += ["-f", str(home / "context/Dockerfile")]
+        name = f"localhost/{case.name}:x"
+        done = subprocess.run(["buildah", *store, "bud", "--isolation", "chroot", "--tls-verify=false", "--format", "docker", "--no-cache",
+                               "--timestamp", "0", *args, "-t", name, str(home / "context")], cwd=home, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace", timeout=240)
+        if done.returncode == 0:
+            done = subprocess.run(["buildah", *store, "push", "-q", name, f"dir:{out}"], cwd=home, stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, errors="replace", timeout=240)
+            subprocess.run(["buildah", *store, "rmi", "-f", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return done.returncode, done.stdout + done.stderr, out
+
+    def clean(self, case):
+        shutil.rmtree(self.folder / case.name, ignore_errors=True)
+
+
+def differences(ours, theirs, ignore):
+    """Lines that say where two images differ, without what `ignore` names."""
+    out = []
+    mine, other = ours.describe(), theirs.describe()
+    for path in sorted({*mine, *other}):
+        if path not in ignore and mine.get(path) != other.get(path):
+            out.append(f"/{path}: runner [{mine.get(path)}] buildah [{other.get(path)}]")
+    mine, other = ours.settings(), theirs.settings()
+    for name in sorted({*mine, *other}):
+        if f"config.{name}" not in ignore and mine.get(name) != other.get(name):
+            out.append(f"config.{name}: runner {json.dumps(mine.get(name))} buildah {json.dumps(other.get(name))}")
+    return out
+
+
+def unmet(image, expect):
+    """Lines that say which expectation an image does not meet."""
+    facts, settings, out = image.describe(), image.settings(), []
+    for name, want in expect.items():
+        if name.startswith("config."):
+            if settings.get(name[7:]) != want:
+                out.append(f"{name}: wanted {want!r}, got {settings.get(name[7:])!r}")
+        elif want is None:
+            if name in facts:
+                out.append(f"/{name}: should not be there, is [{facts[name]}]")
+        elif not facts.get(name, "").startswith(want):
+            out.append(f"/{name}: wanted [{want}...], got [{facts.get(name)}]")
+    return out
+
+
+def consistent(image):
+    """What must hold of every image of ours."""
+    out = []
+    history = image.config.get("history") or []
+    layers = [h for h in history if not h.get("empty_layer")]
+    if len(layers) != len(image.layers) or len(image.layers) != len(image.config["rootfs"]["diff_ids"]):
+        out.append(f"{len(layers)} history entries with a layer, {len(image.layers)} layers, {len(image.config['rootfs']['diff_ids'])} diff_ids")
+    return out
