@@ -287,7 +287,7 @@ static size_t scan(const struct redact *r, const char *text, size_t n, bool fina
 		size_t k = match_any(r, text + i, n - i, &partial);
 		if (partial && !final)
 			break;
-		if (k && (i > masked || !masked)) { /* not inside nor right behind a mask */
+		if (k && i >= masked) { /* not inside a mask */
 			rn_buf_add(out, text + plain, i - plain);
 			rn_buf_adds(out, REDACT_MASK);
 		}

@@ -43,7 +43,7 @@ static void masks_the_secret_across_every_chunk_border(void **state)
 	RN_AUTO(redact_freep) struct redact *r = redact_new();
 	assert_true(redact_add(r, secret));
 	RN_AUTO(rn_freep) char *text = rn_asprintf("a %s b%s%s s3cr3 s3cr3t/pass", secret, secret, secret);
-	expect(r, text, "a *** b*** s3cr3 s3cr3t/pass");
+	expect(r, text, "a *** b****** s3cr3 s3cr3t/pass");
 }
 
 static void masks_overlapping_secrets_as_one(void **state)

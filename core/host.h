@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host services inside a stage process: what include/runner/plugin.h
+ * promises, turned into event frames. All of it may be called from any thread.
+ */
+#ifndef CORE_HOST_H
+#define CORE_HOST_H
+
+#include "base/json.h"
+
+#include <pthread.h>
+#include <runner/plugin.h>
+
+/** Largest value of an output, in bytes. */
+enum { HOST_OUTPUT_MAX = 1 << 20, HOST_TEXT_MAX = 1 << 20, HOST_CAPTURE_MAX = 64 << 20 };
+
+struct runner_stage {
+	const cJSON *spec;                  /* what the host sent; see stage.h        */
+	const struct runner_plugin *plugin; /* accepted descriptor                    */
+	int event_fd;
+	int cancel_fd;                      /* readable once the stage shall stop     */
+	pthread_mutex_t lock;               /* guards the pipe and all below          */
+	bool failed;                        /* `fail` was called                      */
+	int64_t progress_ms;                /* when progress was last sent            */
+	char *progress_what;
+	void **owned;                       /* strings handed out, freed at exit      */
+	size_t n_owned, cap_owned;
+};
+
+/** Makes the stage object; the services that go with it are host_services. */
+void host_init(struct runner_stage *stage, const cJSON *spec, const struct runner_plugin *plugin, int event_fd,
+	       int cancel_fd);
+extern const struct runner_host host_services;
+
+/** Sends a frame; takes `j`. */
+void host_send(struct runner_stage *stage, cJSON *j);
+/** `fail` with formatted text; hint may be NULL. Returns -1. */
+int host_fail(struct runner_stage *stage, enum runner_class cls, const char *hint, const char *fmt, ...)
+	RUNNER_PRINTF(4, 5);
+bool host_cancelled(struct runner_stage *stage);
+/** The service `command`; see host_command.c. */
+int host_command(struct runner_stage *stage, struct runner_command *command);
+/** Keeps `p` until the process ends; returns it. */
+void *host_keep(struct runner_stage *stage, void *p);
+
+#endif
