@@ -79,7 +79,7 @@ bool aws_error_is(const struct aws_error *e, const char *code);
 bool aws_error_is_denied(const struct aws_error *e);
 
 struct aws_client;
-/** `service` is the client's name in the SDKs: ecr, iam, lambda, apigateway, sts, logs, sso, ec2 …; any session may have many. */
+/** `service` is the client's name in the SDKs: ecr, ecr-public, iam, lambda, apigateway, sts, logs, sso, sso-oidc; a session may have many, and a client many threads. */
 struct aws_client *aws_client_new(struct aws_session *s, const char *service, struct rn_error *err);
 void aws_client_free(struct aws_client *c);
 void aws_client_freep(struct aws_client **c);
@@ -169,7 +169,7 @@ struct aws_waiter {
 	int64_t max_delay_ms; /* 0: delay_ms, no growth */
 	int64_t timeout_ms;
 	/** Told before each wait. May be NULL. */
-	void (*tick)(void *ctx, int64_t elapsed_ms, int64_t left_ms);
+	void (*tick)(void *ctx, int64_t elapsed_ms, int64_t left_ms); /* ctx as poll gets it */
 };
 /** Calls `poll` until it returns 1 (done) or -1 (failed, `err` set); 0: not yet. RN_ETIMEOUT, RN_ECANCELLED. */
 int aws_wait(struct aws_session *s, const struct aws_waiter *w,

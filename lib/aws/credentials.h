@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where AWS credentials come from: a chain of providers in botocore's order,
- * one file each (provider_*.c), the first that is configured wins. Values are
- * renewed ahead of their expiry. When none has any, the error lists what was tried.
+ * Where AWS credentials come from: a chain of providers in botocore's order
+ * (provider.h), the first that is configured wins. Values are renewed ahead of
+ * their expiry. When none has any, the error lists what was tried.
  */
 #ifndef AWS_CREDENTIALS_H
 #define AWS_CREDENTIALS_H
@@ -25,19 +25,6 @@ void aws_credentials_clear(struct aws_credentials *c); /* wipes; zeroed is fine;
 void aws_credentials_copy(struct aws_credentials *to, const struct aws_credentials *from);
 
 struct aws_session;
-
-/**
- * A source of credentials. `load` returns 1 with *ret filled, 0 when it is not
- * configured (the text of `err` says what it looked for), -1 when it is
- * configured and fails: that ends the chain.
- */
-struct aws_provider {
-	const char *name;
-	int (*load)(struct aws_session *s, struct aws_credentials *ret, struct rn_error *err);
-};
-
-/** The chain, ending at a NULL name. */
-const struct aws_provider *const *aws_provider_chain(void);
 
 /**
  * Current credentials of the session, renewed when they expire within a fifth of their life
