@@ -8,6 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void cloud_clear(struct cloud *c)
+{
+	char *const strings[] = { c->dir, c->blob_dir, c->temp_dir, c->endpoint, c->host, c->region, c->access_key, c->secret_key };
+	for (size_t i = 0; i < RN_LEN(strings); i++)
+		free(strings[i]);
+	*c = (struct cloud){ 0 };
+}
+
 char *cloud_arn(const char *service, const char *region, const char *fmt, ...)
 {
 	va_list ap;

@@ -26,12 +26,16 @@ struct cloud {
 	char *endpoint;     /* "http://127.0.0.1:4566"                           */
 	char *host;         /* "127.0.0.1:4566", the registry's name in images   */
 	int port;
+	char *region;       /* what is printed as AWS_REGION; callers may use others */
 	char *access_key;   /* the root credentials that are printed             */
 	char *secret_key;
 	char instance[37];  /* random, of this process: tells one cloud from another on a port */
 	bool quiet;         /* no access log on stderr                           */
 	void *service_data[CLOUD_SERVICES_MAX]; /* by service.slot: set by its start, freed by its stop */
 };
+
+/** Frees the strings; the rest is its owners'. */
+void cloud_clear(struct cloud *c);
 
 /** New string "arn:aws:SERVICE:REGION:000000000000:REST" (region "" for global ones). */
 char *cloud_arn(const char *service, const char *region, const char *fmt, ...) RN_PRINTF(3, 4);

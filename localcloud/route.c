@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const struct service *const SERVICES[] = {
-	&ecr_service, &iam_service, &sts_service, &apigw_service, &lambda_service, &logs_service,
+	&ecr_service, &iam_service, &sts_service,
 };
 
 int route_start(struct cloud *cloud, struct rn_error *err)
@@ -223,7 +223,7 @@ void route_handle(struct request *req, struct response *res)
 		answer_error(req, res, 413, "RequestEntityTooLargeException", "%s", req->body_error.msg);
 	} else if (!strcmp(req->path, "/_runner/health")) {
 		handle_health(req, res);
-	} else if (gateway_is_call(req)) {
+	} else if (false && gateway_is_call(req)) {
 		gateway_handle(req, res);
 	} else {
 		handle_api(req, res);

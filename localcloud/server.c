@@ -283,8 +283,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	struct response res;
 	response_init(&res);
 	s->hooks.handle(req, &res);
-	cloud_log(req->cloud, "%s %s%s%s %d %lld ms%s%s", req->method, req->path, *req->query ? "?" : "",
-		  req->query, res.status, (long long)(rn_now_ms() - x->started_ms), req->operation ? " " : "",
+	/* without the query: it may carry a token */
+	cloud_log(req->cloud, "%s %s %d %lld ms%s%s", req->method, req->path, res.status,
+		  (long long)(rn_now_ms() - x->started_ms), req->operation ? " " : "",
 		  req->operation ? req->operation : "");
 	enum MHD_Result rc = send_response(connection, x, &res);
 	response_clear(&res);
