@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""oci-build against buildah, paired, with a docker-registry on loopback."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(SOURCE / "tests/differential"))
+
+
+def fill(folder, megabytes, files, seed):
+    """A folder that compresses like Python packages: text, code-like tables and some noise."""
+    rng = random.Random(seed)
+    words = [bytes(rng.choices(b"abcdefghijklmnopqrstuvwxyz_", k=rng.randint(3, 11))) for _ in range(4000)]
+    size = megabytes * 1000000 // files
+    for n in range(files):
+        path = folder / f"pkg{n % 40}" / f"sub{n % 7}" / f"module{n}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        block = b" ".join(rng.choices(words, k=2000)) + rng.randbytes(3000)
+        path.write_bytes((block * (size // len(block) + 1))[:size])
+
+
+class Bench:
+    def __init__(self, table, folder, registry, timed):
+        self.table, self.folder, self.registry, self.timed = table, folder, registry, timed
+        self.runner = Path(os.environ.get("RUNNER_BUILD", SOURCE / "build/release")) / "bin/runner"
+
+    def forget_runner(self):
+        shutil.rmtree(self.folder / "cache", ignore_errors=True)
+        shutil.rmtree(self.folder / "layout", ignore_errors=True)
+
+    def forget_buildah(self):
+        subprocess.run(["buildah", *self.store(), "rmi", "-a", "-f"], capture_output=True)
+        shutil.rmtree(self.folder / "store", ignore_errors=True)
+
+    def store(self):
+        return ["--root", str(self.folder / "store/root"), "--runroot", str(self.folder / "store/run"), "--storage-driver", "overlay"]
+
+    def run_runner(self, name, params, runs, before=None):
+        pipe = self.folder / "bench.pipe"
+        pipe.write_text(json.dumps({"name": "bench", "stages": [{"id": "image", "uses": "oci-build", "with": {
+            "context": str(self.folder / name), "layout": str(self.folder / "layout"), "push": True,
+            "tags": [f"{self.registry.host}/bench-{name}:runner"], **params}}]}))
+        return self.timed([self.runner, pipe], runs, before, cwd=self.folder, env={**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")})
+
+    def run_buildah(self, name, args, runs, before=None):
+        tag = f"{self.registry.host}/bench-{name}:buildah"
+        command = " ".join(["buildah", *self.store(), "bud", "--layers", "--tls-verify=false", "--isolation", "chroot", *args, "-t", tag,
+                            str(self.folder / name), "&&", "buildah", *self.store(), "push", "--tls-verify=false", tag])
+        return self.timed(["sh", "-c", command], runs, before)
+
+    def pair(self, title, name, aim, params=None, args=(), runs=2, cold=False, before=None):
+        def both(forget):
+            def prepare():
+                if cold:
+                    forget()
+                if before:
+                    before()
+            return prepare
+
+        mine = self.run_runner(name, params or {}, runs, both(self.forget_runner))
+        peer = self.run_buildah(name, list(args), runs, both(self.forget_buildah))
+        self.table.add(title, mine, aim, peer, "buildah")
+
+
+def bench_build(table, folder):
+    """oci-build and push against buildah bud and push."""
+    from bench import timed
+    from harness import Registry
+    registry = Registry(folder)
+    try:
+        bench = Bench(table, folder, registry, timed)
+        scratch_and_file(bench)
+        python_like(bench)
+        many_runs(bench)
+        stage_graph(bench)
+        small_files(bench)
+    finally:
+        registry.close()
+
+
+def scratch_and_file(bench):
+    context = bench.folder / "one"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY hello /\nCMD [\"/hello\"]\n")
+    (context / "hello").write_text("hello\n")
+    bench.pair("(a) scratch + one file, cold", "one", ">= 5x", cold=True)
+    bench.pair("(a) scratch + one file, unchanged", "one", ">= 20x")
+
+
+def big_base(bench):
+    """A 200 MB base image with busybox in it, in the registry."""
+    context = bench.folder / "basectx"
+    fill(context / "files", 200, 4000, 1)
+    (context / "Dockerfile").write_text(f"FROM {bench.registry.base}\nCOPY files /usr/lib/python3\n")
+    bench.run_runner("basectx", {"tags": [f"{bench.registry.host}/bigbase:1"]}, 1)
+    return f"{bench.registry.host}/bigbase:1"
+
+
+def python_like(bench):
+    base = big_base(bench)
+    context = bench.folder / "python"
+    fill(context / "site-packages", 300, 9000, 2)
+    (context / "app").mkdir()
+    (context / "app/main.py").write_text("print(1)\n")
+    (context / "Dockerfile").write_text(f"FROM {base}\nCOPY site-packages /usr/lib/site-packages\nRUN echo configured > /etc/configured\nCOPY app /app\nCMD [\"/app/main.py\"]\n")
+    bench.pair("(b) 200 MB base + 300 MB packages + app, cold", "python", ">= 5x", cold=True, runs=1)
+    bench.pair("(b) unchanged", "python", ">= 20x")
+    edits = iter(range(100))
+
+    def edit():
+        (context / "app/main.py").write_text(f"print({next(edits)})\n")
+
+    bench.pair("(b) one file edited", "python", ">= 20x", before=edit)
+    cache = f"{bench.registry.host}/cache"
+    bench.run_runner("python", {"cache_to": f"{cache}/runner:c"}, 1)
+    bench.run_buildah("python", ["--cache-to", f"{cache}/buildah", "--cache-from", f"{cache}/buildah"], 1)
+    bench.pair("(b) edited, empty local cache, registry cache", "python", ">= 20x", {"cache_from": f"{cache}/runner:c"},
+               ["--cache-from", f"{cache}/buildah"], runs=1, cold=True, before=edit)
+
+
+def many_runs(bench):
+    context = bench.folder / "runs"
+    context.mkdir()
+    (context / "Dockerfile").write_text(f"FROM {bench.registry.base}\n" + "".join(f"RUN echo {n} > /f{n}\n" for n in range(20)))
+    bench.pair("(c) 20 RUN steps, cold", "runs", ">= 5x", cold=True)
+
+
+def stage_graph(bench):
+    context = bench.folder / "graph"
+    context.mkdir()
+    work = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"
+    (context / "Dockerfile").write_text(
+        f"FROM {bench.registry.base} AS one\nRUN {work}; echo 1 > /one\nFROM {bench.registry.base} AS two\nRUN {work}; echo 2 > /two\n"
+        f"FROM {bench.registry.base} AS unused\nRUN sleep 30\nFROM scratch\nCOPY --from=one /one /\nCOPY --from=two /two /\n")
+    bench.pair("(d) two independent RUN stages and an unused one, cold", "graph", "", args=["--jobs", "2"], cold=True)
+
+
+def small_files(bench):
+    context = bench.folder / "small"
+    fill(context / "files", 20, 10000, 3)
+    (context / "Dockerfile").write_text(f"FROM {bench.registry.base}\nCOPY files /files\n")
+    bench.pair("(e) 10,000 small files, cold", "small", ">= 5x", cold=True)
