@@ -79,8 +79,21 @@ cJSON *stage_tags(struct stage *s, const struct runner_map *tags, struct rn_erro
 cJSON *stage_tags_object(const cJSON *tags);
 /** The same object as a list [{KEY: name, VALUE: value}] with the member names given ("Key", "Value"). */
 cJSON *stage_tags_list(const cJSON *object, const char *key, const char *value);
-/** True when the tags (any of the forms above) say that this stage of this pipeline made the resource. */
+/** Whose a resource is, by its tags (any of the forms above). */
+enum stage_owner {
+	STAGE_OWNER_NOBODY,   /* no ownership tags: made by hand or by another tool */
+	STAGE_OWNER_US,       /* this stage of this pipeline                        */
+	STAGE_OWNER_SIBLING,  /* another stage of this pipeline (or a renamed one)  */
+	STAGE_OWNER_OTHER,    /* another pipeline                                   */
+};
+enum stage_owner stage_owner(const struct stage *s, const cJSON *tags);
+/** True for STAGE_OWNER_US: the only thing that destroy removes. */
 bool stage_owns(const struct stage *s, const cJSON *tags);
+/**
+ * What `run` does with a resource that exists: ours (or a sibling's): 0; nobody's: 0, *ret_adopted is
+ * true: it is changed but gets no ownership tags, so destroy leaves it alone; another pipeline's: -1.
+ */
+int stage_claim(const struct stage *s, const char *resource, const cJSON *tags, bool *ret_adopted, struct rn_error *err);
 /** Members of `want` that `have` (an object) lacks or has otherwise; new object, empty when all is well. Tags that others set are left alone. */
 cJSON *stage_tags_missing(const cJSON *want, const cJSON *have);
 

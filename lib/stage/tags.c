@@ -67,11 +67,36 @@ cJSON *stage_tags_list(const cJSON *object, const char *key, const char *value)
 	return list;
 }
 
-bool stage_owns(const struct stage *s, const cJSON *tags)
+enum stage_owner stage_owner(const struct stage *s, const cJSON *tags)
 {
 	RN_AUTO(rn_json_freep) cJSON *o = stage_tags_object(tags);
-	return rn_streq(rn_json_str(o, STAGE_TAG_PIPELINE), s->pipeline) &&
-	       rn_streq(rn_json_str(o, STAGE_TAG_STAGE), s->id);
+	const char *pipeline = rn_json_str(o, STAGE_TAG_PIPELINE);
+	if (!pipeline)
+		return STAGE_OWNER_NOBODY;
+	if (!rn_streq(pipeline, s->pipeline))
+		return STAGE_OWNER_OTHER;
+	return rn_streq(rn_json_str(o, STAGE_TAG_STAGE), s->id) ? STAGE_OWNER_US : STAGE_OWNER_SIBLING;
+}
+
+bool stage_owns(const struct stage *s, const cJSON *tags)
+{
+	return stage_owner(s, tags) == STAGE_OWNER_US;
+}
+
+int stage_claim(const struct stage *s, const char *resource, const cJSON *tags, bool *ret_adopted, struct rn_error *err)
+{
+	enum stage_owner owner = stage_owner(s, tags);
+	if (owner == STAGE_OWNER_OTHER) {
+		RN_AUTO(rn_json_freep) cJSON *o = stage_tags_object(tags);
+		rn_fail(err, RN_EINVAL, "%s belongs to the pipeline \"%s\" (its tag %s), not to \"%s\"", resource,
+			rn_json_str(o, STAGE_TAG_PIPELINE), STAGE_TAG_PIPELINE, s->pipeline);
+		return rn_hint(err, "use another name here, or remove that tag to hand the resource over");
+	}
+	if (owner == STAGE_OWNER_NOBODY)
+		stage_info(s, "%s was not made by this pipeline: it is brought up to date, and destroy will leave it alone",
+			   resource);
+	*ret_adopted = owner == STAGE_OWNER_NOBODY;
+	return 0;
 }
 
 cJSON *stage_tags_missing(const cJSON *want, const cJSON *have)
