@@ -27,8 +27,9 @@ $(BIN)/runner: $(CORE_OBJS) $(B)/libbase.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie -o $@ $(CORE_OBJS) $(B)/libbase.a $(RN_LDFLAGS) $(call libs_of,base core) -ldl -lm
 
-# ---- the sandbox helper: what sets up namespaces, in a process of its own ----
-$(LIBEXEC)/runner-sandbox: $(call objs,$(wildcard lib/sandbox/main_*.c)) $(call archives,sandbox base)
+# ---- the sandbox helper (what sets up namespaces, in a process of its own), and doctor ----
+SANDBOX_PROGRAMS := $(patsubst lib/sandbox/main_%.c,$(LIBEXEC)/runner-%,$(wildcard lib/sandbox/main_*.c))
+$(SANDBOX_PROGRAMS): $(LIBEXEC)/runner-%: $(B)/obj/lib/sandbox/main_%.o $(call archives,sandbox base)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie -o $@ $^ $(RN_LDFLAGS) $(call libs_of,base sandbox) -lm
@@ -70,7 +71,7 @@ $$(LIBEXEC)/runner-$(2): $$(call objs,$(1)) $$(if $$(filter plugins/%,$(1)),$$(P
 endef
 $(foreach s,$(PROGRAM_SOURCES),$(eval $(call EXTRA_RULE,$(s),$(patsubst main_%.c,%,$(notdir $(s))),$(notdir $(patsubst %/,%,$(dir $(s)))))))
 
-PROGRAMS := $(if $(CORE_OBJS),$(BIN)/runner) $(if $(wildcard lib/sandbox/main_*.c),$(LIBEXEC)/runner-sandbox) \
+PROGRAMS := $(if $(CORE_OBJS),$(BIN)/runner) $(SANDBOX_PROGRAMS) \
 	$(if $(CLOUD_OBJS),$(LIBEXEC)/runner-cloud) $(EXTRA_PROGRAMS)
 programs: $(PROGRAMS)
 plugins: $(PLUGIN_NAMES:%=$(PLUGINDIR)/%.so)

@@ -109,7 +109,8 @@ struct sandbox_spec {
 	const char *helper;              /* runner-sandbox; NULL: found from /proc/self/exe, see sandbox_helper */
 
 	/* The root: either a folder, or an overlay (host->overlay). A `rootfs` that is not
-	   read-only belongs to one sandbox at a time. */
+	   read-only belongs to one sandbox at a time. "/" is the machine's own root: then only the ids
+	   (and with them the user namespace) are set, as for unpacking layers with their owners. */
 	const char *rootfs;
 	const char *const *lowers; /* folders, the uppermost layer first                      */
 	size_t n_lowers;
@@ -185,6 +186,8 @@ int sandbox_start(const struct sandbox_spec *spec, struct sandbox **ret, struct 
 int sandbox_wait(struct sandbox *s, int64_t timeout_ms, struct sandbox_status *ret, struct rn_error *err);
 /** Descriptor that becomes readable at the end; owned by the sandbox. */
 int sandbox_fd(const struct sandbox *s);
+/** The program's process as seen here; 0 when unknown. */
+pid_t sandbox_pid(const struct sandbox *s);
 /** Sends a signal to the program. */
 void sandbox_signal(struct sandbox *s, int signal);
 /** Ends all of its processes at once (KILL). Does not wait; may be called from any thread, repeatedly. */

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runner doctor: what this machine allows, and what would make it allow more. */
+#include "sandbox.h"
+
+#include "base/json.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+static const char USAGE[] =
+	"Usage: runner doctor [--dir DIR] [--json]\n"
+	"\n"
+	"Tries what running programs of an image needs (RUN in a Dockerfile, functions of\n"
+	"the local cloud) and says, for each thing that is not allowed, what allows it.\n"
+	"Building images without RUN and deploying need none of it.\n"
+	"\n"
+	"  --dir DIR  where images are unpacked (default: .runner in the working directory)\n"
+	"  --json     for programs\n"
+	"\n"
+	"Exit status: 0 programs can be run, 3 they cannot.\n";
+
+static void print_text(const struct sandbox_host *h, const char *dir)
+{
+	struct utsname u;
+	struct statvfs fs;
+	char size[32];
+	if (uname(&u) == 0)
+		printf("machine   %s %s, %s, uid %u\n", u.sysname, u.release, u.machine, geteuid());
+	if (statvfs(dir, &fs) == 0)
+		printf("folder    %s, %s free\n", dir,
+		       rn_format_size((uint64_t)fs.f_bavail * fs.f_frsize, size, sizeof(size)));
+	printf("sandbox   %s\n\n", h->summary);
+	for (size_t i = 0; i < h->n_checks; i++) {
+		const struct sandbox_check *c = &h->checks[i];
+		printf("  %-4s %s: %s\n", c->ok ? "ok" : "no", c->name, c->detail);
+		if (c->cure)
+			printf("       cure: %s\n", c->cure);
+	}
+}
+
+static void print_json(const struct sandbox_host *h)
+{
+	RN_AUTO(rn_json_freep) cJSON *j = cJSON_CreateObject();
+	cJSON_AddStringToObject(j, "rung", sandbox_rung_name(h->rung));
+	cJSON_AddStringToObject(j, "summary", h->summary);
+	if (h->cure)
+		cJSON_AddStringToObject(j, "cure", h->cure);
+	cJSON_AddBoolToObject(j, "overlay", h->overlay);
+	cJSON_AddBoolToObject(j, "network_none", h->net_none);
+	cJSON_AddBoolToObject(j, "control_groups", h->cgroup);
+	cJSON_AddNumberToObject(j, "ids", (double)h->ids);
+	cJSON *checks = cJSON_AddArrayToObject(j, "checks");
+	for (size_t i = 0; i < h->n_checks; i++) {
+		const struct sandbox_check *c = &h->checks[i];
+		cJSON *item = cJSON_CreateObject();
+		cJSON_AddStringToObject(item, "name", c->name);
+		cJSON_AddBoolToObject(item, "ok", c->ok);
+		cJSON_AddStringToObject(item, "detail", c->detail);
+		if (c->cure)
+			cJSON_AddStringToObject(item, "cure", c->cure);
+		cJSON_AddItemToArray(checks, item);
+	}
+	RN_AUTO(rn_freep) char *text = rn_json_pretty(j);
+	puts(text);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option OPTIONS[] = {
+		{ "dir", required_argument, NULL, 'd' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const char *dir = ".runner";
+	bool json = false;
+	for (int c; (c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
+		if (c == 'h')
+			return fputs(USAGE, stdout) < 0;
+		if (c == '?')
+			return fputs(USAGE, stderr), 2;
+		if (c == 'd')
+			dir = optarg;
+		else
+			json = true;
+	}
+	if (optind < argc)
+		return fputs(USAGE, stderr), 2;
+	struct rn_error err = { 0 };
+	struct sandbox_host host;
+	if (sandbox_probe(dir, &host, &err) < 0) {
+		fprintf(stderr, "runner doctor: %s\n%s%s", err.msg, err.hint, err.hint[0] ? "\n" : "");
+		return 3;
+	}
+	if (json)
+		print_json(&host);
+	else
+		print_text(&host, dir);
+	int rc = host.rung == SANDBOX_NONE ? 3 : 0;
+	sandbox_host_clear(&host);
+	return rc;
+}
