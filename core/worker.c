@@ -220,7 +220,7 @@ static void clean_up(struct supervisor *s, struct rn_buf *names, size_t *ret_kil
 	bool clean = s->ended && !s->stopping && !s->orphaned &&
 		     waitid(P_PID, (id_t)s->stage, &end, WEXITED | WNOWAIT) == 0 && end.si_code == CLD_EXITED;
 	int64_t linger = rn_now_ms() + LINGER_MS;
-	while (clean && !s->orphaned && rn_now_ms() < linger && tree_count() > 1)
+	while (clean && !s->orphaned && rn_now_ms() < linger && tree_count(s->stage) > 0)
 		wait_some(s, rn_now_ms() + 20);
 	*ret_killed = tree_kill(s->stage, REAP_MS, names);
 	kill(-s->stage, SIGKILL); /* not reaped yet, so the number is still ours */

@@ -58,55 +58,38 @@ static size_t children(struct process *ret, size_t max)
 	return n;
 }
 
-size_t tree_count(void)
+/* One pass over the children but `keep`: reaps the dead, kills the living when told to. Returns how many there were. */
+static size_t pass(pid_t keep, bool killing, size_t *killed, struct rn_buf *names)
 {
 	struct process *all = rn_alloc(sizeof(*all) * CHILDREN_MAX);
-	size_t n = children(all, CHILDREN_MAX);
-	free(all);
-	return n;
-}
-
-static size_t kill_children(pid_t keep, size_t named, struct rn_buf *names)
-{
-	struct process *all = rn_alloc(sizeof(*all) * CHILDREN_MAX);
-	size_t n = children(all, CHILDREN_MAX), killed = 0;
+	size_t n = children(all, CHILDREN_MAX), others = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (all[i].pid == keep || all[i].state == 'Z')
+		if (all[i].pid == keep)
 			continue;
-		if (kill(all[i].pid, SIGKILL) < 0 && errno == EPERM)
-			continue;
-		if (named + killed++ < NAMES_MAX)
+		others++;
+		if (all[i].state == 'Z') {
+			waitpid(all[i].pid, NULL, WNOHANG);
+			others--;
+		} else if (killing && kill(all[i].pid, SIGKILL) == 0 && (*killed)++ < NAMES_MAX) {
 			rn_buf_addf(names, "%s%s (%d)", names->len ? ", " : "", all[i].name, all[i].pid);
+		}
 	}
 	free(all);
-	return killed;
+	return others;
 }
 
-/* True while there are children besides `keep`. */
-static bool reap(pid_t keep)
+size_t tree_count(pid_t keep)
 {
-	siginfo_t info;
-	for (;;) {
-		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-			return false;
-		if (!info.si_pid)
-			return true;
-		if (info.si_pid == keep)
-			return tree_count() > 1;
-		waitpid(info.si_pid, NULL, WNOHANG);
-	}
+	return pass(keep, false, NULL, NULL);
 }
 
 size_t tree_kill(pid_t keep, int64_t ms, struct rn_buf *names)
 {
 	int64_t end = rn_now_ms() + ms;
-	size_t killed = 0;
-	while (reap(keep)) {
-		killed += kill_children(keep, killed, names);
-		if (rn_now_ms() >= end)
-			break;
+	size_t killed = 0, first = 0;
+	while (pass(keep, true, &killed, names) && rn_now_ms() < end) {
+		first = first ? first : killed;
 		rn_sleep_ms(1, -1);
 	}
-	return killed;
+	return first ? first : killed;
 }

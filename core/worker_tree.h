@@ -7,8 +7,8 @@
 
 #include <sys/types.h>
 
-/** Number of children of this process; zombies count. */
-size_t tree_count(void);
+/** Number of living children of this process but `keep`; the dead ones are reaped. */
+size_t tree_count(pid_t keep);
 /**
  * Kills and reaps all descendants but `keep` (0: none), for at most `ms`. Names of
  * what was alive go to `names` (at most a few), their number is returned.

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "journal.h"
+
+#include "record.h"
+
+#include "base/fs.h"
+#include "base/time.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEEP_RUNS = 20 };
+
+struct journal {
+	char *root;
+	char *id;
+	char *dir;
+	int fd;
+	cJSON *keys;    /* stage -> key, waiting for its line */
+	cJSON *outputs; /* stage -> {name: value} of the current attempt, secret ones left out */
+	struct rn_error error;
+};
+
+struct journal_writer {
+	struct reporter reporter;
+	struct journal *journal;
+};
+
+static int explain(struct rn_error *err, const char *root)
+{
+	if (errno == EROFS || errno == EACCES || errno == EPERM)
+		return rn_hint(err, "runner keeps the journal and the logs of a run in %s: make that folder writable, or "
+				    "start from another one", root);
+	if (errno == ENOSPC || errno == EDQUOT)
+		return rn_hint(err, "the disk is full: make room (old runs are in %s/runs) and run again with --resume", root);
+	return -1;
+}
+
+static int make_dir(const char *path, const char *root, struct rn_error *err)
+{
+	if (rn_mkdirs(path, 0755, NULL) == 0)
+		return 0;
+	rn_fail(err, RN_EIO, "cannot create %s: %m", path);
+	return explain(err, root);
+}
+
+/* Runs beyond the newest KEEP_RUNS go; a run that is going on is among the newest. */
+static void prune(const char *root)
+{
+	RN_AUTO(rn_freep) char *runs = rn_path_join(root, "runs");
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	if (rn_list_dir(runs, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i + KEEP_RUNS < names.n; i++) {
+		RN_AUTO(rn_freep) char *dir = rn_path_join(runs, names.v[i]);
+		rn_remove_tree(dir, NULL);
+	}
+}
+
+/* A link is replaced in one step, so that `latest` is never missing. */
+static void point_latest(const struct journal *j)
+{
+	RN_AUTO(rn_freep) char *link = rn_path_join(j->root, "latest");
+	RN_AUTO(rn_freep) char *temp = rn_asprintf("%s.%s", link, j->id);
+	RN_AUTO(rn_freep) char *target = rn_asprintf("runs/%s", j->id);
+	if (symlink(target, temp) == 0 && rename(temp, link) < 0)
+		unlink(temp);
+}
+
+static char *new_id(void)
+{
+	char time[32], tail[9], *id = rn_alloc(40);
+	rn_iso8601(rn_wall_ms(), true, time);
+	size_t n = 0;
+	for (const char *p = time; *p; p++)
+		if (*p >= '0' && *p <= '9') {
+			id[n++] = *p;
+			if (n == 8)
+				id[n++] = '-';
+		}
+	snprintf(id + n, 40 - n, "-%s", rn_random_hex(2, tail));
+	return id;
+}
+
+static int write_line(struct journal *j, const cJSON *line, bool sync)
+{
+	if (j->error.code)
+		return -1;
+	RN_AUTO(rn_freep) char *text = rn_json_print(line);
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	rn_buf_addf(&b, "%s\n", text);
+	if (rn_write_full(j->fd, b.p, b.len) == 0 && (!sync || fdatasync(j->fd) == 0))
+		return 0;
+	struct rn_error err = { 0 };
+	rn_fail(&err, RN_EIO, "cannot write %s/journal: %m", j->dir);
+	explain(&err, j->root);
+	journal_broken(j, &err);
+	return -1;
+}
+
+static int write_head(struct journal *j, const struct journal_head *head, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *line = cJSON_CreateObject();
+	cJSON_AddStringToObject(line, "event", "journal");
+	cJSON_AddNumberToObject(line, "format", RECORD_FORMAT);
+	cJSON_AddStringToObject(line, "version", RUNNER_VERSION);
+	cJSON_AddStringToObject(line, "run", j->id);
+	cJSON_AddStringToObject(line, "command", head->command);
+	cJSON_AddStringToObject(line, "pipeline", head->pipeline);
+	cJSON_AddStringToObject(line, "file", head->file);
+	cJSON_AddNumberToObject(line, "pid", getpid());
+	if (write_line(j, line, true) == 0)
+		return 0;
+	if (err)
+		*err = j->error;
+	return -1;
+}
+
+struct journal *journal_create(const char *root, const struct journal_head *head, struct rn_error *err)
+{
+	RN_AUTO(journal_freep) struct journal *j = rn_alloc(sizeof(*j));
+	j->fd = -1;
+	j->root = rn_strdup(root);
+	j->id = new_id();
+	j->dir = rn_asprintf("%s/runs/%s", root, j->id);
+	j->keys = cJSON_CreateObject();
+	j->outputs = cJSON_CreateObject();
+	RN_AUTO(rn_freep) char *logs = rn_path_join(j->dir, "logs");
+	RN_AUTO(rn_freep) char *path = rn_path_join(j->dir, "journal");
+	RN_AUTO(rn_freep) char *ignore = rn_path_join(root, ".gitignore");
+	if (make_dir(logs, root, err) < 0)
+		return NULL;
+	if (!rn_exists(ignore))
+		rn_write_file(ignore, "*\n", 2, 0644, NULL);
+	j->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
+	if (j->fd < 0) {
+		rn_fail(err, RN_EIO, "cannot create %s: %m", path);
+		explain(err, root);
+		return NULL;
+	}
+	if (write_head(j, head, err) < 0)
+		return NULL;
+	point_latest(j);
+	prune(root);
+	return rn_take(&j);
+}
+
+void journal_free(struct journal *j)
+{
+	if (!j)
+		return;
+	rn_closep(&j->fd);
+	cJSON_Delete(j->keys);
+	cJSON_Delete(j->outputs);
+	free(j->root);
+	free(j->id);
+	free(j->dir);
+	free(j);
+}
+
+void journal_freep(struct journal **j)
+{
+	journal_free(*j);
+}
+
+const char *journal_run_id(const struct journal *j)
+{
+	return j->id;
+}
+
+const char *journal_dir(const struct journal *j)
+{
+	return j->dir;
+}
+
+char *journal_log_path(const struct journal *j, const char *stage)
+{
+	return rn_asprintf("%s/logs/%s.log", j->dir, stage);
+}
+
+void journal_key(struct journal *j, const char *stage, cJSON *key)
+{
+	cJSON_DeleteItemFromObjectCaseSensitive(j->keys, stage);
+	cJSON_AddItemToObject(j->keys, stage, key);
+}
+
+void journal_broken(struct journal *j, const struct rn_error *err)
+{
+	if (!j->error.code)
+		j->error = *err;
+}
+
+const struct rn_error *journal_error(const struct journal *j)
+{
+	return j->error.code ? &j->error : NULL;
+}
+
+static void note_output(struct journal *j, const struct event *e)
+{
+	cJSON *all = rn_json_get(j->outputs, e->stage);
+	if (!all)
+		all = cJSON_AddObjectToObject(j->outputs, e->stage);
+	cJSON_DeleteItemFromObjectCaseSensitive(all, e->name);
+	if (e->secret)
+		return;
+	cJSON_AddItemToObject(all, e->name,
+			      e->value ? cJSON_Duplicate(e->value, true) : cJSON_CreateString(e->text ? e->text : ""));
+}
+
+/* For people and scripts; the journal is what counts. */
+static void write_outputs(struct journal *j, const char *stage)
+{
+	const cJSON *all = rn_json_get(j->outputs, stage);
+	if (!all || !cJSON_GetArraySize(all))
+		return;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *dir = rn_path_join(j->dir, "outputs");
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/%s.json", dir, stage);
+	RN_AUTO(rn_freep) char *text = rn_json_pretty(all);
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	rn_buf_addf(&b, "%s\n", text);
+	if (rn_mkdirs(dir, 0755, &err) < 0 || rn_write_file(path, b.p, b.len, 0644, &err) < 0) {
+		explain(&err, j->root);
+		journal_broken(j, &err);
+	}
+}
+
+static void on_event(struct reporter *r, const struct view *v, const struct event *e)
+{
+	struct journal *j = ((struct journal_writer *)r)->journal;
+	(void)v;
+	bool log = e->kind == EVENT_LOG || e->kind == EVENT_STEP || e->kind == EVENT_PROGRESS;
+	if (log || (e->kind == EVENT_NOTICE && e->level < RUNNER_WARN))
+		return;
+	if (e->kind == EVENT_STAGE_START)
+		cJSON_DeleteItemFromObjectCaseSensitive(j->outputs, e->stage);
+	if (e->kind == EVENT_OUTPUT)
+		note_output(j, e);
+	if (e->kind == EVENT_STAGE_END && e->status == EVENT_OK)
+		write_outputs(j, e->stage);
+	RN_AUTO(rn_json_freep) cJSON *line = event_json(e);
+	bool state = e->kind == EVENT_STAGE_START || e->kind == EVENT_STAGE_END || e->kind == EVENT_RUN_END;
+	cJSON *key = state && e->stage ? cJSON_DetachItemFromObjectCaseSensitive(j->keys, e->stage) : NULL;
+	if (key)
+		cJSON_AddItemToObject(line, "key", key);
+	write_line(j, line, state);
+}
+
+static void on_free(struct reporter *r)
+{
+	free(r);
+}
+
+struct reporter *journal_reporter(struct journal *j)
+{
+	struct journal_writer *w = rn_alloc(sizeof(*w));
+	*w = (struct journal_writer){ .reporter = { .event = on_event, .free = on_free }, .journal = j };
+	return &w->reporter;
+}

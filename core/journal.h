@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is kept of a run, below .runner/ in the working directory:
+ *   runs/ID/journal         JSON lines, appended, synced at each change of state
+ *   runs/ID/logs/STAGE.log  all that a stage printed, secrets masked
+ *   runs/ID/outputs/STAGE.json
+ *   latest -> runs/ID
+ * Readable after kill -9 at any moment: a torn last line is no line. Secret
+ * values never come here: the caller hands over masked events only.
+ */
+#ifndef CORE_JOURNAL_H
+#define CORE_JOURNAL_H
+
+#include "event.h"
+#include "view.h"
+
+struct journal;
+
+struct journal_head {
+	const char *command;  /* "run", "destroy" */
+	const char *pipeline; /* name */
+	const char *file;     /* absolute path of the pipeline */
+};
+
+/** Makes `root` (absolute path of .runner) and a new run in it; prunes old runs. NULL with plain words: read-only, full ... */
+struct journal *journal_create(const char *root, const struct journal_head *head, struct rn_error *err);
+void journal_free(struct journal *j);
+void journal_freep(struct journal **j);
+const char *journal_run_id(const struct journal *j);
+/** Absolute folder of the run. */
+const char *journal_dir(const struct journal *j);
+/** "LOGDIR/STAGE.log". New string. */
+char *journal_log_path(const struct journal *j, const char *stage);
+
+/** A reporter that writes the events which matter; owned by the bus, `j` must outlive it. */
+struct reporter *journal_reporter(struct journal *j);
+/** Written into the line of the next stage-start or stage-end of the stage: what decides whether it must run again. Takes `key`. */
+void journal_key(struct journal *j, const char *stage, cJSON *key);
+/** Remembers why something could not be written (also from logs). The first one counts. */
+void journal_broken(struct journal *j, const struct rn_error *err);
+/** That reason, or NULL: a run whose journal cannot be written must stop. */
+const struct rn_error *journal_error(const struct journal *j);
+
+#endif

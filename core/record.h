@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Earlier runs, read back from their journals: for --resume, --only, `outputs` and `logs`. */
+#ifndef CORE_RECORD_H
+#define CORE_RECORD_H
+
+#include "event.h"
+
+#include "base/str.h"
+
+enum { RECORD_FORMAT = 1 };
+
+struct record_stage {
+	char *id;
+	bool started;  /* it ran in that run (or began to)  */
+	bool ended;
+	enum event_status status;
+	cJSON *key;     /* what decided about running; may be NULL */
+	cJSON *outputs; /* object: name -> value                    */
+	struct rn_strv secrets; /* names of secret outputs: their values are nowhere */
+};
+
+struct record {
+	char *id;       /* of the run */
+	char *dir;
+	char *command;
+	char *pipeline;
+	char *file;     /* absolute */
+	bool ended;     /* false: it was killed, or it goes on */
+	struct record_stage *stages;
+	size_t n, cap;
+};
+
+/** Reads one run; lines that cannot be read are left out. NULL when there is no journal. */
+struct record *record_read(const char *run_dir, struct rn_error *err);
+void record_free(struct record *r);
+void record_freep(struct record **r);
+const struct record_stage *record_stage(const struct record *r, const char *id);
+
+/** The runs below `root` (.runner), newest first; with `file`, only those of that pipeline. */
+struct record_list {
+	struct record **v;
+	size_t n, cap;
+};
+void record_list_read(const char *root, const char *file, struct record_list *ret);
+void record_list_clear(struct record_list *l);
+/**
+ * The newest run in which the stage began or was reused; older ones do not count any more,
+ * nor does anything before a `destroy`. NULL: none; *ret_run is the run.
+ */
+const struct record_stage *record_find(const struct record_list *l, const char *stage, const struct record **ret_run);
+
+#endif
