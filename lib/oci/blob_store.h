@@ -60,7 +60,7 @@ int blob_writer_write(struct blob_writer *w, const void *data, size_t n, struct 
 uint64_t blob_writer_size(const struct blob_writer *w);
 /** Back to empty (a download that starts over). */
 int blob_writer_rewind(struct blob_writer *w, struct rn_error *err);
-/** Checks the digest (RN_EINVAL "wants … but has …"), flushes and publishes. Consumes `w`, also when it fails. ret_* may be NULL. */
+/** Checks the digest (RN_EINVAL names both) and publishes. Consumes `w`, also when it fails. ret_* may be NULL. */
 int blob_writer_commit(struct blob_writer *w, struct digest *ret_digest, uint64_t *ret_size,
 		       struct rn_error *err);
 void blob_writer_abort(struct blob_writer *w);

@@ -36,7 +36,7 @@ struct layer_xattr {
 
 /** One entry. Strings are borrowed from whoever hands it out. */
 struct layer_entry {
-	const char *path; /* relative, no leading or trailing '/', no "." or ".." component; any bytes but NUL */
+	const char *path; /* relative, no leading or trailing '/', no "." or ".." component; any bytes but NUL; "": the root folder */
 	enum layer_type type;
 	mode_t mode; /* permission bits with setuid, setgid, sticky */
 	uint32_t uid, gid;
@@ -53,18 +53,27 @@ struct layer_entry {
 #define LAYER_OPAQUE ".wh..wh..opq"
 /** True when the last component starts with ".wh.". */
 bool layer_is_whiteout(const char *path);
-/** The path that a whiteout hides ("a/.wh.b" -> "a/b"), or the opaque folder itself; *ret_opaque tells which. New string. */
+/**
+ * The path that a whiteout hides ("a/.wh.b" -> "a/b"), or the opaque folder itself; *ret_opaque tells which. New
+ * string, or NULL for one that hides nothing (".wh..wh.plnk" of aufs, ".wh.", ".wh...").
+ */
 char *layer_whiteout_target(const char *path, bool *ret_opaque);
 /** Order of entries in layers we write: a folder before what is in it, siblings bytewise ('/' sorts lowest). */
 int layer_path_compare(const char *a, const char *b);
+
+/** Cleans a name of a tar entry to such a path ("./a//b/" -> "a/b"). -1: absolute, or with "..", unless `clamp` cuts those. New string. */
+int layer_path_clean(const char *name, bool clamp, char **ret);
 
 /** Ceilings against bombs; zero members mean the defaults. */
 struct layer_limits {
 	uint64_t max_bytes;   /* uncompressed tar; default 64 GiB         */
 	uint64_t max_entries; /* default 4 million                        */
-	uint64_t max_ratio;   /* uncompressed : compressed, beyond the first 64 MiB; default 1100 (deflate cannot exceed 1032; zstd can) */
+	uint64_t max_ratio;   /* uncompressed : compressed, beyond the first 64 MiB; 0: none (a layer of zeros is no crime) */
 	size_t max_path;      /* default 4096 bytes                       */
 	size_t max_xattrs;    /* bytes of all xattrs of one entry; default 1 MiB */
 };
+
+/** `l` with the defaults filled in. */
+struct layer_limits layer_limits_effective(const struct layer_limits *l);
 
 #endif
