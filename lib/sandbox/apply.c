@@ -204,7 +204,7 @@ int apply_all(const struct sandbox_spec *spec, const struct plan *plan, struct a
 static void undo_one(struct apply *a, const struct undo *u)
 {
 	if (u->kind == UNDO_UNMOUNT) {
-		umount2(u->path, MNT_DETACH); /* we are in the root: the path is the inside one */
+		mount_undo(a, u->path);
 		return;
 	}
 	if (u->kind == UNDO_FOLDER) {

@@ -33,6 +33,7 @@ struct apply {
 	int root;       /* the new root */
 	int scratch;    /* our tmpfs */
 	int skeleton;   /* folder of mount points in it, used as the lowest layer */
+	bool inside;    /* this process is in the new root */
 	char *aside;    /* chroot: where what is covered waits */
 	unsigned names; /* counter for file names of our own */
 	struct undo *undo;
@@ -64,6 +65,8 @@ int mount_restrict(struct apply *a, const char *target, unsigned long flags, boo
 int mount_proc(struct apply *a, const struct plan_op *op, int source, struct rn_error *err);
 int mount_sys(struct apply *a, const struct plan_op *op, int source, struct rn_error *err);
 int mount_mask(struct apply *a, const struct plan_op *op, struct rn_error *err);
+/** Takes away what is mounted at `target`. */
+void mount_undo(struct apply *a, const char *target);
 int mount_pivot(struct apply *a, struct rn_error *err);
 int overlay_root(struct apply *a, const struct plan_op *op, struct rn_error *err);
 int overlay_discard(struct apply *a, const struct plan_op *op, int source, struct rn_error *err);

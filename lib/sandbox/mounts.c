@@ -167,7 +167,19 @@ int mount_pivot(struct apply *a, struct rn_error *err)
 	}
 	if (chdir("/") < 0)
 		return rn_fail(err, RN_EIO, "enter the new root: %m");
+	a->inside = true;
 	return 0;
+}
+
+void mount_undo(struct apply *a, const char *target)
+{
+	if (a->inside) {
+		umount2(target, MNT_DETACH);
+		return;
+	}
+	RN_AUTO(rn_closep) int fd = rn_open_in_root(a->root, target, O_PATH, 0);
+	if (fd >= 0)
+		umount2(fd_path(fd).s, MNT_DETACH);
 }
 
 int network_loopback(struct rn_error *err)
