@@ -44,6 +44,7 @@ struct command {
 extern const struct command command_run, command_plan, command_destroy, command_outputs, command_logs;
 extern const struct command command_validate, command_graph, command_plugins, command_completion,
 	command_version, command_help;
+extern const struct command plugins_list, plugins_describe, plugins_new; /* of `runner plugins` */
 
 /** All commands in the order of help; NULL-terminated. */
 extern const struct command *const commands[];

@@ -92,6 +92,16 @@ int diags_rn(struct diags *d, struct diag_at at, const char *what, const struct 
 	return diags_error(d, at, err->hint, "%s%s%s", what ? what : "", what ? ": " : "", err->msg);
 }
 
+void diags_blame_machine(struct diags *d)
+{
+	d->machine++;
+}
+
+int diags_exit_code(const struct diags *d)
+{
+	return d->errors == 0 ? 0 : d->machine >= d->errors ? 3 : 2;
+}
+
 #define SHOW_CANDIDATES 12
 
 char *diag_did_you_mean(const char *given, const char *const *names, size_t n)

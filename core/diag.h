@@ -40,6 +40,7 @@ struct diags {
 	size_t n;
 	size_t cap;
 	size_t errors;
+	size_t machine; /* of these errors, those that the file cannot cure: a broken plugin */
 	size_t dropped; /* beyond DIAGS_MAX */
 };
 
@@ -59,6 +60,11 @@ void diags_warn(struct diags *d, struct diag_at at, const char *hint, const char
 int diags_rn(struct diags *d, struct diag_at at, const char *what, const struct rn_error *err);
 /** New hint text `did you mean "NAME"?`, or a list of the candidates when there are few, or NULL. The caller frees. */
 char *diag_did_you_mean(const char *given, const char *const *names, size_t n);
+
+/** Marks the last error as one that the file cannot cure. */
+void diags_blame_machine(struct diags *d);
+/** 0 without errors; 2 when the file is wrong; 3 when only this machine or a plugin is. */
+int diags_exit_code(const struct diags *d);
 
 /** Sorts by line and column. */
 void diags_sort(struct diags *d);

@@ -18,7 +18,7 @@ struct conversion {
 	const struct scope *scope;
 	struct diags *d;
 	struct rn_strv *secrets;
-	bool checking; /* names without a value are somebody else's message */
+	bool checking; /* what is wrong with expressions is reported by those who check names */
 	bool unknown;
 	bool secret;
 };
@@ -33,7 +33,7 @@ static bool evaluate(struct conversion *c, const struct doc_node *n, struct valu
 {
 	struct resolve_error err = { 0 };
 	if (resolve_node(n, c->scope, c->d->text, c->secrets, ret, &err) < 0) {
-		if (!c->checking || err.err.code != RN_ENOTFOUND)
+		if (!c->checking)
 			diags_rn(c->d, err.at, c->param->name, &err.err);
 		c->unknown = true;
 		return false;

@@ -100,7 +100,7 @@ struct pipeline *pipeline_parse(const char *path, const char *text, size_t n,
 		pipeline_check_names(p);
 		pipeline_link(p);
 	}
-	return diags->errors ? NULL : rn_take(&p);
+	return rn_take(&p);
 }
 
 struct pipeline *pipeline_load(const char *path, const struct rn_strv *sets, struct diags *diags)

@@ -69,7 +69,10 @@ struct pipeline {
 /**
  * Reads and models FILE; all problems that need no plugin go to `diags`, which
  * the caller initialises with nothing and clears after the pipeline. `sets` are
- * the "NAME=VALUE" of --set (may be NULL). NULL when there was any error.
+ * the "NAME=VALUE" of --set (may be NULL). NULL when there is nothing to model
+ * (not readable, not YAML); with errors of another kind (diags->errors) there is
+ * a model that pipeline_check takes, so that all errors show at once, and that
+ * must not run.
  */
 struct pipeline *pipeline_load(const char *path, const struct rn_strv *sets, struct diags *diags);
 /** The same from memory; `path` names the file in messages and decides `dir`. For tests and fuzzing. */
@@ -84,7 +87,7 @@ void pipeline_uses(const struct pipeline *p, struct rn_strv *ret);
 enum pipeline_check_flags {
 	PIPELINE_CHECK_VALUES = 1 << 0, /* secrets and env that are used must have a value (run, plan, destroy) */
 };
-/** Checks every stage against the plugins' declarations, offline. 0, or -1 when `diags` has errors (also older ones). */
+/** Checks every stage against the plugins' declarations, offline. 0, or -1 when `diags` has errors (also those of loading); then diags_exit_code says how to exit. */
 int pipeline_check(struct pipeline *p, const struct plugin_set *plugins, unsigned flags,
 		   struct diags *diags);
 

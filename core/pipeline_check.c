@@ -86,6 +86,8 @@ static void missing_plugin(struct pipeline *p, const struct pipeline_stage *s, c
 		diags_error(p->diags, at, NULL, "the plugin \"%s\" was not looked for", s->uses);
 	else
 		diags_rn(p->diags, at, NULL, &e->error);
+	if (e && e->error.code != RN_ENOTFOUND) /* a name that does not exist is the file's fault */
+		diags_blame_machine(p->diags);
 }
 
 int pipeline_check(struct pipeline *p, const struct plugin_set *plugins, unsigned flags,
@@ -98,7 +100,7 @@ int pipeline_check(struct pipeline *p, const struct plugin_set *plugins, unsigne
 		const struct plugin_info *plugin = plugin_of(&c, s);
 		if (plugin)
 			params_check(s, plugin, p, diags);
-		else
+		else if (s->uses)
 			missing_plugin(p, s, plugin_set_find(plugins, s->uses));
 		pipeline_stage_mentions(p, s, check_mention, &c);
 	}

@@ -77,7 +77,8 @@ static cJSON *constant(struct modeler *m, const struct doc_item *it, enum runner
 	struct value v = { 0 };
 	cJSON *j = NULL;
 	if (resolve_node(it->value, &m->scope, m->d->text, NULL, &v, &err) < 0) {
-		diags_rn(m->d, err.at, it->key, &err.err);
+		if (err.err.code != RN_ECANCELLED) /* a variable whose fault is reported where it stands */
+			diags_rn(m->d, err.at, it->key, &err.err);
 		return NULL;
 	}
 	if (resolve_scalar(type, &v, &j, &err.err) < 0)

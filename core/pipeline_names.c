@@ -232,15 +232,8 @@ static void check_needs(struct pipeline *p, struct pipeline_stage *s)
 
 void pipeline_check_names(struct pipeline *p)
 {
-	static const struct {
-		const char *key;
-		unsigned allowed;
-	} parts[] = { { "name", ALLOW_CONSTANT }, { "secrets", ALLOW_CONSTANT } };
 	for (size_t i = 0; i < p->n_vars; i++)
 		pipeline_mentions(p, NULL, p->vars[i].node, "vars", ALLOW_CONSTANT, check_var_order, &p->vars[i]);
-	for (size_t i = 0; i < RN_LEN(parts); i++)
-		pipeline_mentions(p, NULL, doc_get(p->document, parts[i].key), parts[i].key, parts[i].allowed,
-				  check_mention, NULL);
 	for (size_t i = 0; i < p->n_stages; i++) {
 		parse_if(p, &p->stages[i]);
 		pipeline_stage_mentions(p, &p->stages[i], check_mention, NULL);

@@ -38,7 +38,7 @@ static int var_value(const struct pipeline *p, const char *name, struct value *r
 	if (v->missing)
 		return rn_fail(err, RN_ENOTFOUND, "vars.%s has no value: %s", name, v->missing);
 	if (!v->value.json)
-		return rn_fail(err, RN_EINVAL, "vars.%s is used before it has a value", name);
+		return rn_fail(err, RN_ECANCELLED, "vars.%s has no value", name); /* why is reported already */
 	value_copy(&v->value, ret);
 	return 0;
 }
@@ -211,10 +211,9 @@ static void eval_var(struct pipeline *p, struct pipeline_var *v, const struct sc
 	}
 	if (resolve_node(v->node, scope, p->diags->text, NULL, &v->value, &err) == 0)
 		return;
-	if (err.err.code == RN_ENOTFOUND) /* matters only when the variable is used: pipeline_check says so */
+	/* matters only when the variable is used: pipeline_check says so; other faults pipeline_check_names finds */
+	if (err.err.code == RN_ENOTFOUND)
 		v->missing = rn_strdup(err.err.msg);
-	else
-		diags_rn(p->diags, err.at, NULL, &err.err);
 }
 
 void pipeline_eval_vars(struct pipeline *p, const struct rn_strv *sets)
