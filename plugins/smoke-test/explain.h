@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an unexpected answer usually means. Pure. */
+#ifndef SMOKE_EXPLAIN_H
+#define SMOKE_EXPLAIN_H
+
+#include "http/http.h"
+
+#include <stdbool.h>
+
+/** The likely cause and what to do, for the answers that API Gateway gives; NULL when nothing is known. A literal. */
+const char *explain_answer(const struct http_response *r, bool sent_key);
+/** True for answers that a thing just deployed gives until it has spread: 403, 404, 429, 5xx. */
+bool explain_may_settle(int status);
+
+#endif

@@ -1,0 +1,1 @@
+PLUGIN_LIBS_smoke-test := stage aws http base
