@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What API Gateway asks of Lambda. The functions live in lambda_*.c.
+ * Lambda for the other services of the cloud: invoking a function. The API itself
+ * is lambda_service; what its files share is in lambda_internal.h.
  */
 #ifndef LAMBDA_H
 #define LAMBDA_H
@@ -9,24 +10,43 @@
 
 #include "base/buf.h"
 
-struct lambda_result {
-	int status;            /* 200; else Lambda refused to run it: code and message say why */
-	char *code;            /* "ResourceNotFoundException", "TooManyRequestsException"      */
-	char *message;
-	char *function_error;  /* "Unhandled" / "Handled"; NULL: it returned                   */
-	struct rn_buf payload; /* what it returned, or the error object                        */
+enum lambda_type {
+	LAMBDA_REQUEST_RESPONSE,
+	LAMBDA_EVENT,   /* queued: answered at once, tried again twice when it fails */
+	LAMBDA_DRY_RUN, /* everything but the call */
 };
 
+struct lambda_call {
+	const char *region;
+	const char *function;       /* name or ARN, a qualifier may be behind it */
+	const char *qualifier;      /* version or alias; NULL: that of `function`, else $LATEST */
+	enum lambda_type type;
+	const void *payload;        /* JSON; n 0: {} */
+	size_t n;
+	const char *client_context; /* decoded JSON, or NULL */
+	/* A service calls: the function's policy must allow it. NULL: a signed caller. */
+	const char *principal;      /* "apigateway.amazonaws.com" */
+	const char *source_arn;     /* "arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/POST/predict" */
+};
+
+struct lambda_result {
+	int status;              /* 200 it ran (see function_error), 202 queued, 204 dry run; else refused */
+	char *error_code;        /* refused: "ResourceNotFoundException", … */
+	char *error_message;
+	const char *reason;      /* of a 429; static, or NULL */
+	const char *function_error; /* NULL, or "Unhandled": the payload describes the error */
+	struct rn_buf payload;
+	char *version;           /* that ran: "$LATEST", "3" */
+	char *log;               /* last 4 KB of its log; NULL: did not run */
+	char request_id[37];
+};
+
+/** Invokes; fills `ret` in every case. Blocks until the function answered, failed or timed out. Not inside a store transaction. */
+void lambda_invoke(struct cloud *c, const struct lambda_call *call, struct lambda_result *ret);
 void lambda_result_clear(struct lambda_result *r);
 
-/**
- * Invokes a function and waits (RequestResponse). `function` is its ARN, which may end in a
- * qualifier. Fails only when this machine cannot; a refusal or an error of the function is a result.
- */
-int lambda_invoke(struct cloud *c, const char *function, const void *payload, size_t n, struct lambda_result *ret,
-		  struct rn_error *err);
-
-/** Does the function's policy let `principal` ("apigateway.amazonaws.com") invoke it on behalf of `source_arn`? */
-bool lambda_permits(struct cloud *c, const char *function, const char *principal, const char *source_arn);
+/** Does the function's policy let that service call it? False also when it does not exist. */
+bool lambda_permits(struct cloud *c, const char *region, const char *function, const char *qualifier,
+		    const char *principal, const char *source_arn);
 
 #endif
