@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import aws_models
 
-READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Head", "Filter", "Simulate", "Assume")
+READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Head", "Filter", "Simulate", "Assume", "Invoke")
 HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization"}
 
 
