@@ -1,0 +1,1 @@
+PLUGIN_LIBS_ecr-push := stage oci aws http base

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "push.h"
+
+#include "base/encode.h"
+#include "base/map.h"
+#include "oci/reference.h"
+#include "oci/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void push_image_clear(struct push_image *i)
+{
+	layout_closep(&i->layout);
+	descriptor_clear(&i->descriptor);
+}
+
+int push_image_open(struct push_image *ret, const char *layout, struct rn_error *err)
+{
+	ret->layout = layout_open(layout, false, err);
+	if (!ret->layout || layout_find(ret->layout, NULL, &ret->descriptor, err) < 0)
+		return rn_wrap(err, "image layout %s", layout);
+	return 0;
+}
+
+int push_tags(struct stage *s, const struct ecr_params *p, struct rn_strv *ret, struct rn_error *err)
+{
+	if (p->tag)
+		rn_strv_add(ret, p->tag);
+	for (size_t i = 0; i < p->tags.n; i++)
+		if (!rn_strv_has(ret, p->tags.v[i]))
+			rn_strv_add(ret, p->tags.v[i]);
+	for (size_t i = 0; i < ret->n; i++) {
+		if (reference_tag_valid(ret->v[i]))
+			continue;
+		stage_blame(s, p->tag && i == 0 ? "tag" : "tags");
+		rn_fail(err, RN_EINVAL, "\"%s\" is not a tag", ret->v[i]);
+		return rn_hint(err, "letters, digits, '_', '.' and '-', at most 128, not beginning with '.' or '-'");
+	}
+	return 0;
+}
+
+/* ---- what ECR has ------------------------------------------------------------------ */
+
+/* Which tags do not stand for `digest` (all of them when ECR does not have the image); old digests go to `moved`. */
+static int missing_tags(struct aws_client *ecr, const char *name, const struct digest *digest, const struct rn_strv *tags,
+			struct rn_strv *ret, struct rn_strv *moved, bool *ret_present, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *in = cJSON_CreateObject(), *answer = NULL;
+	cJSON_AddStringToObject(in, "repositoryName", name);
+	cJSON *ids = cJSON_AddArrayToObject(in, "imageIds"), *id = cJSON_CreateObject();
+	cJSON_AddStringToObject(id, "imageDigest", digest->text);
+	cJSON_AddItemToArray(ids, id);
+	for (size_t i = 0; i < tags->n; i++) {
+		id = cJSON_CreateObject();
+		cJSON_AddStringToObject(id, "imageTag", tags->v[i]);
+		cJSON_AddItemToArray(ids, id);
+	}
+	if (aws_json(ecr, "BatchGetImage", in, &answer, NULL, err) < 0)
+		return -1;
+	struct rn_map have = { .free_value = NULL };
+	const cJSON *image;
+	*ret_present = false;
+	cJSON_ArrayForEach(image, rn_json_get(answer, "images")) {
+		const char *tag = rn_json_str(rn_json_get(image, "imageId"), "imageTag");
+		const char *found = rn_json_str(rn_json_get(image, "imageId"), "imageDigest");
+		*ret_present = *ret_present || rn_streq(found, digest->text);
+		if (tag && found)
+			rn_map_set(&have, tag, (void *)(uintptr_t)found);
+	}
+	for (size_t i = 0; i < tags->n; i++) {
+		const char *found = rn_map_get(&have, tags->v[i]);
+		if (rn_streq(found, digest->text))
+			continue;
+		rn_strv_add(ret, tags->v[i]);
+		rn_strv_add(moved, found ? found : "");
+	}
+	rn_map_clear(&have);
+	return 0;
+}
+
+/* ---- sending ------------------------------------------------------------------------- */
+
+struct sending {
+	struct stage *s;
+	struct rn_map done; /* digest -> bytes done, as uint64_t * */
+	uint64_t total;
+};
+
+static void on_event(void *ctx, const struct registry_event *e)
+{
+	struct sending *x = ctx;
+	if (e->step == REGISTRY_RETRY) {
+		stage_warn(x->s, "%s", e->text);
+		return;
+	}
+	if (!e->blob)
+		return;
+	uint64_t *done = rn_map_get(&x->done, e->blob->digest.text);
+	if (!done) {
+		done = rn_alloc(sizeof(*done));
+		rn_map_set(&x->done, e->blob->digest.text, done);
+	}
+	*done = e->step == REGISTRY_MOVING ? e->done : e->blob->size;
+	if (e->step == REGISTRY_MOUNTED || e->step == REGISTRY_PRESENT)
+		stage_debug(x->s, "%s is there already", e->blob->digest.text);
+	uint64_t sum = 0;
+	RN_MAP_EACH(&x->done, it)
+		sum += *(const uint64_t *)it->value;
+	x->s->host->progress(x->s->rs, "push", sum > x->total ? x->total : sum, x->total, "bytes");
+}
+
+static void on_warning(void *ctx, const char *text)
+{
+	stage_warn(((struct sending *)ctx)->s, "%s", text);
+}
+
+static void on_secret(void *ctx, const char *value)
+{
+	struct stage *s = ((struct sending *)ctx)->s;
+	s->host->mask(s->rs, value);
+}
+
+/* Sum of what the image refers to, for the progress bar. */
+static uint64_t image_size(struct layout *l, const struct descriptor *d)
+{
+	struct manifest m = { 0 };
+	uint64_t sum = d->size;
+	if (layout_manifest(l, d, &m, NULL) < 0)
+		return sum;
+	if (m.kind == MANIFEST_IMAGE)
+		sum += m.config.size;
+	for (size_t i = 0; i < m.n_layers; i++)
+		sum += m.kind == MANIFEST_INDEX ? image_size(l, &m.layers[i]) : m.layers[i].size;
+	manifest_clear(&m);
+	return sum;
+}
+
+/* Asks ECR for a token (12 h) and gives it to `auth` for the registry that it names; *ret_host is new. */
+static int log_in(struct stage *s, struct aws_client *ecr, struct registry_auth *auth, char **ret_host, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *answer = NULL;
+	if (aws_json(ecr, "GetAuthorizationToken", NULL, &answer, NULL, err) < 0)
+		return -1;
+	const cJSON *data = cJSON_GetArrayItem(rn_json_get(answer, "authorizationData"), 0);
+	const char *token = rn_json_str(data, "authorizationToken"), *endpoint = rn_json_str(data, "proxyEndpoint");
+	if (!token || !endpoint)
+		return rn_fail(err, RN_EREMOTE, "ecr GetAuthorizationToken: the answer has no token or no endpoint");
+	s->host->mask(s->rs, token);
+	RN_AUTO(rn_buf_clear) struct rn_buf pair = { .max = 65536 };
+	if (rn_base64_decode(token, &pair, err) < 0 || !strchr(rn_buf_str(&pair), ':'))
+		return rn_fail(err, RN_EREMOTE, "ecr GetAuthorizationToken: the token is not USER:PASSWORD in base64");
+	char *colon = strchr(pair.p, ':');
+	*colon = '\0';
+	s->host->mask(s->rs, colon + 1);
+	const char *host = strstr(endpoint, "://");
+	host = host ? host + 3 : endpoint;
+	*ret_host = rn_strndup(host, strcspn(host, "/"));
+	registry_auth_set(auth, *ret_host, pair.p, colon + 1);
+	rn_wipe(pair.p, pair.len);
+	return 0;
+}
+
+static int send_image(struct sending *x, struct aws_client *ecr, const struct repository *r, const struct push_image *image,
+		      const struct rn_strv *tags, struct rn_error *err)
+{
+	struct registry_auth_options ao = { .warn = on_warning, .secret = on_secret, .ctx = x };
+	RN_AUTO(registry_auth_freep) struct registry_auth *auth = registry_auth_new(&ao);
+	RN_AUTO(rn_freep) char *host = NULL;
+	if (log_in(x->s, ecr, auth, &host, err) < 0)
+		return -1;
+	RN_AUTO(reference_clear) struct reference ref = { .registry = rn_strdup(host), .repository = rn_strdup(r->name) };
+	struct registry_options o = REGISTRY_INIT;
+	o.auth = auth;
+	o.cancel_fd = x->s->host->cancel_fd(x->s->rs);
+	o.event = on_event;
+	o.ctx = x;
+	RN_AUTO(registry_freep) struct registry *registry = registry_new(&o, err);
+	if (!registry)
+		return -1;
+	return registry_push_image(registry, &ref, layout_blobs(image->layout), &image->descriptor, (const char *const *)tags->v,
+				   tags->n, NULL, 0, NULL, err);
+}
+
+/* A tag that may not move but would have to: said before anything is sent. */
+static int check_immutable(struct stage *s, const struct repository *r, const struct rn_strv *tags, const struct rn_strv *old,
+			   struct rn_error *err)
+{
+	const char *mutability = rn_json_str(r->described, "imageTagMutability");
+	for (size_t i = 0; rn_streq(mutability, "IMMUTABLE") && i < tags->n; i++) {
+		if (!old->v[i][0])
+			continue;
+		stage_blame(s, "tag");
+		rn_fail(err, RN_EEXISTS, "tag \"%s\" of repository \"%s\" is immutable and stands for another image, %s", tags->v[i],
+			r->name, old->v[i]);
+		return rn_hint(err, "push under a new tag, or set \"tag_mutability: MUTABLE\"");
+	}
+	return 0;
+}
+
+/* Reports each tag that was (or would be) set. */
+static void report(struct stage *s, const struct repository *r, const struct digest *digest, const struct rn_strv *tags,
+		   const struct rn_strv *old, bool present)
+{
+	for (size_t i = 0; i < tags->n; i++) {
+		RN_AUTO(rn_freep) char *detail = old->v[i][0] ? rn_asprintf("digest: %.19s -> %.19s", old->v[i], digest->text)
+							     : rn_asprintf("%.19s", digest->text);
+		stage_change(s, old->v[i][0] ? RUNNER_UPDATED : RUNNER_CREATED, detail, "image %s:%s", r->name, tags->v[i]);
+	}
+	if (!tags->n)
+		stage_change(s, present ? RUNNER_UNCHANGED : RUNNER_CREATED, NULL, "image %s@%.19s", r->name, digest->text);
+}
+
+int push_converge(struct stage *s, struct aws_client *ecr, const struct repository *r, const struct push_image *image,
+		  const struct rn_strv *tags, struct rn_error *err)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv missing = { 0 }, old = { 0 };
+	const struct digest *digest = &image->descriptor.digest;
+	bool present = false;
+	if (r->arn && missing_tags(ecr, r->name, digest, tags, &missing, &old, &present, err) < 0)
+		return -1;
+	for (size_t i = 0; !r->arn && i < tags->n; i++) {
+		rn_strv_add(&missing, tags->v[i]);
+		rn_strv_add(&old, "");
+	}
+	if (present && !missing.n) {
+		stage_change(s, RUNNER_UNCHANGED, NULL, "image %s%s%s", r->name, tags->n ? ":" : "@", tags->n ? tags->v[0] : digest->text);
+		return 0;
+	}
+	if (check_immutable(s, r, &missing, &old, err) < 0)
+		return -1;
+	if (s->mode != STAGE_PLAN) {
+		struct sending x = { .s = s, .total = image_size(image->layout, &image->descriptor) };
+		rn_map_init(&x.done, free);
+		int rc = stage_may_write(s, "PutImage", err) < 0 ? -1 : send_image(&x, ecr, r, image, &missing, err);
+		rn_map_clear(&x.done);
+		if (rc < 0)
+			return rn_wrap(err, "push to repository \"%s\"", r->name);
+	}
+	report(s, r, digest, &missing, &old, present);
+	return 0;
+}
