@@ -278,7 +278,40 @@ static void build_map(struct loader *l, struct doc_node *n, int depth)
 		merge(l, n, merges, depth + 1);
 }
 
-static void build_scalar(struct doc_node *n, struct fy_event *e)
+/* YAML 1.2 §7.3.2, from the source: libfyaml 0.7.12 drops text behind two adjacent escaped quotes (''''). */
+static char *single_quoted(const char *p, const char *end)
+{
+	struct rn_buf b = RN_BUF_INIT;
+	while (p < end) {
+		size_t blanks = strspn(p, " \t\r\n"), lines = 0;
+		for (size_t i = 0; i < blanks && p + i < end; i++)
+			lines += p[i] == '\n';
+		if (lines) { /* folded: one line end is a blank, more are one less */
+			rn_buf_adds(&b, lines == 1 ? " " : "");
+			for (size_t i = 1; i < lines; i++)
+				rn_buf_addc(&b, '\n');
+			p += blanks;
+		} else {
+			rn_buf_addc(&b, *p);
+			p += *p == '\'' ? 2 : 1;
+		}
+	}
+	return rn_buf_take(&b);
+}
+
+static void repair_single_quoted(const struct loader *l, struct doc_node *n, struct fy_event *e)
+{
+	const struct fy_mark *from = fy_event_start_mark(e), *to = fy_event_end_mark(e);
+	if (!from || !to || to->input_pos > l->len || from->input_pos >= to->input_pos)
+		return;
+	const char *raw = l->text + from->input_pos, *end = l->text + to->input_pos;
+	if (!memmem(raw, (size_t)(end - raw), "''''", 4))
+		return;
+	free(n->text);
+	n->text = single_quoted(raw, end);
+}
+
+static void build_scalar(const struct loader *l, struct doc_node *n, struct fy_event *e)
 {
 	RN_AUTO(rn_freep) char *tag = e->scalar.tag ? token_text(e->scalar.tag) : NULL;
 	n->text = token_text(e->scalar.value);
@@ -286,6 +319,8 @@ static void build_scalar(struct doc_node *n, struct fy_event *e)
 	n->quoted = e->scalar.value && fy_token_scalar_style(e->scalar.value) != FYSS_PLAIN;
 	if (tag && (strcmp(tag, "!") == 0 || rn_ends(tag, "str")))
 		n->quoted = true;
+	if (e->scalar.value && fy_token_scalar_style(e->scalar.value) == FYSS_SINGLE_QUOTED)
+		repair_single_quoted(l, n, e);
 	if (!n->quoted)
 		type_plain(n);
 }
@@ -343,7 +378,7 @@ static struct doc_node *build(struct loader *l, struct fy_event *e, int depth)
 	RN_AUTO(rn_freep) char *name = anchor ? token_text(anchor) : NULL;
 	if (check_tag(l, n, tag) == 0) {
 		if (scalar)
-			build_scalar(n, e);
+			build_scalar(l, n, e);
 		else if (e->type == FYET_SEQUENCE_START)
 			build_list(l, n, depth);
 		else
@@ -383,7 +418,7 @@ static void report_syntax(struct loader *l, struct fy_diag *diag)
 		diags_error(l->diags, at, syntax_hint(l->text, e->line), "YAML syntax: %s", e->msg);
 		return; /* the first one is the cause */
 	}
-	if (l->diags->errors == 0)
+	if (!it)
 		diags_error(l->diags, l->last, NULL, "YAML syntax: cannot be read");
 }
 
@@ -447,12 +482,13 @@ struct doc_node *document_parse(const char *text, size_t n, struct diags *diags)
 	if (!l.parser || fy_parser_set_string(l.parser, text, n) < 0)
 		rn_die("out of memory");
 	struct doc_node *root = load(&l);
-	if ((l.failed || fy_parser_get_stream_error(l.parser)) && diags->errors == before)
+	bool fy_error = fy_parser_get_stream_error(l.parser);
+	if (fy_error || (l.failed && diags->errors == before))
 		report_syntax(&l, diag);
 	rn_map_clear(&l.anchors);
 	fy_parser_destroy(l.parser);
 	fy_diag_destroy(diag);
-	if (diags->errors > before) {
+	if (l.failed || fy_error) {
 		doc_free(root);
 		return NULL;
 	}

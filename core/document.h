@@ -44,7 +44,7 @@ struct doc_item {
 #define DOC_NODES_MAX 100000           /* values, aliases spelled out */
 #define DOC_DEPTH_MAX 64
 
-/** Parses; problems go to `diags` (which must hold the same text). NULL when there was an error or the text is empty. The caller frees. */
+/** Parses; problems go to `diags` (which must hold the same text). NULL when the text is empty or cannot be read; a text whose only fault are duplicate keys gives a tree and errors. The caller frees. */
 struct doc_node *document_parse(const char *text, size_t n, struct diags *diags);
 void doc_free(struct doc_node *n);
 void doc_freep(struct doc_node **n);

@@ -243,8 +243,7 @@ static void add_piece(struct template *t, struct template_piece piece)
 	t->v[t->n++] = piece;
 }
 
-/* The "}}" that ends an expression, quotes respected; NULL when there is none. */
-static const char *find_end(const char *p)
+const char *template_end(const char *p)
 {
 	char quote = 0;
 	for (; *p; p++) {
@@ -266,7 +265,7 @@ int template_parse(const char *text, struct template *ret, size_t *ret_at, struc
 	const char *p = text, *open;
 	size_t nth = 0; /* counts every "${{", also those inside string literals */
 	while ((open = strstr(p, "${{"))) {
-		const char *inside = open + 3, *end = find_end(inside);
+		const char *inside = open + 3, *end = template_end(inside);
 		size_t at = 0;
 		if (open > p)
 			add_piece(&t, (struct template_piece){ .text = rn_strndup(p, (size_t)(open - p)) });

@@ -89,6 +89,8 @@ struct template {
 };
 /** True when `text` has an expression in it. */
 bool template_needed(const char *text);
+/** The "}}" that ends the expression whose inside begins at `p`, quotes respected; NULL when there is none. */
+const char *template_end(const char *p);
 /** On error -1 with the byte offset of the fault. The caller clears. */
 int template_parse(const char *text, struct template *ret, size_t *ret_at, struct rn_error *err);
 void template_clear(struct template *t);

@@ -34,33 +34,36 @@ static void visit_reference(void *ctx, const struct reference *r)
 	v->fn(v->ctx, &v->m);
 }
 
-static void visit_text(struct visit *v, const struct doc_node *n)
+/* One "${{ }}"; a fault in it does not hide those of the next. */
+static void visit_expression(struct visit *v, const char *inside, const char *end)
 {
-	struct template t = { 0 };
 	struct rn_error err = { 0 };
 	size_t at = 0;
+	RN_AUTO(expression_freep) struct expression *e = expression_parse(inside, (size_t)(end - inside), &at, &err);
+	if (e)
+		expression_references(e, visit_reference, v);
+	else
+		diags_rn(v->m.p->diags, mention_at(&v->m, at, 1), NULL, &err);
+}
+
+static void visit_text(struct visit *v, const struct doc_node *n)
+{
 	v->m.node = n;
 	v->m.bare = false;
-	if (template_parse(n->text, &t, &at, &err) < 0) {
-		/* count the "${{" up to the fault: that is the one it stands in */
-		const char *p = n->text, *open = n->text;
-		for (v->m.nth = 0; (p = strstr(p, "${{")) && (size_t)(p - n->text) <= at; p += 3) {
-			v->m.nth += open != n->text || p != strstr(n->text, "${{");
-			open = p + 3;
+	v->m.nth = 0;
+	for (const char *p = n->text, *open; (open = strstr(p, "${{"));) {
+		const char *end = template_end(open + 3);
+		if (!end) {
+			struct diag_at place = mention_at(&v->m, 0, 3);
+			place.column -= place.column > 3 ? 3 : 0;
+			diags_error(v->m.p->diags, place, NULL, "\"${{\" without its \"}}\"");
+			return;
 		}
-		size_t inside = at > (size_t)(open - n->text) ? at - (size_t)(open - n->text) : 0;
-		struct diag_at place = mention_at(&v->m, inside, 1);
-		if (open > n->text && at + 3 <= (size_t)(open - n->text))
-			place.column -= 3, place.length = 3;
-		diags_rn(v->m.p->diags, place, NULL, &err);
-		return;
+		visit_expression(v, open + 3, end);
+		for (p = open; p < end; p++) /* also those in string literals */
+			v->m.nth += strncmp(p, "${{", 3) == 0;
+		p = end + 2;
 	}
-	for (size_t i = 0; i < t.n; i++) {
-		v->m.nth = t.v[i].nth;
-		if (t.v[i].e)
-			expression_references(t.v[i].e, visit_reference, v);
-	}
-	template_clear(&t);
 }
 
 static void visit_node(struct visit *v, const struct doc_node *n)

@@ -172,7 +172,7 @@ static struct doc_node *parse_set(struct pipeline *p, const struct pipeline_var 
 	struct diags local;
 	diags_init(&local, "--set", text);
 	struct doc_node *n = document_parse(text, strlen(text), &local);
-	if (!n || n->kind != v->node->kind) {
+	if (!n || local.errors || n->kind != v->node->kind) {
 		diags_error(p->diags, (struct diag_at){ 0 }, "for example --set 'NAME=[a, b]' or 'NAME={k: v}'",
 			    "--set %s: the variable is %s, \"%s\" is not", v->name, doc_kind_name(v->node), text);
 		doc_freep(&n);

@@ -227,7 +227,7 @@ const char *rn_nearest(const char *s, const char *const *names, size_t n)
 	size_t best_distance = strlen(s) / 3 + 1; /* about one slip for every three letters */
 	for (size_t i = 0; i < n; i++) {
 		size_t d = distance(s, names[i]);
-		if (d <= best_distance && (!best || d < best_distance)) {
+		if (d < strlen(s) + !*s && d <= best_distance && (!best || d < best_distance)) {
 			best = names[i];
 			best_distance = d;
 		}
