@@ -49,6 +49,11 @@ int stage_pid(const struct stage *s)
 	return s->pid;
 }
 
+bool stage_unsupervised(const struct stage *s)
+{
+	return !s->ending.exited;
+}
+
 enum stage_end stage_result(const struct stage *s)
 {
 	return s->result;
@@ -93,7 +98,7 @@ static int spawn(struct stage *s, const struct stage_spec *spec, struct rn_error
 		rn_closep(&in[1]);
 		return -1;
 	}
-	const char *argv[] = { self_exec(), "--worker", spec->id, NULL };
+	const char *argv[] = { self_exec(), "--worker", NULL };
 	const struct rn_fd_map fds[] = { { in[0], WORKER_SPEC_FD }, { out[1], WORKER_EVENT_FD } };
 	s->pid = rn_spawn(&(struct rn_spawn){ .argv = argv, .env = spec->worker_env, .fds = fds, .n_fds = RN_LEN(fds),
 					      .new_group = true, .parent_death_signal = SIGTERM }, err);

@@ -66,6 +66,8 @@ enum stage_end stage_result(const struct stage *s);
 /** Why it failed: masked, with a place in a file. Borrowed. */
 const struct event_failure *stage_failure(const struct stage *s);
 int stage_pid(const struct stage *s);
+/** True when the supervisor itself was killed, so that nobody has cleaned up behind the stage. */
+bool stage_unsupervised(const struct stage *s);
 void stage_free(struct stage *s);
 
 #endif

@@ -216,15 +216,16 @@ static void supervise(struct supervisor *s)
 
 static void clean_up(struct supervisor *s, struct rn_buf *names, size_t *ret_killed)
 {
+	struct tree_keep stage = { &s->stage, 1 };
 	siginfo_t end = { 0 };
 	bool clean = s->ended && !s->stopping && !s->orphaned &&
 		     waitid(P_PID, (id_t)s->stage, &end, WEXITED | WNOWAIT) == 0 && end.si_code == CLD_EXITED;
 	int64_t linger = rn_now_ms() + LINGER_MS;
-	while (clean && !s->orphaned && rn_now_ms() < linger && tree_count(s->stage) > 0)
+	while (clean && !s->orphaned && rn_now_ms() < linger && tree_count(stage) > 0)
 		wait_some(s, rn_now_ms() + 20);
-	*ret_killed = tree_kill(s->stage, REAP_MS, names);
+	*ret_killed = tree_kill(stage, REAP_MS, names);
 	kill(-s->stage, SIGKILL); /* not reaped yet, so the number is still ours */
-	*ret_killed += tree_kill(s->ended ? s->stage : 0, REAP_MS, names);
+	*ret_killed += tree_kill(s->ended ? stage : (struct tree_keep){ 0 }, REAP_MS, names);
 	int64_t drain = rn_now_ms() + DRAIN_MS;
 	while (!s->orphaned && (s->out_fd >= 0 || s->event_fd >= 0) && rn_now_ms() < drain)
 		relay(s);

@@ -58,13 +58,21 @@ static size_t children(struct process *ret, size_t max)
 	return n;
 }
 
+static bool is_kept(struct tree_keep keep, pid_t pid)
+{
+	for (size_t i = 0; i < keep.n; i++)
+		if (keep.v[i] == pid)
+			return true;
+	return false;
+}
+
 /* One pass over the children but `keep`: reaps the dead, kills the living when told to. Returns how many there were. */
-static size_t pass(pid_t keep, bool killing, size_t *killed, struct rn_buf *names)
+static size_t pass(struct tree_keep keep, bool killing, size_t *killed, struct rn_buf *names)
 {
 	struct process *all = rn_alloc(sizeof(*all) * CHILDREN_MAX);
 	size_t n = children(all, CHILDREN_MAX), others = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (all[i].pid == keep)
+		if (is_kept(keep, all[i].pid))
 			continue;
 		others++;
 		if (all[i].state == 'Z') {
@@ -78,12 +86,12 @@ static size_t pass(pid_t keep, bool killing, size_t *killed, struct rn_buf *name
 	return others;
 }
 
-size_t tree_count(pid_t keep)
+size_t tree_count(struct tree_keep keep)
 {
 	return pass(keep, false, NULL, NULL);
 }
 
-size_t tree_kill(pid_t keep, int64_t ms, struct rn_buf *names)
+size_t tree_kill(struct tree_keep keep, int64_t ms, struct rn_buf *names)
 {
 	int64_t end = rn_now_ms() + ms;
 	size_t killed = 0, first = 0;

@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One stage of the schedule: whether it runs and why, what it is given, what its end means. */
+#include "schedule_internal.h"
+
+#include "resume.h"
+#include "self.h"
+#include "stage_failure.h"
+
+#include "base/fs.h"
+#include "base/time.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BACKOFF_MAX_MS = 300000 };
+
+static struct event event_of(const struct node *n, enum event_kind kind)
+{
+	return (struct event){ .kind = kind, .stage = n->stage->id, .index = n->stage->index };
+}
+
+static void emit(struct node *n, const struct event *e)
+{
+	bus_emit(n->schedule->o->bus, e);
+}
+
+/* ---- the end of a stage ---- */
+
+static void drop_call(struct node *n)
+{
+	cJSON_Delete(rn_take(&n->params));
+	cJSON_Delete(rn_take(&n->env));
+	cJSON_Delete(rn_take(&n->info));
+}
+
+void node_finish(struct node *n, enum event_status status, const char *reason)
+{
+	const struct pipeline_stage *stage = n->stage;
+	struct schedule *s = n->schedule;
+	n->state = NODE_DONE;
+	n->status = status;
+	n->failed = status == EVENT_FAILED || status == EVENT_CANCELLED;
+	for (size_t i = 0; i < stage->n_deps && s->o->call != SCHEDULE_DESTROY; i++)
+		n->failed |= s->nodes[stage->deps[i]].failed;
+	for (size_t i = 0; i < s->n && s->o->call == SCHEDULE_DESTROY; i++)
+		for (size_t k = 0; k < s->nodes[i].stage->n_deps; k++)
+			if (s->nodes[i].stage->deps[k] == stage->index)
+				n->failed |= s->nodes[i].failed;
+	struct event e = event_of(n, EVENT_STAGE_END);
+	e.status = status;
+	e.text = reason;
+	e.ms = n->begin_ms ? rn_now_ms() - n->begin_ms : 0;
+	emit(n, &e);
+	drop_call(n);
+}
+
+void node_fail(struct node *n, const struct event_failure *f)
+{
+	struct event e = event_of(n, EVENT_FAILURE);
+	e.failure = *f;
+	emit(n, &e);
+	n->machine = f->cls == RUNNER_FAIL_MACHINE || f->cls == RUNNER_FAIL_UNSUPPORTED;
+	node_finish(n, n->stage->continue_on_error ? EVENT_IGNORED : EVENT_FAILED, NULL);
+}
+
+static void fail_with(struct node *n, enum runner_class cls, struct diag_at at, const char *message, const char *hint)
+{
+	const struct pipeline *p = n->schedule->o->pipeline;
+	RN_AUTO(rn_freep) char *text = redact_text(n->schedule->o->redact, message);
+	node_fail(n, &(struct event_failure){ .cls = cls, .message = text, .hint = hint && *hint ? hint : NULL,
+					      .file = p->file, .line = at.line, .column = at.column });
+}
+
+/* Whether another try could end otherwise. */
+static bool worth_retry(const struct event_failure *f)
+{
+	switch (f->cls) {
+	case RUNNER_FAIL_STAGE:
+	case RUNNER_FAIL_NETWORK:
+	case RUNNER_FAIL_REMOTE:
+		return true;
+	case RUNNER_FAIL_CONFIG:
+	case RUNNER_FAIL_AUTH:
+	case RUNNER_FAIL_MACHINE:
+	case RUNNER_FAIL_UNSUPPORTED:
+	case RUNNER_FAIL_CANCELLED:
+		break;
+	}
+	return f->retryable;
+}
+
+static void pause_before_retry(struct node *n, const struct event_failure *f)
+{
+	int64_t pause = n->stage->retry_backoff_ms;
+	for (int i = 1; i < n->attempt && pause < BACKOFF_MAX_MS; i++)
+		pause *= 2;
+	pause = pause > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pause;
+	struct event e = event_of(n, EVENT_STAGE_RETRY);
+	e.attempt = n->attempt;
+	e.ms = pause;
+	e.text = f->message;
+	emit(n, &e);
+	n->state = NODE_PAUSED;
+	n->wake_ms = rn_now_ms() + pause;
+}
+
+static void remove_scratch(struct node *n)
+{
+	const char *scratch = rn_json_str(n->info, "scratch");
+	struct rn_error err = { 0 };
+	if (scratch && rn_exists(scratch) && rn_remove_tree(scratch, &err) < 0)
+		schedule_notice(n->schedule, RUNNER_WARN, n->stage->id, "%s", err.msg);
+}
+
+void node_ended(struct node *n)
+{
+	struct schedule *s = n->schedule;
+	struct stage *process = n->process;
+	enum stage_end result = stage_result(process);
+	const struct event_failure *f = stage_failure(process);
+	n->process = NULL;
+	s->running--;
+	remove_scratch(n);
+	bool again = result == STAGE_FAILED && s->o->call == SCHEDULE_RUN && !s->stopping && !s->timed_out &&
+		     n->attempt < n->stage->retry_attempts && worth_retry(f);
+	if (again)
+		pause_before_retry(n, f);
+	else if (result == STAGE_DONE)
+		node_finish(n, EVENT_OK, NULL);
+	else if (result == STAGE_CANCELLED)
+		node_finish(n, EVENT_CANCELLED, "stopped");
+	else
+		node_fail(n, f);
+	stage_free(process);
+}
+
+/* ---- what a call is given ---- */
+
+static bool is_lost(const struct node *on, const char *output)
+{
+	return rn_strv_has(&on->lost, output) && !rn_json_get(on->outputs, output);
+}
+
+static int no_output(const struct node *on, const char *output, struct rn_error *err)
+{
+	if (!on->selected) {
+		rn_fail(err, RN_ENOTFOUND, "output \"%s\" of stage \"%s\" is needed, but that stage is not selected and %s",
+			output, on->stage->id,
+			rn_strv_has(&on->lost, output) ? "secret outputs of earlier runs are not kept" :
+							 "no earlier run of it has that output");
+		return rn_hint(err, "run it too, with --from %s or --only %s", on->stage->id, on->stage->id);
+	}
+	if (on->status == EVENT_OK || on->status == EVENT_REUSED)
+		return rn_fail(err, RN_ENOTFOUND, "stage \"%s\" did not set its output \"%s\"", on->stage->id, output);
+	return rn_fail(err, RN_ENOTFOUND, "stage \"%s\" was not done (%s), so it has no output \"%s\"", on->stage->id,
+		       event_status_name(on->status), output);
+}
+
+static int scope_output(void *ctx, const char *stage, const char *output, struct value *ret, struct rn_error *err)
+{
+	struct node *n = ctx;
+	struct schedule *s = n->schedule;
+	const struct pipeline_stage *of = pipeline_stage(s->o->pipeline, stage);
+	if (!of)
+		return rn_fail(err, RN_EINVAL, "there is no stage \"%s\"", stage);
+	struct node *on = &s->nodes[of->index];
+	const cJSON *value = rn_json_get(on->outputs, output);
+	const struct plugin_output *declared = plugin_output_find(on->plugin, output);
+	bool secret = rn_strv_has(&on->secrets, output) || (declared && declared->flags & RUNNER_SECRET);
+	if (value) {
+		*ret = (struct value){ .json = cJSON_Duplicate(value, true), .secret = secret };
+		return 0;
+	}
+	if (s->o->call != SCHEDULE_RUN || s->o->dry_run) {
+		*ret = (struct value){ .secret = secret, .unknown = true };
+		return 0;
+	}
+	if (on->status == EVENT_REUSED && is_lost(on, output)) {
+		s->wanted = of->index + 1;
+		free(s->wanted_output);
+		s->wanted_output = rn_strdup(output);
+		*ret = (struct value){ .secret = true, .unknown = true };
+		return 0;
+	}
+	return no_output(on, output, err);
+}
+
+static bool scope_status(void *ctx, enum scope_status what)
+{
+	struct node *n = ctx;
+	bool failed = false;
+	for (size_t i = 0; i < n->stage->n_deps; i++)
+		failed |= n->schedule->nodes[n->stage->deps[i]].failed;
+	return what == SCOPE_FAILURE ? failed : !failed;
+}
+
+static void make_scope(struct node *n, struct scope *ret)
+{
+	n->binding = (struct pipeline_binding){
+		.pipeline = n->schedule->o->pipeline,
+		.runtime = { .ctx = n, .output = scope_output, .status = scope_status },
+	};
+	pipeline_scope(&n->binding, ret);
+}
+
+static void mask_all(struct node *n, const struct rn_strv *secrets)
+{
+	for (size_t i = 0; i < secrets->n; i++)
+		if (!redact_add(n->schedule->o->redact, secrets->v[i]))
+			schedule_notice(n->schedule, RUNNER_WARN, n->stage->id,
+					"a secret of less than %d characters cannot be masked", REDACT_MIN);
+}
+
+/* Parameters and own environment, into n->params and *ret_env. False: the stage has failed. */
+static bool resolve(struct node *n, cJSON **ret_env)
+{
+	const struct pipeline *p = n->schedule->o->pipeline;
+	struct scope scope;
+	make_scope(n, &scope);
+	struct diags diags = { 0 };
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_strv_clear) struct rn_strv secrets = { 0 };
+	diags_init(&diags, p->diags->file, p->diags->text);
+	int rc = params_resolve(n->stage, n->plugin, p, &scope, &n->params, &secrets, &diags);
+	mask_all(n, &secrets);
+	if (rc < 0) {
+		diags_sort(&diags);
+		const struct diag *d = diags.n ? &diags.v[0] : NULL;
+		fail_with(n, RUNNER_FAIL_CONFIG, d ? d->at : n->stage->at, d ? d->message : "its parameters cannot be resolved",
+			  d ? d->hint : NULL);
+	} else if (pipeline_stage_env(n->stage, &scope, ret_env, &secrets, &err) < 0) {
+		fail_with(n, RUNNER_FAIL_CONFIG, n->stage->at, err.msg, err.hint);
+		rc = -1;
+	}
+	mask_all(n, &secrets);
+	diags_clear(&diags);
+	return rc == 0;
+}
+
+static cJSON *merged_env(const cJSON *base, const cJSON *own)
+{
+	cJSON *env = cJSON_Duplicate(base, true), *value;
+	cJSON_ArrayForEach(value, own) {
+		cJSON_DeleteItemFromObjectCaseSensitive(env, value->string);
+		cJSON_AddItemToObject(env, value->string, cJSON_Duplicate(value, true));
+	}
+	return env;
+}
+
+static void add_path(cJSON *info, const char *name, char *path)
+{
+	cJSON_AddStringToObject(info, name, path);
+	free(path);
+}
+
+static cJSON *make_info(const struct node *n)
+{
+	const struct schedule_options *o = n->schedule->o;
+	cJSON *info = cJSON_CreateObject();
+	cJSON_AddStringToObject(info, "pipeline", o->pipeline->name);
+	cJSON_AddStringToObject(info, "file", o->pipeline->file);
+	cJSON_AddStringToObject(info, "dir", o->pipeline->dir);
+	cJSON_AddStringToObject(info, "stage", n->stage->id);
+	cJSON_AddStringToObject(info, "run", o->journal ? journal_run_id(o->journal) : "plan");
+	cJSON_AddStringToObject(info, "version", RUNNER_VERSION);
+	const char *temp = getenv("TMPDIR");
+	if (o->journal)
+		add_path(info, "scratch", rn_asprintf("%s/scratch/%s", journal_dir(o->journal), n->stage->id));
+	else
+		add_path(info, "scratch", rn_asprintf("%s/runner-plan-%d/%s", temp && *temp ? temp : "/tmp", (int)getpid(),
+						      n->stage->id));
+	add_path(info, "state", rn_asprintf("%s/state/%s/%s", o->root, o->pipeline->name, n->stage->id));
+	char *cache = self_cache();
+	add_path(info, "cache", cache ? cache : rn_asprintf("%s/cache", o->root));
+	add_path(info, "libexec", self_libexec());
+	return info;
+}
+
+/* ---- start ---- */
+
+static void on_event(void *ctx, const struct event *e)
+{
+	bus_emit(((struct schedule *)ctx)->o->bus, e);
+}
+
+static void on_output(void *ctx, size_t index, const char *name, const cJSON *value, bool secret)
+{
+	struct schedule *s = ctx;
+	struct node *n = &s->nodes[index];
+	cJSON_DeleteItemFromObjectCaseSensitive(n->outputs, name);
+	cJSON_AddItemToObject(n->outputs, name, cJSON_Duplicate(value, true));
+	if (secret && !rn_strv_has(&n->secrets, name))
+		rn_strv_add(&n->secrets, name);
+	struct event e = event_of(n, EVENT_OUTPUT);
+	RN_AUTO(rn_freep) char *text = cJSON_IsString(value) ? rn_strdup(value->valuestring) : rn_json_print(value);
+	e.name = name;
+	e.secret = secret;
+	e.text = secret ? REDACT_MASK : text;
+	e.value = secret || cJSON_IsString(value) ? NULL : value;
+	emit(n, &e);
+}
+
+static void on_broken(void *ctx, const struct rn_error *err)
+{
+	struct schedule *s = ctx;
+	if (s->o->journal)
+		journal_broken(s->o->journal, err);
+	s->broken = true;
+}
+
+static const char *call_name(enum schedule_call call)
+{
+	return call == SCHEDULE_PLAN ? "plan" : call == SCHEDULE_DESTROY ? "destroy" : "run";
+}
+
+static void env_strings(const cJSON *env, struct rn_strv *to)
+{
+	const cJSON *value;
+	cJSON_ArrayForEach(value, env)
+		if (cJSON_IsString(value))
+			rn_strv_addf(to, "%s=%s", value->string, value->valuestring);
+	if (!to->n)
+		rn_strv_add(to, "LC_ALL=C");
+}
+
+void node_launch(struct node *n)
+{
+	struct schedule *s = n->schedule;
+	const struct schedule_options *o = s->o;
+	n->attempt++;
+	n->begin_ms = n->attempt == 1 ? rn_now_ms() : n->begin_ms;
+	cJSON_Delete(n->outputs);
+	n->outputs = cJSON_CreateObject();
+	rn_strv_clear(&n->secrets);
+	rn_strv_clear(&n->lost);
+	struct event e = event_of(n, EVENT_STAGE_START);
+	e.attempt = n->attempt;
+	e.text = n->reason;
+	emit(n, &e);
+	free(n->log);
+	n->log = o->journal ? journal_log_path(o->journal, n->stage->id) : NULL;
+	RN_AUTO(rn_strv_clear) struct rn_strv env = { 0 };
+	env_strings(o->env, &env);
+	struct stage_spec spec = {
+		.id = n->stage->id, .index = n->stage->index, .call = call_name(o->call), .plugin = n->plugin,
+		.params = n->params, .env = n->env, .info = n->info, .worker_env = (const char *const *)env.v,
+		.log = n->log, .append = n->attempt > 1, .file = o->pipeline->file, .line = n->stage->at.line,
+		.column = n->stage->at.column,
+	};
+	struct stage_sink sink = { .ctx = s, .event = on_event, .output = on_output, .broken = on_broken };
+	struct rn_error err = { 0 };
+	n->process = stage_start(&spec, o->redact, &sink, &err);
+	if (!n->process) {
+		fail_with(n, RUNNER_FAIL_MACHINE, n->stage->at, err.msg, err.hint);
+		return;
+	}
+	n->state = NODE_RUNNING;
+	n->deadline_ms = n->stage->timeout_ms ? rn_now_ms() + n->stage->timeout_ms : 0;
+	s->running++;
+}
+
+bool node_recall(struct node *n, const struct record_stage *earlier)
+{
+	bool finished = earlier && earlier->ended && (earlier->status == EVENT_OK || earlier->status == EVENT_REUSED);
+	if (!finished)
+		return false;
+	cJSON_Delete(n->outputs);
+	n->outputs = cJSON_Duplicate(earlier->outputs, true);
+	rn_strv_clear(&n->lost);
+	for (size_t i = 0; i < earlier->secrets.n; i++)
+		rn_strv_add(&n->lost, earlier->secrets.v[i]);
+	return true;
+}
+
+/* Each journal stands for itself: what was taken over is written again. */
+static void emit_recalled(struct node *n)
+{
+	const cJSON *value;
+	cJSON_ArrayForEach(value, n->outputs) {
+		RN_AUTO(rn_freep) char *text = cJSON_IsString(value) ? rn_strdup(value->valuestring) : rn_json_print(value);
+		struct event e = event_of(n, EVENT_OUTPUT);
+		e.name = value->string;
+		e.text = text;
+		e.value = cJSON_IsString(value) ? NULL : value;
+		emit(n, &e);
+	}
+	for (size_t i = 0; i < n->lost.n; i++) {
+		struct event e = event_of(n, EVENT_OUTPUT);
+		e.name = n->lost.v[i];
+		e.text = REDACT_MASK;
+		e.secret = true;
+		emit(n, &e);
+	}
+}
+
+/* Why the stage must run although --resume was given; NULL: it need not. New string. */
+static char *why_again(const struct node *n, const struct record_stage *earlier, const struct record *run, const cJSON *key)
+{
+	if (n->forced)
+		return rn_strdup(n->forced);
+	if (!earlier)
+		return rn_strdup("it has not run before");
+	if (!earlier->ended)
+		return rn_asprintf("it was interrupted in run %s", run->id);
+	if (earlier->status != EVENT_OK && earlier->status != EVENT_REUSED)
+		return rn_asprintf("it %s in run %s",
+				   earlier->status == EVENT_CANCELLED ? "was stopped" : "failed", run->id);
+	return resume_difference(earlier->key, key);
+}
+
+/* True when --resume takes over what an earlier run made; else n->reason says why it runs. */
+static bool reuse(struct node *n, const cJSON *key)
+{
+	const struct record *run = NULL;
+	const struct record_stage *earlier = record_find(n->schedule->o->earlier, n->stage->id, &run);
+	free(n->reason);
+	n->reason = why_again(n, earlier, run, key);
+	if (n->reason || !node_recall(n, earlier))
+		return false;
+	n->reason = rn_asprintf("finished in run %s, nothing changed", run->id);
+	return true;
+}
+
+/* A reused stage has a secret output that this one needs: it runs again, and this one waits for it. */
+static void run_again(struct node *n)
+{
+	struct schedule *s = n->schedule;
+	struct node *on = &s->nodes[s->wanted - 1];
+	free(on->forced);
+	on->forced = rn_asprintf("its secret output `%s` is needed by `%s`, and secrets are not kept between runs",
+				 s->wanted_output, n->stage->id);
+	on->state = NODE_WAITING;
+	n->state = NODE_WAITING;
+	s->wanted = 0;
+	drop_call(n);
+}
+
+static bool skipped_by_condition(struct node *n)
+{
+	struct scope scope;
+	struct rn_error err = { 0 };
+	make_scope(n, &scope);
+	int wanted = pipeline_stage_wanted(n->stage, &scope, &err);
+	if (wanted < 0)
+		fail_with(n, RUNNER_FAIL_CONFIG, n->stage->at, err.msg, err.hint);
+	else if (!wanted && !scope_status(n, SCOPE_SUCCESS) && !n->stage->if_)
+		node_finish(n, EVENT_SKIPPED, "a stage before it failed");
+	else if (!wanted) {
+		RN_AUTO(rn_freep) char *why = rn_asprintf("its condition does not hold (if: %s)",
+							  n->stage->if_text ? n->stage->if_text : "success()");
+		node_finish(n, EVENT_SKIPPED, why);
+	}
+	return wanted <= 0;
+}
+
+/* Calls that a plugin does not have, and failures before a destroy. True: the stage has ended. */
+static bool skipped_by_call(struct node *n)
+{
+	struct schedule *s = n->schedule;
+	if (s->o->call == SCHEDULE_PLAN && !n->plugin->has_plan) {
+		RN_AUTO(rn_freep) char *why = rn_asprintf("`%s` cannot tell beforehand; it would run", n->stage->uses);
+		node_finish(n, EVENT_SKIPPED, why);
+		return true;
+	}
+	if (s->o->call != SCHEDULE_DESTROY)
+		return false;
+	for (size_t i = 0; i < s->n; i++)
+		for (size_t k = 0; k < s->nodes[i].stage->n_deps; k++)
+			if (s->nodes[i].stage->deps[k] == n->stage->index && s->nodes[i].failed) {
+				node_finish(n, EVENT_SKIPPED, "what depends on it could not be removed");
+				return true;
+			}
+	if (!n->plugin->has_destroy) {
+		RN_AUTO(rn_freep) char *why = rn_asprintf("`%s` leaves nothing to remove", n->stage->uses);
+		node_finish(n, EVENT_SKIPPED, why);
+		return true;
+	}
+	return false;
+}
+
+static void begin_selected(struct node *n)
+{
+	struct schedule *s = n->schedule;
+	const struct schedule_options *o = s->o;
+	RN_AUTO(rn_json_freep) cJSON *own = NULL;
+	if (!resolve(n, &own))
+		return;
+	if (o->call == SCHEDULE_RUN && (o->journal || o->resume)) {
+		struct rn_error err = { 0 };
+		cJSON *key = resume_key(n->plugin, n->params, own, o->redact, &err);
+		if (!key) {
+			fail_with(n, RUNNER_FAIL_MACHINE, n->stage->uses_at, err.msg, err.hint);
+			return;
+		}
+		bool reused = o->resume && reuse(n, key);
+		if (o->journal && !(s->wanted && !reused))
+			journal_key(o->journal, n->stage->id, key);
+		else
+			cJSON_Delete(key);
+		if (reused) {
+			s->wanted = 0;
+			emit_recalled(n);
+			node_finish(n, EVENT_REUSED, n->reason);
+			return;
+		}
+	}
+	if (s->wanted) {
+		run_again(n);
+		return;
+	}
+	if (o->dry_run) {
+		node_finish(n, EVENT_OK, n->reason);
+		return;
+	}
+	n->env = merged_env(o->env, own);
+	n->info = make_info(n);
+	n->attempt = 0;
+	node_launch(n);
+}
+
+void node_begin(struct node *n)
+{
+	struct schedule *s = n->schedule;
+	if (!n->selected) {
+		const struct record *run = NULL;
+		if (s->o->call == SCHEDULE_RUN)
+			node_recall(n, record_find(s->o->earlier, n->stage->id, &run));
+		node_finish(n, EVENT_SKIPPED, "not selected");
+		return;
+	}
+	s->wanted = 0;
+	if (skipped_by_call(n))
+		return;
+	if (s->o->call != SCHEDULE_DESTROY && skipped_by_condition(n))
+		return;
+	if (s->wanted)
+		run_again(n);
+	else
+		begin_selected(n);
+}
