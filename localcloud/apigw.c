@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of API Gateway's operations and what they have in common. */
 #include "apigw.h"
-#include "apigw_limits.h"
+#include "apigw_gateway.h"
 #include "store.h"
 
 #include "base/encode.h"
@@ -82,14 +82,13 @@ static const struct route ROUTES[] = {
 
 static int start(struct cloud *c, const struct service *self, struct rn_error *err)
 {
-	(void)err;
-	c->service_data[self->slot] = limits_new();
-	return 0;
+	c->service_data[self->slot] = gateway_new(err);
+	return c->service_data[self->slot] ? 0 : -1;
 }
 
 static void stop(struct cloud *c, const struct service *self)
 {
-	limits_free(c->service_data[self->slot]);
+	gateway_free(c->service_data[self->slot]);
 	c->service_data[self->slot] = NULL;
 }
 

@@ -148,7 +148,9 @@ static void list_tags(struct request *req, struct registry_call *call, struct re
 	size_t shown = more ? (size_t)n : tags.n;
 	cJSON *doc = cJSON_CreateObject();
 	cJSON_AddStringToObject(doc, "name", call->name);
-	cJSON_AddItemToObject(doc, "tags", cJSON_CreateStringArray((const char *const *)tags.v, (int)shown));
+	cJSON *list = cJSON_AddArrayToObject(doc, "tags");
+	for (size_t i = 0; i < shown; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(tags.v[i]));
 	response_json(req, res, 200, doc);
 	if (more)
 		add_link(req, res, n, tags.v[shown - 1]);

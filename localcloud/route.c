@@ -10,14 +10,18 @@
 
 #include <string.h>
 
+#pragma weak lambda_service
+#pragma weak logs_service
+
+/* lambda before apigateway: it is interrupted first and stopped last */
 static const struct service *const SERVICES[] = {
-	&ecr_service, &iam_service, &sts_service,
+	&ecr_service, &iam_service, &sts_service, &lambda_service, &apigw_service, &logs_service,
 };
 
 int route_start(struct cloud *cloud, struct rn_error *err)
 {
 	for (size_t i = 0; i < RN_LEN(SERVICES); i++)
-		if (SERVICES[i]->start && SERVICES[i]->start(cloud, SERVICES[i], err) < 0)
+		if (SERVICES[i] && SERVICES[i]->start && SERVICES[i]->start(cloud, SERVICES[i], err) < 0)
 			return rn_wrap(err, "start %s", SERVICES[i]->name);
 	return 0;
 }
@@ -25,14 +29,14 @@ int route_start(struct cloud *cloud, struct rn_error *err)
 void route_interrupt(struct cloud *cloud)
 {
 	for (size_t i = 0; i < RN_LEN(SERVICES); i++)
-		if (SERVICES[i]->interrupt)
+		if (SERVICES[i] && SERVICES[i]->interrupt)
 			SERVICES[i]->interrupt(cloud, SERVICES[i]);
 }
 
 void route_stop(struct cloud *cloud)
 {
 	for (size_t i = RN_LEN(SERVICES); i-- > 0;)
-		if (SERVICES[i]->stop)
+		if (SERVICES[i] && SERVICES[i]->stop)
 			SERVICES[i]->stop(cloud, SERVICES[i]);
 }
 
@@ -87,7 +91,7 @@ bool route_match(const char *pattern, const char *path, struct pairs *ret)
 static const struct service *service_by_name(const char *name)
 {
 	for (size_t i = 0; i < RN_LEN(SERVICES); i++)
-		if (rn_streq(SERVICES[i]->name, name))
+		if (SERVICES[i] && rn_streq(SERVICES[i]->name, name))
 			return SERVICES[i];
 	return NULL;
 }
@@ -223,7 +227,7 @@ void route_handle(struct request *req, struct response *res)
 		answer_error(req, res, 413, "RequestEntityTooLargeException", "%s", req->body_error.msg);
 	} else if (!strcmp(req->path, "/_runner/health")) {
 		handle_health(req, res);
-	} else if (false && gateway_is_call(req)) {
+	} else if (gateway_is_call(req)) {
 		gateway_handle(req, res);
 	} else {
 		handle_api(req, res);

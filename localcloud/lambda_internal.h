@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Lambda's files share: the documents (functions, versions, aliases), the state
+ * of this process (instances), images on disk, and the handlers.
+ *
+ * A function's document is its public configuration ($LATEST) and private members "_…":
+ *   _image {uri, resolved, repository, digest, layers[]}   _tags {}   _policy {QUALIFIER: [statement]}
+ *   _reserved (concurrency)   _generation (changes with code and configuration)   _next_version
+ *   _creating, _preparing (the cloud that makes it ready), _ready_at, _failed   how far a change is
+ */
+#ifndef LAMBDA_INTERNAL_H
+#define LAMBDA_INTERNAL_H
+
+#include "lambda.h"
+#include "route.h"
+#include "store.h"
+
+#include "sandbox/sandbox.h"
+
+#include <pthread.h>
+
+#define FUNCTION "lambda.function" /* by region and name */
+#define VERSION "lambda.version"   /* by "REGION/NAME" and number, ten digits */
+#define ALIAS "lambda.alias"       /* by "REGION/NAME" and name */
+#define LATEST "$LATEST"
+
+struct instance;
+
+/* cloud.service_data[CLOUD_SLOT_LAMBDA] */
+struct lambda {
+	struct cloud *cloud;
+	char *dir;               /* DIR/lambda */
+	pthread_mutex_t lock;    /* all below, and all of the instances */
+	pthread_cond_t ended;    /* a worker or an instance is gone */
+	struct instance *instances;
+	unsigned workers;        /* threads that use this */
+	bool stopping;
+	pthread_mutex_t prepare; /* one image at a time; also guards the probe */
+	bool probed;
+	struct sandbox_host host;
+};
+
+struct lambda *lambda_of(struct cloud *c);
+
+/* ---- names (lambda_names.c) ---- */
+
+struct function_ref {
+	char *region, *name;
+	char *qualifier; /* NULL: none given */
+};
+void function_ref_clear(struct function_ref *r);
+/** "name", "name:qualifier", "ACCOUNT:function:name", or an ARN; a qualifier given apart wins. RN_EINVAL. */
+int function_ref_parse(const char *region, const char *text, const char *qualifier, struct function_ref *ret,
+		       struct rn_error *err);
+/** The same of a request's {name} and Qualifier; -1 when the refusal is answered. */
+int function_ref_of(struct request *req, struct response *res, struct function_ref *ret);
+/** "arn:aws:lambda:…:function:NAME[:QUALIFIER]"; new. */
+char *function_arn(const struct function_ref *r, const char *qualifier);
+/** Parent of versions and aliases, "REGION/NAME"; new. */
+char *function_parent(const struct function_ref *r);
+/** Glob with * and ?, as ArnLike has it. */
+bool lambda_glob(const char *pattern, const char *text);
+
+/* ---- documents (lambda_document.c) ---- */
+
+/** $LATEST's document, its state brought up to now; NULL when there is none. New. */
+cJSON *function_load(struct cloud *c, const struct function_ref *r);
+/** The same, answering ResourceNotFoundException. */
+cJSON *function_require(struct request *req, struct response *res, const struct function_ref *r);
+/** What a qualifier names: $LATEST, a version, or an alias (by weights when it has some). NULL: none. New. */
+cJSON *function_qualified(struct cloud *c, const struct function_ref *r, const char *qualifier);
+void function_save(struct cloud *c, const struct function_ref *r, const cJSON *doc);
+/** A new generation and RevisionId; the old instances end. */
+void function_touch(struct cloud *c, const struct function_ref *r, cJSON *doc);
+/** A change began: Pending or InProgress until the image is ready; starts the worker. */
+void function_begin_change(struct cloud *c, const struct function_ref *r, cJSON *doc, bool creating);
+bool function_in_progress(const cJSON *doc);
+/** -1 (answered) while a change is in progress, or when the request's RevisionId is not the latest. */
+int function_may_change(struct request *req, struct response *res, const struct function_ref *r, const cJSON *doc,
+			const char *revision);
+/** The public configuration; `arn` NULL: as stored. New. */
+cJSON *function_public(const cJSON *doc, const char *arn);
+void json_set(cJSON *obj, const char *name, cJSON *value);      /* adds or replaces */
+void json_set_str(cJSON *obj, const char *name, const char *s); /* NULL removes     */
+/** Time as Lambda writes it, "2026-11-24T03:15:07.123+0000"; to[40]. */
+char *lambda_time(char *to);
+
+/* ---- configuration (lambda_config.c) ---- */
+
+/** Checks the members of a create or update request and sets them on `doc`; -1 when the refusal is answered. */
+int config_apply(struct request *req, struct response *res, const cJSON *in, cJSON *doc, bool creating);
+/** Sets code from {ImageUri} (of `in`); -1 when answered. */
+int config_apply_code(struct request *req, struct response *res, const cJSON *in, cJSON *doc);
+
+/* ---- images (lambda_image.c) ---- */
+
+/** Resolves and checks what Lambda takes; the error text is AWS's. Result: _image. NULL on error. New. */
+cJSON *image_check(struct cloud *c, const char *region, const char *uri, struct rn_error *err);
+
+/* What an instance runs on. */
+struct image_root {
+	struct rn_strv lowers; /* folders, uppermost first (overlay) */
+	char *folder;          /* or one folder                      */
+	cJSON *config;         /* of the image: Entrypoint, Cmd, Env, WorkingDir */
+};
+void image_root_clear(struct image_root *r);
+/** Unpacks what is not there yet. */
+int image_prepare(struct lambda *l, const char *region, const cJSON *image, struct image_root *ret, struct rn_error *err);
+/** A private copy of a folder by hard links. */
+int image_clone(const char *from, const char *to, struct rn_error *err);
+/** Removes unpacked layers that no function uses. */
+void image_sweep(struct lambda *l);
+/** The sandbox of this machine, probed once. */
+const struct sandbox_host *lambda_host(struct lambda *l, struct rn_error *err);
+
+/* ---- instances (lambda_instance.c), their Runtime API (lambda_runtime.c), their log (lambda_stream.c) ---- */
+
+enum instance_state {
+	INSTANCE_INIT, /* started; has not asked for an event yet */
+	INSTANCE_IDLE,
+	INSTANCE_BUSY,
+};
+
+struct invocation {
+	char id[37];
+	const void *payload;
+	size_t n;
+	const char *client_context;
+	char *arn;              /* as invoked */
+	int64_t deadline_wall;  /* ms */
+	bool delivered, done;
+	bool failed;            /* the runtime posted an error */
+	int64_t started, ended; /* monotonic ms, of the handler */
+	struct timespec began;
+	double duration_ms;
+	struct rn_buf response;
+};
+
+struct instance {
+	struct lambda *lambda;
+	struct instance *next;
+	char *key;                /* REGION/NAME/VERSION/GENERATION */
+	char *function;           /* REGION/NAME                    */
+	char *version;
+	enum instance_state state;
+	bool owned;               /* an invoker holds it                       */
+	bool dead;                /* the program ended                         */
+	bool retired;             /* no new invocation                         */
+	bool failed_init;         /* posted init/error                         */
+	struct rn_buf init_error;
+	pthread_cond_t changed;   /* with lambda.lock                          */
+	struct invocation *current;
+	int64_t idle_since;
+	double init_ms;
+	struct timespec born;
+	struct MHD_Daemon *api;
+	int port;
+	struct sandbox *box;
+	struct sandbox_status status;
+	char *clone;              /* folder of its own, removed at the end     */
+	char *access_key;         /* session of the role                       */
+	pthread_t watcher;
+	pthread_mutex_t log_lock;
+	int log_fd;               /* our end of stdout and stderr              */
+	struct rn_buf line;       /* unfinished line                           */
+	struct rn_buf tail;       /* end of the log of the current invocation  */
+	char *stream;             /* "2026/11/24/[$LATEST]ab12…"               */
+	char *stream_path;
+	int stream_fd;
+};
+
+/** An instance that waits for an event, held by the caller: a warm one, or a new one. NULL with the result filled (429, init errors). */
+struct instance *instance_acquire(struct lambda *l, const struct function_ref *r, const cJSON *doc,
+				  struct lambda_result *res);
+/** Gives it back: warm unless it is dead or retired. */
+void instance_release(struct instance *in);
+/** Runs one event on it; fills payload, function_error and log. */
+void instance_run(struct instance *in, struct invocation *inv, const cJSON *doc, struct lambda_result *res);
+/** Ends the instances of a function that are not of `generation` (NULL: all); busy ones finish first. */
+void instances_retire(struct lambda *l, const char *function, const char *generation);
+/** Kills all now and waits for their end. */
+void instances_end(struct lambda *l);
+
+/** Serves the Runtime API on a port of its own. */
+int runtime_start(struct instance *in, struct rn_error *err);
+void runtime_stop(struct instance *in);
+
+int stream_open(struct instance *in, struct rn_error *err);
+/** Takes what the program wrote so far. */
+void stream_pump(struct instance *in);
+/** One line of ours. */
+void stream_line(struct instance *in, const char *fmt, ...) RN_PRINTF(2, 3);
+/** The last 4 KB since the last call; new. */
+char *stream_tail(struct instance *in);
+void stream_close(struct instance *in);
+
+/** A thread that the stop waits for. */
+int worker_start(struct lambda *l, void *(*body)(void *), void *arg);
+void worker_ended(struct lambda *l);
+
+/* ---- handlers, by file ---- */
+handler_fn lambda_create, lambda_get, lambda_get_configuration, lambda_list, lambda_delete, lambda_update_code,
+	lambda_update_configuration;                                       /* lambda_functions.c */
+handler_fn lambda_publish, lambda_list_versions, lambda_create_alias, lambda_get_alias, lambda_update_alias,
+	lambda_delete_alias, lambda_list_aliases;                          /* lambda_versions.c  */
+handler_fn lambda_add_permission, lambda_remove_permission, lambda_get_policy; /* lambda_policy.c    */
+handler_fn lambda_tag, lambda_untag, lambda_list_tags, lambda_put_concurrency, lambda_get_concurrency,
+	lambda_delete_concurrency, lambda_account_settings, lambda_no_signing, lambda_no_event_config,
+	lambda_no_url;                                                     /* lambda_settings.c  */
+handler_fn lambda_invoke_handler, lambda_invoke_async_handler;             /* lambda_invoke.c    */
+
+#endif
