@@ -1,0 +1,424 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each provider of the credentials chain against fake services, the order between them, and renewal."""
+
+import base64
+import hashlib
+import json
+import subprocess
+
+import pytest
+
+import support
+from fake_services import Fake, reply_json, stamp, sts_credentials, sts_error, sts_xml
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAENV", "AWS_SECRET_ACCESS_KEY": "env-secret"}
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "aws").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def tool(home):
+    """tool(*calls, env=..., args=...) -> answers of tests/tools/aws, one a call."""
+
+    def run(*calls, env=None, args=()):
+        clean = {**support.clean_env(home), "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "eu-west-1", **(env or {})}
+        clean = {k: v for k, v in clean.items() if v is not None}
+        done = subprocess.run([support.BUILD / "tests/tools/aws", *args], input="\n".join(map(json.dumps, calls)) + "\n", env=clean,
+                              capture_output=True, text=True, timeout=60)
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        for a in answers:
+            a["log"] = done.stderr
+        return answers[0] if len(answers) == 1 else answers
+
+    return run
+
+
+@pytest.fixture
+def files(home):
+    def write(config="", credentials=""):
+        (home / "aws/config").write_text(config)
+        (home / "aws/credentials").write_text(credentials)
+
+    return write
+
+
+ASK = {"credentials": True}
+
+
+def sts(answer=None):
+    """A fake STS; AssumeRole gives keys named after the role, GetCallerIdentity echoes the key."""
+
+    def default(seen):
+        action = seen.form["Action"]
+        if action == "GetCallerIdentity":
+            return sts_xml(action, "<Arn>arn:aws:iam::111122223333:user/x</Arn><UserId>U</UserId><Account>111122223333</Account>")
+        return sts_xml(action, sts_credentials(seen.form["RoleArn"].rpartition("/")[2].upper()))
+
+    return Fake(answer or default)
+
+
+def signed_with(seen):
+    return seen.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+
+
+def jwt(**claims):
+    part = lambda d: base64.urlsafe_b64encode(json.dumps(d).encode()).rstrip(b"=").decode()  # noqa: E731
+    return f"{part({'alg': 'none'})}.{part(claims)}.sig"
+
+
+# ---- one provider each ----------------------------------------------------------------
+
+
+def test_environment(tool):
+    got = tool(ASK, env={**KEYS, "AWS_SESSION_TOKEN": "tok"})["answer"]
+    assert (got["access_key"], got["secret_key"], got["token"], got["source"]) == ("AKIAENV", "env-secret", "tok", "environment")
+
+
+def test_half_an_environment_is_an_error_and_no_fall_through(tool, files):
+    files(credentials="[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = s\n")
+    got = tool(ASK, env={"AWS_ACCESS_KEY_ID": "AKIAENV"})
+    assert not got["ok"] and "AWS_SECRET_ACCESS_KEY is not" in got["message"]
+
+
+def test_shared_credentials_file_beats_config_file(tool, files):
+    files(config="[default]\naws_access_key_id = AKIACONF\naws_secret_access_key = c\n",
+          credentials="[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = s\naws_session_token = t\n")
+    got = tool(ASK)["answer"]
+    assert got["access_key"] == "AKIAFILE" and got["token"] == "t" and "shared credentials file" in got["source"]
+
+
+def test_config_file(tool, files):
+    files(config="# note\n[default]\n\naws_access_key_id=AKIACONF\naws_secret_access_key = c/d+e=\n")
+    assert tool(ASK)["answer"]["secret_key"] == "c/d+e="
+
+
+def test_credential_process_without_a_shell(tool, files, home):
+    script = home / "my process"
+    out = {"Version": 1, "AccessKeyId": "AKIAPROC", "SecretAccessKey": "p", "SessionToken": "t", "Expiration": stamp(3600)}
+    script.write_text(f"#!/bin/sh\n[ \"$1\" = 'a b;c' ] || exit 9\necho '{json.dumps(out)}'\n")
+    script.chmod(0o755)
+    files(config=f"[profile p]\ncredential_process = \"{script}\" 'a b;c'\n")
+    got = tool(ASK, env={"AWS_PROFILE": "p"})["answer"]
+    assert got["access_key"] == "AKIAPROC" and got["expires_ms"] > 0
+
+
+def test_a_failing_credential_process_ends_the_chain_with_its_words(tool, files):
+    files(config="[default]\ncredential_process = sh -c 'echo no ticket >&2; exit 3'\naws_access_key_id = A\naws_secret_access_key = b\n")
+    got = tool(ASK)
+    assert not got["ok"] and "no ticket" in got["message"] and "exited with 3" in got["message"]
+
+
+def test_assume_role_with_a_source_profile(tool, files):
+    files(config="[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
+                 "[profile dev]\nrole_arn = arn:aws:iam::111122223333:role/dev\nsource_profile = base\nexternal_id = ex\n"
+                 "role_session_name = me\nduration_seconds = 900\n")
+    with sts() as fake:
+        got = tool(ASK, env={"AWS_PROFILE": "dev", "AWS_ENDPOINT_URL_STS": fake.url})["answer"]
+    assert got["access_key"] == "ASIADEV" and got["token"] == "token-DEV"
+    form = fake.seen[0].form
+    assert signed_with(fake.seen[0]) == "AKIABASE" and form["ExternalId"] == "ex"
+    assert form["RoleSessionName"] == "me" and form["DurationSeconds"] == "900"
+
+
+def test_assume_role_in_a_chain(tool, files):
+    files(config="[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n"
+                 "[profile one]\nrole_arn = arn:aws:iam::111122223333:role/one\nsource_profile = base\n"
+                 "[profile two]\nrole_arn = arn:aws:iam::111122223333:role/two\nsource_profile = one\n")
+    with sts() as fake:
+        got = tool(ASK, env={"AWS_PROFILE": "two", "AWS_ENDPOINT_URL": fake.url})["answer"]
+    assert got["access_key"] == "ASIATWO"
+    assert [signed_with(s) for s in fake.seen] == ["AKIABASE", "ASIAONE"]
+
+
+def test_a_profile_may_name_itself_as_source_when_it_has_keys(tool, files):
+    files(config="[profile me]\nrole_arn = arn:aws:iam::111122223333:role/me\nsource_profile = me\naws_access_key_id = AKIAME\n"
+                 "aws_secret_access_key = s\n")
+    with sts() as fake:
+        assert tool(ASK, env={"AWS_PROFILE": "me", "AWS_ENDPOINT_URL": fake.url})["answer"]["access_key"] == "ASIAME"
+
+
+@pytest.mark.parametrize("source, key", [("Environment", "AKIAENV"), ("EcsContainer", "ASIAECS")])
+def test_assume_role_with_a_credential_source(tool, files, source, key):
+    files(config=f"[profile dev]\nrole_arn = arn:aws:iam::111122223333:role/dev\ncredential_source = {source}\n")
+    ecs = Fake(lambda seen: reply_json({"AccessKeyId": "ASIAECS", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(3600)}))
+    with sts() as fake, ecs:
+        env = {"AWS_ENDPOINT_URL": fake.url, "AWS_CONTAINER_CREDENTIALS_FULL_URI": ecs.url + "/x", **KEYS}
+        got = tool(ASK, env=env, args=["--profile", "dev"])["answer"]
+    assert got["access_key"] == "ASIADEV" and signed_with(fake.seen[0]) == key
+
+
+@pytest.mark.parametrize("config, words", [
+    ("source_profile = b\n[profile b]\nrole_arn = arn:x\nsource_profile = a\n", "circle: a -> b -> a"),
+    ("source_profile = nobody\n", "does not exist"),
+    ("", "neither source_profile nor credential_source"),
+    ("source_profile = a\ncredential_source = Environment\n", "both"),
+    ("credential_source = Moon\n", "Moon"),
+    ("source_profile = a\nmfa_serial = arn:aws:iam::1:mfa/me\n", "one-time code"),
+])
+def test_profiles_that_cannot_work_are_refused(tool, files, config, words):
+    files(config=f"[profile a]\nrole_arn = arn:aws:iam::111122223333:role/a\n{config}")
+    got = tool(ASK, env={"AWS_PROFILE": "a"})
+    assert not got["ok"] and words in got["message"]
+
+
+def test_web_identity_token_file(tool, home):
+    (home / "token").write_text("the.jwt.text\n")
+    with sts() as fake:
+        got = tool(ASK, env={"AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "token"), "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/pod",
+                             "AWS_ROLE_SESSION_NAME": "sess", "AWS_ENDPOINT_URL": fake.url})["answer"]
+    assert got["access_key"] == "ASIAPOD"
+    form = fake.seen[0].form
+    assert form["WebIdentityToken"] == "the.jwt.text" and form["RoleSessionName"] == "sess"
+    assert "authorization" not in fake.seen[0].headers
+
+
+def github(fake_sts, token):
+    service = Fake(lambda seen: reply_json({"value": token}))
+    env = {"ACTIONS_ID_TOKEN_REQUEST_URL": service.url + "/tok?api-version=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer-secret",
+           "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/ci", "GITHUB_ACTIONS": "true", "AWS_ENDPOINT_URL": fake_sts.url}
+    return service, env
+
+
+def test_github_actions_id_token(tool):
+    token = jwt(iss="https://token.actions.githubusercontent.com", aud="sts.amazonaws.com", sub="repo:o/r:ref:refs/heads/main")
+    with sts() as fake:
+        service, env = github(fake, token)
+        with service:
+            got = tool(ASK, env=env)
+    assert got["answer"]["access_key"] == "ASIACI" and "GitHub" in got["answer"]["source"]
+    assert service.seen[0].query == {"api-version": "2", "audience": "sts.amazonaws.com"}
+    assert service.seen[0].headers["authorization"] == "bearer bearer-secret"
+    assert fake.seen[0].form["WebIdentityToken"] == token
+    assert f"secret {token}" in got["log"] and "secret secret-CI" in got["log"]  # told to be masked
+
+
+def test_a_refused_id_token_shows_its_claims(tool):
+    token = jwt(iss="https://token.actions.githubusercontent.com", aud="sts.amazonaws.com", sub="repo:o/r:pull_request")
+    with sts(lambda seen: sts_error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")) as fake:
+        service, env = github(fake, token)
+        with service:
+            got = tool(ASK, env=env)
+    assert not got["ok"] and "AccessDenied" in got["message"]
+    assert "sub=repo:o/r:pull_request" in got["hint"] and "aud=sts.amazonaws.com" in got["hint"] and "role/ci" in got["hint"]
+
+
+def test_a_verification_key_that_cannot_be_fetched_is_tried_again(tool):
+    answers = [sts_error("InvalidIdentityToken", "Couldn't retrieve verification key", 400)]
+
+    def answer(seen):
+        return answers.pop() if answers else sts_xml(seen.form["Action"], sts_credentials("CI"))
+
+    with sts(answer) as fake:
+        service, env = github(fake, jwt(sub="x"))
+        with service:
+            assert tool(ASK, env=env)["answer"]["access_key"] == "ASIACI"
+    assert len(fake.seen) == 2
+
+
+def test_a_github_job_without_id_token_permission_is_told_so(tool):
+    got = tool(ASK, env={"GITHUB_ACTIONS": "true", "AWS_ROLE_ARN": "arn:aws:iam::1:role/x"})
+    assert "id-token: write" in got["message"]
+
+
+def test_gitlab_id_token(tool):
+    with sts() as fake:
+        got = tool(ASK, env={"GITLAB_OIDC_TOKEN": jwt(sub="project_path:g/p"), "AWS_ROLE_ARN": "arn:aws:iam::1:role/gl",
+                             "AWS_ENDPOINT_URL": fake.url})["answer"]
+    assert got["access_key"] == "ASIAGL" and "GitLab" in got["source"]
+
+
+def sso_cache(home, name, **content):
+    folder = home / ".aws/sso/cache"
+    folder.mkdir(parents=True)
+    (folder / f"{hashlib.sha1(name.encode()).hexdigest()}.json").write_text(json.dumps(content))
+
+
+def test_sso_with_a_session(tool, files, home):
+    files(config="[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\nsso_region = eu-central-1\n"
+                 "[profile sso]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = Dev\n")
+    sso_cache(home, "corp", accessToken="sso-token", expiresAt=stamp(3600))
+    reply = {"roleCredentials": {"accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 1999999999000}}
+    with Fake(lambda seen: reply_json(reply)) as fake:
+        got = tool(ASK, env={"AWS_PROFILE": "sso", "AWS_ENDPOINT_URL_SSO": fake.url})["answer"]
+    assert got["access_key"] == "ASIASSO" and got["expires_ms"] == 1999999999000
+    seen = fake.seen[0]
+    assert seen.path == "/federation/credentials" and seen.query == {"role_name": "Dev", "account_id": "111122223333"}
+    assert seen.headers["x-amz-sso_bearer_token"] == "sso-token" and "authorization" not in seen.headers
+
+
+@pytest.mark.parametrize("expires", [None, -10])
+def test_sso_without_a_live_token_names_the_cure(tool, files, home, expires):
+    files(config="[profile sso]\nsso_start_url = https://corp/start\nsso_region = eu-central-1\nsso_account_id = 1\nsso_role_name = Dev\n")
+    if expires:
+        sso_cache(home, "https://corp/start", accessToken="x", expiresAt=stamp(expires))
+    got = tool(ASK, env={"AWS_PROFILE": "sso"})
+    assert not got["ok"] and "aws sso login --profile sso" in got["hint"]
+
+
+def test_container_endpoint_reads_its_token_file_each_time(tool, home):
+    (home / "token").write_text("pod-token\n")
+    keys = {"AccessKeyId": "ASIAPOD", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(3600)}
+    with Fake(lambda seen: reply_json(keys)) as fake:
+        got = tool(ASK, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": fake.url + "/v1/credentials",
+                             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(home / "token")})["answer"]
+    assert got["access_key"] == "ASIAPOD" and fake.seen[0].headers["authorization"] == "pod-token"
+
+
+def test_container_endpoint_elsewhere_without_tls_is_refused(tool):
+    got = tool(ASK, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://198.51.100.1/x"})
+    assert not got["ok"] and "without TLS" in got["message"]
+
+
+def imds(seen):
+    if seen.method == "PUT":
+        assert seen.headers["x-aws-ec2-metadata-token-ttl-seconds"]
+        return 200, {}, "imds-token"
+    if seen.headers.get("x-aws-ec2-metadata-token") != "imds-token":
+        return 401, {}, ""
+    if seen.path.endswith("/security-credentials/"):
+        return 200, {}, "my-role"
+    return reply_json({"Code": "Success", "AccessKeyId": "ASIAEC2", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(21000)})
+
+
+def test_instance_metadata_with_a_token(tool):
+    with Fake(imds) as fake:
+        got = tool(ASK, env={"AWS_EC2_METADATA_DISABLED": None, "AWS_EC2_METADATA_SERVICE_ENDPOINT": fake.url + "/"})["answer"]
+    assert got["access_key"] == "ASIAEC2" and "my-role" in got["source"]
+    assert [s.method for s in fake.seen] == ["PUT", "GET", "GET"]
+
+
+def test_instance_without_a_role_is_not_configured(tool):
+    answer = lambda seen: (200, {}, "t") if seen.method == "PUT" else (404, {}, "")  # noqa: E731
+    with Fake(answer) as fake:
+        got = tool(ASK, env={"AWS_EC2_METADATA_DISABLED": None, "AWS_EC2_METADATA_SERVICE_ENDPOINT": fake.url})
+    assert not got["ok"] and "has no role" in got["message"]
+
+
+# ---- order ------------------------------------------------------------------------------
+
+
+def everything(home, files, fake, ecs):
+    """A machine where every provider could answer; the test takes one away after the other."""
+    (home / "token").write_text("a.b.c")
+    out = json.dumps({"Version": 1, "AccessKeyId": "AKIAPROC", "SecretAccessKey": "p"})
+    (home / "proc").write_text(f"#!/bin/sh\necho '{out}'\n")
+    (home / "proc").chmod(0o755)
+    return {**KEYS, "AWS_WEB_IDENTITY_TOKEN_FILE": str(home / "token"), "AWS_ROLE_ARN": "arn:aws:iam::1:role/web",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": ecs.url, "AWS_ENDPOINT_URL": fake.url}
+
+
+def test_the_order_is_botocores(tool, files, home):
+    base = "[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n[default]\n"
+    role = "role_arn = arn:aws:iam::1:role/prof\nsource_profile = base\n"
+    process = f"credential_process = {home}/proc\n"
+    keys = "aws_access_key_id = AKIACONF\naws_secret_access_key = s\n"
+    shared = "[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = s\n"
+    ecs_keys = {"AccessKeyId": "ASIAECS", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(3600)}
+    with sts() as fake, Fake(lambda seen: reply_json(ecs_keys)) as ecs:
+        env = everything(home, files, fake, ecs)
+
+        def winner():
+            return tool(ASK, env=env)["answer"]["access_key"]
+
+        files(base + role + process + keys, shared)
+        assert winner() == "AKIAENV"
+        del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+        assert winner() == "ASIAPROF"
+        files(base + process + keys, shared)
+        assert winner() == "ASIAWEB"
+        del env["AWS_WEB_IDENTITY_TOKEN_FILE"]
+        assert winner() == "AKIAFILE"
+        files(base + process + keys)
+        assert winner() == "AKIAPROC"
+        files(base + keys)
+        assert winner() == "AKIACONF"
+        files()
+        assert winner() == "ASIAECS"
+        del env["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        with Fake(imds) as ec2:
+            env.update(AWS_EC2_METADATA_SERVICE_ENDPOINT=ec2.url, AWS_EC2_METADATA_DISABLED="false")
+            assert winner() == "ASIAEC2"
+
+
+def test_environment_keys_beat_aws_profile_but_not_an_explicit_profile(tool, files):
+    files(credentials="[p]\naws_access_key_id = AKIAP\naws_secret_access_key = s\n")
+    assert tool(ASK, env={**KEYS, "AWS_PROFILE": "p"})["answer"]["access_key"] == "AKIAENV"
+    assert tool(ASK, env=KEYS, args=["--profile", "p"])["answer"]["access_key"] == "AKIAP"
+
+
+def test_a_missing_named_profile_is_an_error(tool):
+    got = tool(ASK, env={**KEYS, "AWS_PROFILE": "nope"})
+    assert not got["ok"] and '"nope"' in got["message"]
+
+
+def test_a_malformed_profile_file_names_its_line(tool, files):
+    files(config="[default]\nregion = eu-west-1\nnonsense\n")
+    got = tool(ASK)
+    assert not got["ok"] and "config:3" in got["message"]
+
+
+def test_without_any_credentials_all_that_was_tried_is_listed(tool):
+    got = tool(ASK)
+    assert not got["ok"] and got["code"] == "auth"
+    for name in ("environment", "web identity", "GitHub", "SSO", "shared credentials file", "credential_process", "config file", "container",
+                 "EC2"):
+        assert name in got["message"], name
+    assert "--local" in got["hint"]
+
+
+# ---- renewal --------------------------------------------------------------------------------
+
+
+def test_credentials_are_renewed_ahead_of_their_expiry(tool):
+    numbers = iter(range(100))
+
+    def answer(seen):
+        return reply_json({"AccessKeyId": f"ASIA{next(numbers)}", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(50)})
+
+    with Fake(answer) as fake:  # less than a minute left: each use asks again
+        first, second = tool(ASK, ASK, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": fake.url})
+    assert (first["answer"]["access_key"], second["answer"]["access_key"]) == ("ASIA0", "ASIA1")
+
+
+def test_live_credentials_are_kept_when_the_renewal_fails(tool):
+    answers = [reply_json({"AccessKeyId": "ASIA0", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(50)})]
+    with Fake(lambda seen: answers.pop() if answers else (404, {}, "gone")) as fake:
+        first, second = tool(ASK, ASK, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": fake.url})
+    assert first["answer"] == second["answer"] and "could not be renewed yet" in second["log"]
+
+
+def test_long_lived_credentials_are_asked_for_once(tool):
+    keys = {"AccessKeyId": "ASIA0", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(3600)}
+    with Fake(lambda seen: reply_json(keys)) as fake:
+        tool(ASK, ASK, ASK, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": fake.url})
+    assert len(fake.seen) == 1
+
+
+# ---- runner aws whoami -----------------------------------------------------------------------
+
+
+def whoami(home, *args, env):
+    return subprocess.run([support.BUILD / "libexec/runner/runner-aws", "whoami", *args], env={**support.clean_env(home), **env},
+                          capture_output=True, text=True, timeout=60)
+
+
+def test_whoami_says_who_and_how(home):
+    with sts() as fake:
+        env = {**KEYS, "AWS_ENDPOINT_URL": fake.url, "AWS_REGION": "eu-west-1"}
+        text = whoami(home, env=env).stdout
+        found = json.loads(whoami(home, "--output", "json", env=env).stdout)
+    assert "arn:aws:iam::111122223333:user/x" in text and "environment" in text and "env-secret" not in text
+    assert found["account"] == "111122223333" and found["credentials"] == "environment" and found["region"] == "eu-west-1"
+
+
+def test_whoami_without_credentials_fails_and_lists_what_was_tried(home):
+    done = whoami(home, env={})
+    assert done.returncode == 1 and "tried:" in done.stderr and "env-secret" not in done.stderr
+
+
+def test_whoami_refuses_unknown_arguments(home):
+    assert whoami(home, "--nonsense", env={}).returncode == 2
