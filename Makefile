@@ -18,6 +18,7 @@ include mk/programs.mk
 include mk/tests.mk
 include mk/install.mk
 include mk/deps.mk
+include mk/fuzz.mk
 include mk/demo.mk
 include mk/lint.mk
 

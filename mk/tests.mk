@@ -28,12 +28,12 @@ unit-tests: $(UNIT_TESTS)
 
 ## check           install what is missing, run every test; ends with "N passed, N failed"
 check: deps-test $(VENV)/ready
-	@$(MAKE) --no-print-directory all examples unit-tests test-plugins test-tools
+	@$(MAKE) --no-print-directory all examples unit-tests test-plugins test-tools fuzz-replays
 	@RUNNER_BUILD=$(abspath $(B)) $(VENV)/bin/python tests/check.py $(CHECK_ARGS)
 
 ## check-unit      the unit tests alone; SANITIZE=address,undefined runs them under sanitizers
 check-unit: deps-test
-	@$(MAKE) --no-print-directory all unit-tests test-plugins
+	@$(MAKE) --no-print-directory all unit-tests test-plugins fuzz-replays
 	@RUNNER_BUILD=$(abspath $(B)) python3 tests/check.py --only unit
 
 # programs that tests drive: tests/tools/NAME.c

@@ -57,6 +57,18 @@ def run_unit(tally):
             print(text, flush=True)
 
 
+def run_fuzz(tally):
+    """Replays each fuzz target's corpus with mutations from a fixed seed."""
+    for program in sorted((BUILD / "tests/fuzz").glob("*/*_replay")):
+        name = f"{program.parent.name}/{program.name.removesuffix('_replay')}"
+        done = subprocess.run([program, SOURCE / "tests/fuzz/corpus" / name, f"{program}.crash"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, errors="replace", timeout=600)
+        if done.returncode:
+            tally.fail(f"fuzz/{name}", f"exit code {done.returncode}, input in {program}.crash\n{done.stderr[-4000:]}")
+        else:
+            tally.passed += 1
+
+
 def expected_skips():
     path = SOURCE / "tests/expected-skips.txt"
     lines = path.read_text().splitlines() if path.exists() else []
@@ -113,6 +125,7 @@ def main():
     tally, begin = Tally(), time.monotonic()
     if args.only in (None, "unit"):
         run_unit(tally)
+        run_fuzz(tally)
         print(f"unit tests: {tally.passed} passed so far, {time.monotonic() - begin:.0f} s", flush=True)
     if args.only in (None, "house"):
         run_house(tally)

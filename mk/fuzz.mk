@@ -1,0 +1,29 @@
+# Fuzzing. tests/fuzz/AREA/NAME_fuzz.c is a libFuzzer target; AREA as for unit tests.
+#   make fuzz            each target for FUZZ_SECONDS (default 60), starting from its corpus
+#   the replay programs run every corpus file and a few thousand mutations of them in `make check`
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES := $(wildcard tests/fuzz/*/*_fuzz.c)
+FUZZ_REPLAYS := $(patsubst tests/fuzz/%_fuzz.c,$(B)/tests/fuzz/%_replay,$(FUZZ_SOURCES))
+FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(FUZZ_SOURCES))
+
+$(B)/tests/fuzz/%_replay: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/replay.o $$(AREA_OBJS_$$(call area_of,$$*)) \
+		$(call archives,stage sandbox oci aws http base)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RN_LDFLAGS) $(call libs_of,$(LIB_NAMES) core localcloud) -ldl -lm
+fuzz-replays: $(FUZZ_REPLAYS)
+
+# The fuzzers themselves are built from source in one go, with clang's coverage.
+FUZZ_INPUTS = $(wildcard lib/base/*.c lib/http/*.c) $(filter-out %/main_%,$(wildcard lib/aws/*.c lib/oci/*.c)) \
+	$(if $(filter core,$(1)),$(filter-out core/main.c,$(wildcard core/*.c))) \
+	$(if $(wildcard plugins/$(1)),$(filter-out %/main_%,$(wildcard plugins/$(1)/*.c lib/stage/*.c lib/sandbox/*.c)))
+build/fuzz/%: tests/fuzz/%_fuzz.c
+	@mkdir -p $(@D)
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread $(RN_CPPFLAGS) -I. -std=gnu17 -w -o $@ $< \
+		$(call FUZZ_INPUTS,$(call area_of,$*)) $(call libs_of,$(LIB_NAMES) core) -ldl -lm
+
+## fuzz            fuzz each parser for FUZZ_SECONDS
+fuzz: deps-lint $(FUZZ_NAMES:%=build/fuzz/%)
+	@for t in $(FUZZ_NAMES); do mkdir -p build/corpus/$$t; echo "-- $$t"; \
+	build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 build/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+.PHONY: fuzz fuzz-replays
