@@ -35,7 +35,7 @@ const struct aws_partition *aws_partition_of(const char *region)
 static const struct aws_service services[] = {
 	{ "apigateway", "API Gateway", "API_GATEWAY", "apigateway", "apigateway-fips", "apigateway",
 	  .protocol = AWS_REST, .throttled_attempts = 12 },
-	{ "ecr", "ECR", "ECR", "api.ecr", "ecr-fips", "ecr", .protocol = AWS_JSON,
+	{ "ecr", "ECR", "ECR", "api.ecr", "api.ecr-fips", "ecr", .protocol = AWS_JSON,
 	  .target = "AmazonEC2ContainerRegistry_V20150921" },
 	{ "ecr-public", "ECR Public", "ECR_PUBLIC", "api.ecr-public", NULL, "ecr-public", .protocol = AWS_JSON,
 	  .target = "SpencerFrontendService", .only_region = "us-east-1" },
@@ -44,10 +44,11 @@ static const struct aws_service services[] = {
 	{ "lambda", "Lambda", "LAMBDA", "lambda", "lambda-fips", "lambda", .protocol = AWS_REST,
 	  .throttled_attempts = 8 },
 	{ "logs", "CloudWatch Logs", "CLOUDWATCH_LOGS", "logs", "logs-fips", "logs", .protocol = AWS_JSON,
-	  .target = "Logs_20140328" },
+	  .target = "Logs_20140328", .gov_is_fips = true },
 	{ "sso", "SSO", "SSO", "portal.sso", NULL, "awsssoportal", .protocol = AWS_REST },
 	{ "sso-oidc", "SSO OIDC", "SSO_OIDC", "oidc", NULL, "sso-oauth", .protocol = AWS_REST },
-	{ "sts", "STS", "STS", "sts", "sts-fips", "sts", .protocol = AWS_QUERY, .version = "2011-06-15" },
+	{ "sts", "STS", "STS", "sts", "sts-fips", "sts", .protocol = AWS_QUERY, .version = "2011-06-15",
+	  .gov_is_fips = true },
 };
 
 const struct aws_service *aws_service_find(const char *name, struct rn_error *err)
@@ -119,10 +120,10 @@ static int host_of(const struct aws_session *s, const struct aws_service *servic
 			       service->title, region);
 	if (service->global)
 		*ret = rn_strdup(fips ? p->iam_fips_host : p->iam_host);
-	else if (fips && rn_streq(service->name, "sts") && rn_streq(p->name, "aws-us-gov"))
-		*ret = rn_asprintf("sts.%s.%s", region, p->suffix); /* the usual hosts there are FIPS hosts */
+	else if (fips && !(service->gov_is_fips && rn_streq(p->name, "aws-us-gov")))
+		*ret = rn_asprintf("%s.%s.%s", service->fips_host, region, p->suffix);
 	else
-		*ret = rn_asprintf("%s.%s.%s", fips ? service->fips_host : service->host, region, p->suffix);
+		*ret = rn_asprintf("%s.%s.%s", service->host, region, p->suffix);
 	return 0;
 }
 

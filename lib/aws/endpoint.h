@@ -34,6 +34,7 @@ struct aws_service {
 	const char *target;     /* JSON: prefix of X-Amz-Target                            */
 	enum aws_protocol protocol;
 	bool global;            /* one endpoint a partition (IAM)                          */
+	bool gov_is_fips;       /* in aws-us-gov the usual hosts are the FIPS hosts        */
 	const char *only_region; /* the service has one region only                        */
 	unsigned throttled_attempts; /* tries when throttled; 0: as for other failures     */
 };

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The AWS client against misbehaving endpoints: retries, clock, expired tokens, errors, pages, endpoints."""
+
+import json
+import ssl
+import subprocess
+import time
+from email.utils import formatdate
+
+import pytest
+
+import support
+from fake_services import Fake, reply_json, stamp, sts_credentials, sts_error, sts_xml
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAENV", "AWS_SECRET_ACCESS_KEY": "env-secret", "AWS_REGION": "eu-west-1"}
+GET = {"service": "lambda", "protocol": "rest", "operation": "GetFunction", "method": "GET", "path": "/2015-03-31/functions/f"}
+CREATE = {"service": "apigateway", "protocol": "rest", "operation": "CreateRestApi", "method": "POST", "path": "/restapis",
+          "input": {"name": "x"}, "once": True}
+
+
+@pytest.fixture
+def call(tmp_path):
+    """call(*calls, url=..., env=..., args=...) -> answers; one call gives one answer."""
+
+    def run(*calls, url=None, env=None, args=()):
+        full = {**support.clean_env(tmp_path), **KEYS, **({"AWS_ENDPOINT_URL": url} if url else {}), **(env or {})}
+        full = {k: v for k, v in full.items() if v is not None}
+        done = subprocess.run([support.BUILD / "tests/tools/aws", *args], input="\n".join(map(json.dumps, calls)) + "\n", env=full,
+                              capture_output=True, text=True, timeout=120)
+        answers = [{**json.loads(line), "log": done.stderr} for line in done.stdout.splitlines()]
+        return answers[0] if len(answers) == 1 else answers
+
+    return run
+
+
+def scripted(*replies):
+    """A fake that gives the replies in order, the last one for ever."""
+    left = list(replies)
+    return Fake(lambda seen: left.pop(0) if len(left) > 1 else left[0])
+
+
+OK = reply_json({"ok": True})
+
+
+# ---- retries ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [
+    (500, {}, ""), (502, {}, "x"), (503, {}, "{}"), (504, {}, ""), None,
+    reply_json({"message": "slow down"}, 429, {"x-amzn-ErrorType": "TooManyRequestsException:http://x"}),
+    reply_json({"__type": "ThrottlingException", "message": "Rate exceeded"}, 400),
+])
+def test_transient_failures_are_repeated(call, bad):
+    with scripted(bad, OK) as fake:
+        got = call(GET, url=fake.url)
+    assert got["ok"] and got["answer"] == {"ok": True} and len(fake.seen) == 2
+
+
+def test_it_gives_up_after_three_attempts(call):
+    with scripted((500, {}, "")) as fake:
+        got = call(GET, url=fake.url)
+    assert not got["ok"] and len(fake.seen) == 3 and got["retryable"] and got["error"]["attempts"] == 3 and got["error"]["maybe_done"]
+
+
+def test_the_number_of_attempts_can_be_set(call):
+    with scripted((500, {}, "")) as fake:
+        call(GET, url=fake.url, env={"AWS_MAX_ATTEMPTS": "1"})
+    assert len(fake.seen) == 1
+
+
+def test_retry_after_is_honoured(call):
+    with scripted(reply_json({}, 429, {"Retry-After": "2"}), OK) as fake:
+        begin = time.monotonic()
+        assert call(GET, url=fake.url)["ok"]
+    assert time.monotonic() - begin >= 2
+
+
+def test_permanent_refusals_are_not_repeated(call):
+    with scripted(reply_json({"message": "bad"}, 400, {"x-amzn-ErrorType": "InvalidParameterValueException"})) as fake:
+        got = call(GET, url=fake.url)
+    assert not got["ok"] and len(fake.seen) == 1 and not got["retryable"]
+
+
+def test_a_call_that_is_not_idempotent_is_not_repeated_when_the_service_may_have_acted(call):
+    for bad in (None, (500, {}, "")):
+        with scripted(bad, OK) as fake:
+            got = call(CREATE, url=fake.url)
+        assert not got["ok"] and len(fake.seen) == 1 and got["error"]["maybe_done"], bad
+
+
+def test_a_call_that_is_not_idempotent_is_repeated_when_throttled(call):
+    with scripted(reply_json({"message": "Too Many Requests"}, 429, {"x-amzn-ErrorType": "TooManyRequestsException"}), OK) as fake:
+        assert call(CREATE, url=fake.url)["ok"]
+    assert len(fake.seen) == 2
+
+
+def test_a_call_that_is_not_idempotent_survives_a_kept_connection_that_died(call):
+    """curl repeats a request by itself on a dead kept connection; such a call must not run that risk."""
+    with scripted(OK, None, OK) as fake:
+        first, second = call(GET, CREATE, url=fake.url)
+    assert first["ok"] and not second["ok"] and len(fake.seen) == 2
+
+
+def test_nothing_listening_is_repeated_and_then_said(call):
+    with Fake(lambda seen: OK) as fake:
+        url = fake.url
+    got = call(GET, url=url)
+    assert not got["ok"] and got["code"] == "network" and got["error"]["attempts"] == 3 and "Lambda GetFunction" in got["message"]
+
+
+# ---- clock and expiry ------------------------------------------------------------------------
+
+
+def test_a_wrong_clock_is_corrected_by_the_services_date(call):
+    ahead = time.time() + 3600
+
+    def answer(seen):
+        return OK if seen.headers["x-amz-date"] >= time.strftime("%Y%m%dT%H%M", time.gmtime(ahead - 60)) else reply_json(
+            {"message": "Signature expired"}, 403, {"x-amzn-ErrorType": "InvalidSignatureException", "Date": formatdate(ahead, usegmt=True)})
+
+    with Fake(answer) as fake:
+        first, second = call(GET, GET, url=fake.url)
+    assert first["ok"] and second["ok"] and len(fake.seen) == 3  # the correction is kept
+
+
+def test_a_wrong_signature_with_a_right_clock_is_final(call):
+    with scripted(reply_json({"message": "no match"}, 403, {"x-amzn-ErrorType": "InvalidSignatureException"})) as fake:
+        assert not call(GET, url=fake.url)["ok"]
+    assert sum(s.method == "GET" for s in fake.seen) == 1
+
+
+def test_an_expired_token_is_renewed_once(call):
+    names = iter(["OLD", "NEW", "NEWER"])
+
+    def keys(seen):
+        return reply_json({"AccessKeyId": f"ASIA{next(names)}", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(9000)})
+
+    def answer(seen):
+        return OK if "ASIANEW/" in seen.headers["authorization"] else reply_json({"message": "expired"}, 403, {"x-amzn-ErrorType": "ExpiredTokenException"})
+
+    with Fake(keys) as ecs, Fake(answer) as fake:
+        env = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_CONTAINER_CREDENTIALS_FULL_URI": ecs.url}
+        assert call(GET, url=fake.url, env=env)["ok"]
+    assert len(fake.seen) == 2 and len(ecs.seen) == 2
+
+
+# ---- errors ------------------------------------------------------------------------------------
+
+
+def test_errors_of_rest_json(call):
+    headers = {"x-amzn-ErrorType": "ResourceNotFoundException:http://internal.amazon.com/", "x-amzn-RequestId": "req-1"}
+    with scripted(reply_json({"Type": "User", "Message": "Function not found: f"}, 404, headers)) as fake:
+        got = call(GET, url=fake.url)
+    assert got["message"] == "Lambda GetFunction: ResourceNotFoundException: Function not found: f (HTTP 404, request req-1)"
+    assert got["code"] == "not-found" and got["error"]["code"] == "ResourceNotFoundException" and got["error"]["request_id"] == "req-1"
+
+
+def test_errors_of_json_1_1(call):
+    body = {"__type": "com.amazonaws.ecr#RepositoryNotFoundException", "message": "none"}
+    with scripted(reply_json(body, 400, {"x-amzn-requestid": "req-2"})) as fake:
+        got = call({"service": "ecr", "protocol": "json", "operation": "DescribeRepositories"}, url=fake.url)
+    assert got["error"]["code"] == "RepositoryNotFoundException" and got["code"] == "not-found"
+    seen = fake.seen[0]
+    assert seen.body == b"{}" and seen.headers["x-amz-target"] == "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"
+    assert seen.headers["content-type"] == "application/x-amz-json-1.1"
+
+
+def test_errors_of_query(call):
+    with scripted(sts_error("NoSuchEntity", "role &lt;x&gt; not found", 404)) as fake:
+        got = call({"service": "iam", "protocol": "query", "operation": "GetRole", "input": {"RoleName": "x"}}, url=fake.url)
+    assert got["error"]["code"] == "NoSuchEntity" and "role <x> not found" in got["message"] and got["error"]["request_id"] == "r-2"
+
+
+def test_a_denial_names_the_identity(call):
+    def answer(seen):
+        if b"GetCallerIdentity" in seen.body:
+            return sts_xml("GetCallerIdentity", "<Arn>arn:aws:iam::1:user/ci</Arn><UserId>U</UserId><Account>1</Account>")
+        return reply_json({"message": "denied"}, 403, {"x-amzn-ErrorType": "AccessDeniedException"})
+
+    with Fake(answer) as fake:
+        got = call(GET, url=fake.url)
+    assert got["code"] == "auth" and "asked as arn:aws:iam::1:user/ci (environment)" in got["message"] and len(fake.seen) == 2
+
+
+def test_an_answer_that_is_no_json_is_an_error(call):
+    with scripted((200, {"Content-Type": "text/html"}, "hello there")) as fake:
+        got = call(GET, url=fake.url)
+    assert not got["ok"] and "hello there" in got["message"]
+
+
+def test_malformed_xml_is_an_error(call):
+    with scripted((200, {"Content-Type": "text/xml"}, "<a><b></a>")) as fake:
+        assert not call({"service": "iam", "protocol": "query", "operation": "GetRole"}, url=fake.url)["ok"]
+
+
+# ---- encoding -------------------------------------------------------------------------------------
+
+
+def test_query_parameters_are_flattened_and_lists_come_back_as_arrays(call):
+    body = ("<ListXResponse><ListXResult><Items><member><N>1</N></member><member><N>2</N></member></Items><None/><One><member>a</member></One>"
+            "</ListXResult></ListXResponse>")
+    with scripted((200, {"Content-Type": "text/xml"}, body)) as fake:
+        got = call({"service": "iam", "protocol": "query", "operation": "ListX",
+                    "input": {"Tags": [{"Key": "a b", "Value": "é"}, {"Key": "c", "Value": ""}], "N": 5, "B": True, "Empty": []}}, url=fake.url)
+    assert got["answer"] == {"Items": [{"N": "1"}, {"N": "2"}], "None": "", "One": ["a"]}
+    assert fake.seen[0].form == {"Action": "ListX", "Version": "2010-05-08", "Tags.member.1.Key": "a b", "Tags.member.1.Value": "é",
+                                 "Tags.member.2.Key": "c", "Tags.member.2.Value": "", "N": "5", "B": "true", "Empty": ""}
+
+
+def test_rest_queries_repeat_names_of_lists(call):
+    with scripted(OK) as fake:
+        call({**GET, "query": {"tagKeys": ["a/b", "c d"], "n": 3, "skip": None, "t": True}}, url=fake.url)
+    assert fake.seen[0].target == "/2015-03-31/functions/f?tagKeys=a%2Fb&tagKeys=c%20d&n=3&t=true"
+    assert fake.seen[0].headers["accept"] == "application/json"
+
+
+# ---- pages ------------------------------------------------------------------------------------------
+
+
+def test_pages_are_joined_also_over_empty_ones(call):
+    def answer(seen):
+        at = int(seen.query.get("position", "0"))
+        items = [] if at == 1 else [{"id": at}]
+        return reply_json({"item": items, **({"position": str(at + 1)} if at < 3 else {})})
+
+    with Fake(answer) as fake:
+        got = call({"service": "apigateway", "protocol": "rest", "operation": "GetRestApis", "path": "/restapis", "query": {"limit": 1},
+                    "pages": {"list": "item", "out_token": "position"}}, url=fake.url)
+    assert got["answer"] == [{"id": 0}, {"id": 2}, {"id": 3}] and [s.query["limit"] for s in fake.seen] == ["1"] * 4
+
+
+def test_a_page_that_names_itself_as_next_ends_with_an_error(call):
+    with scripted(reply_json({"repositories": [], "nextToken": "x"})) as fake:
+        got = call({"service": "ecr", "protocol": "json", "operation": "DescribeRepositories",
+                    "pages": {"list": "repositories", "out_token": "nextToken"}}, url=fake.url)
+    assert not got["ok"] and "twice" in got["message"] and len(fake.seen) == 2
+
+
+# ---- endpoints and regions -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("service, region, url, signed", [
+    ("lambda", "eu-west-1", "https://lambda.eu-west-1.amazonaws.com", "eu-west-1"),
+    ("ecr", "eu-west-1", "https://api.ecr.eu-west-1.amazonaws.com", "eu-west-1"),
+    ("iam", "eu-west-1", "https://iam.amazonaws.com", "us-east-1"),
+    ("sts", "eu-west-1", "https://sts.eu-west-1.amazonaws.com", "eu-west-1"),
+    ("ecr-public", "eu-west-1", "https://api.ecr-public.us-east-1.amazonaws.com", "us-east-1"),
+    ("lambda", "cn-north-1", "https://lambda.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+    ("iam", "cn-northwest-1", "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+    ("iam", "us-gov-east-1", "https://iam.us-gov.amazonaws.com", "us-gov-west-1"),
+    ("apigateway", "us-gov-west-1", "https://apigateway.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+])
+def test_endpoints_by_partition(call, service, region, url, signed):
+    got = call({"endpoint": service}, env={"AWS_REGION": region})["answer"]
+    assert (got["url"], got["region"]) == (url, signed)
+
+
+def test_endpoints_are_those_of_botocore(call):
+    import botocore.session
+
+    for region in ("eu-central-1", "us-east-1", "sa-east-1", "cn-north-1", "cn-northwest-1", "us-gov-west-1", "us-gov-east-1"):
+        for fips in (False, True):
+            if fips and not region.startswith("us-"):
+                continue
+            for service in ("lambda", "ecr", "iam", "sts", "apigateway", "logs"):
+                session = botocore.session.Session()
+                session.set_config_variable("use_fips_endpoint", fips)
+                client = session.create_client(service, region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
+                seen = {}
+                client.meta.events.register("before-send", lambda request, **_: seen.update(url=request.url, auth=request.headers["Authorization"]) or 1 / 0)
+                with pytest.raises(ZeroDivisionError):
+                    probe = {"lambda": "list_functions", "ecr": "describe_repositories", "iam": "list_roles", "sts": "get_caller_identity",
+                             "apigateway": "get_rest_apis", "logs": "describe_log_groups"}[service]
+                    getattr(client, probe)()
+                ours = call({"endpoint": service}, env={"AWS_REGION": region, "AWS_USE_FIPS_ENDPOINT": str(fips).lower()})["answer"]
+                assert "/".join(seen["url"].split("/")[:3]) == ours["url"], (service, region, fips)
+                auth = seen["auth"].decode() if isinstance(seen["auth"], bytes) else seen["auth"]
+                assert f"/{ours['region']}/" in auth, (service, region, fips)
+
+
+def test_the_region_of_a_parameter_beats_the_environment(call, tmp_path):
+    (tmp_path / "aws").mkdir()
+    (tmp_path / "aws/config").write_text("[default]\nregion = ap-south-1\n")
+    ask = {"endpoint": "lambda"}
+    assert call(ask, args=["--region", "sa-east-1"], env={"AWS_DEFAULT_REGION": "us-west-2"})["answer"]["region"] == "sa-east-1"
+    assert call(ask, env={"AWS_DEFAULT_REGION": "us-west-2"})["answer"]["region"] == "eu-west-1"
+    assert call(ask, env={"AWS_REGION": None, "AWS_DEFAULT_REGION": "us-west-2"})["answer"]["region"] == "us-west-2"
+    assert call(ask, env={"AWS_REGION": None})["answer"]["region"] == "ap-south-1"
+
+
+def test_no_region_is_said_with_its_cure(call):
+    got = call({"endpoint": "lambda"}, env={"AWS_REGION": None})
+    assert not got["ok"] and "region" in got["message"] and "AWS_REGION" in got["hint"]
+
+
+def test_a_region_that_is_none_is_refused(call):
+    assert not call({"endpoint": "lambda"}, env={"AWS_REGION": "evil.example.com/"})["ok"]
+
+
+def test_custom_endpoints_in_their_order(call, tmp_path):
+    (tmp_path / "aws").mkdir()
+    (tmp_path / "aws/config").write_text("[default]\nservices = mine\nendpoint_url = http://profile:4\n[services mine]\napi_gateway =\n"
+                                         "  endpoint_url = http://section:3/base/\n")
+    ask = {"endpoint": "apigateway"}
+    both = {"AWS_ENDPOINT_URL_API_GATEWAY": "http://service:1", "AWS_ENDPOINT_URL": "http://all:2"}
+    assert call(ask, env=both)["answer"]["url"] == "http://service:1"
+    assert call(ask, env={"AWS_ENDPOINT_URL": "http://all:2"})["answer"]["url"] == "http://all:2"
+    assert call(ask)["answer"]["url"] == "http://section:3/base"
+    assert call({"endpoint": "lambda"})["answer"]["url"] == "http://profile:4"
+    ignored = call(ask, env={**both, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})["answer"]["url"]
+    assert ignored == "https://apigateway.eu-west-1.amazonaws.com"
+
+
+def test_a_base_path_of_a_custom_endpoint_is_kept_and_signed(call):
+    with scripted(OK) as fake:
+        assert call(GET, url=fake.url + "/aws/")["ok"]
+    assert fake.seen[0].path == "/aws/2015-03-31/functions/f"
+
+
+def test_iam_is_signed_for_its_own_region_also_under_a_custom_endpoint(call):
+    with scripted((200, {}, "<a/>")) as fake:
+        call({"service": "iam", "protocol": "query", "operation": "ListRoles"}, url=fake.url)
+    assert "/us-east-1/iam/aws4_request" in fake.seen[0].headers["authorization"]
+
+
+# ---- TLS -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj",
+                    "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return key, cert
+
+
+def test_aws_ca_bundle_is_trusted_and_nothing_else(call, certificate):
+    key, cert = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with Fake(lambda seen: OK, ssl_context=context) as fake:
+        assert call(GET, url=fake.url, env={"AWS_CA_BUNDLE": str(cert)})["ok"]
+        got = call(GET, url=fake.url)
+    assert not got["ok"] and got["code"] == "auth" and "AWS_CA_BUNDLE" in got["hint"] and got["error"]["attempts"] == 1
+
+
+def test_a_ca_bundle_that_is_missing_is_said(call):
+    got = call(GET, env={"AWS_CA_BUNDLE": "/nonexistent/ca.pem"})
+    assert not got["ok"] and "/nonexistent/ca.pem" in got["message"]
