@@ -174,6 +174,8 @@ def _dumps(value):
 
 def aws_cli(env, *args, check=True):
     """The stock aws CLI with this environment; decoded JSON when it prints JSON."""
+    if "AWS_ENDPOINT_URL" in env and "--endpoint-url" not in args:  # Debian's CLI does not read the variable
+        args = ("--endpoint-url", env["AWS_ENDPOINT_URL"], *args)
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(["aws", *map(str, args)], env={**clean_env(home), **env, "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1"},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
