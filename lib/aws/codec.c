@@ -96,10 +96,10 @@ static void copy_code(char *to, size_t room, const char *from)
 {
 	if (!from)
 		return;
-	const char *hash = strrchr(from, '#');
-	if (hash && hash < from + strcspn(from, ":"))
-		from = hash + 1;
-	snprintf(to, room, "%.*s", (int)strcspn(from, ":"), from);
+	size_t n = strcspn(from, ":");
+	const char *hash = memrchr(from, '#', n);
+	const char *name = hash ? hash + 1 : from;
+	snprintf(to, room, "%.*s", (int)(from + n - name), name);
 }
 
 static const char *first_string(const cJSON *j, const char *const *names, size_t n)

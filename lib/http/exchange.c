@@ -381,8 +381,10 @@ static enum rn_code code_of(CURLcode c)
 	if (c == CURLE_PEER_FAILED_VERIFICATION || c == CURLE_SSL_ISSUER_ERROR ||
 	    c == CURLE_SSL_CACERT_BADFILE || c == CURLE_SSL_CERTPROBLEM)
 		return RN_EAUTH;
-	if (c == CURLE_URL_MALFORMAT || c == CURLE_UNSUPPORTED_PROTOCOL)
+	if (c == CURLE_URL_MALFORMAT)
 		return RN_EINVAL;
+	if (c == CURLE_UNSUPPORTED_PROTOCOL || c == CURLE_WEIRD_SERVER_REPLY) /* the URL's scheme was checked: HTTP/0.9 */
+		return RN_EREMOTE;
 	return RN_ENET;
 }
 
