@@ -38,6 +38,7 @@ struct lambda {
 	pthread_mutex_t prepare; /* one image at a time; also guards the probe */
 	bool probed;
 	struct sandbox_host host;
+	cJSON *sessions;         /* {"ROLE FUNCTION": credentials}, by `lock` */
 };
 
 struct lambda *lambda_of(struct cloud *c);
@@ -130,8 +131,8 @@ struct invocation {
 	int64_t deadline_wall;  /* ms */
 	bool delivered, done;
 	bool failed;            /* the runtime posted an error */
-	int64_t started, ended; /* monotonic ms, of the handler */
-	struct timespec began;
+	bool too_large;
+	struct timespec began;  /* delivered */
 	double duration_ms;
 	struct rn_buf response;
 };
@@ -144,6 +145,7 @@ struct instance {
 	char *version;
 	enum instance_state state;
 	bool owned;               /* an invoker holds it                       */
+	bool running;             /* its sandbox and its watcher are there     */
 	bool dead;                /* the program ended                         */
 	bool retired;             /* no new invocation                         */
 	bool failed_init;         /* posted init/error                         */
@@ -158,8 +160,7 @@ struct instance {
 	struct sandbox *box;
 	struct sandbox_status status;
 	char *clone;              /* folder of its own, removed at the end     */
-	char *access_key;         /* session of the role                       */
-	pthread_t watcher;
+	bool warm;                /* has answered before                       */
 	pthread_mutex_t log_lock;
 	int log_fd;               /* our end of stdout and stderr              */
 	struct rn_buf line;       /* unfinished line                           */
@@ -169,17 +170,33 @@ struct instance {
 	int stream_fd;
 };
 
-/** An instance that waits for an event, held by the caller: a warm one, or a new one. NULL with the result filled (429, init errors). */
-struct instance *instance_acquire(struct lambda *l, const struct function_ref *r, const cJSON *doc,
+/** An instance that waits for an event, held by the caller: a warm one, or a new one
+    (at most `reserved` at a time; -1: no ceiling). NULL with the result filled (429, what cannot start). */
+struct instance *instance_acquire(struct lambda *l, const struct function_ref *r, const cJSON *doc, int64_t reserved,
 				  struct lambda_result *res);
 /** Gives it back: warm unless it is dead or retired. */
 void instance_release(struct instance *in);
-/** Runs one event on it; fills payload, function_error and log. */
-void instance_run(struct instance *in, struct invocation *inv, const cJSON *doc, struct lambda_result *res);
+/** Runs one event on it; fills payload, function_error and log. False when a warm one was gone before it took the event: try another. */
+bool instance_run(struct instance *in, struct invocation *inv, const cJSON *doc, struct lambda_result *res);
 /** Ends the instances of a function that are not of `generation` (NULL: all); busy ones finish first. */
 void instances_retire(struct lambda *l, const char *function, const char *generation);
-/** Kills all now and waits for their end. */
-void instances_end(struct lambda *l);
+/** Kills all now; their threads end soon. */
+void instances_kill(struct lambda *l);
+
+/** What of an instance is known before its program runs: environment, arguments, root, limits; then it is started. -1 with the type of the error. */
+int instance_boot(struct instance *in, const struct function_ref *r, const cJSON *doc, const char **ret_type,
+		  struct rn_error *err);
+/** Milliseconds since. */
+double lambda_since(const struct timespec *t);
+/** {"errorType", "errorMessage": "RequestId: ID Error: TEXT"} as the result. */
+void lambda_unhandled(struct lambda_result *res, const char *type, const char *fmt, ...) RN_PRINTF(3, 4);
+
+/** The log group's document, made when missing. */
+void logs_ensure_group(struct cloud *c, const char *region, const char *group);
+
+/** Credentials of a role for its functions {AccessKeyId, SecretAccessKey, SessionToken}; new, NULL when there is no such role. */
+cJSON *lambda_session(struct lambda *l, const char *role_arn, const char *function);
+void lambda_sessions_end(struct lambda *l);
 
 /** Serves the Runtime API on a port of its own. */
 int runtime_start(struct instance *in, struct rn_error *err);
