@@ -477,9 +477,10 @@ struct doc_node *document_parse(const char *text, size_t n, struct diags *diags)
 		rn_die("out of memory");
 	fy_diag_set_collect_errors(diag, true);
 	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 | FYPCF_JSON_NONE, .diag = diag };
-	struct loader l = { .diags = diags, .text = text, .len = n, .last = { 1, 1, 1 } };
+	RN_AUTO(rn_freep) char *copy = rn_strndup(text, n); /* ends in NUL, which the caller's text may not */
+	struct loader l = { .diags = diags, .text = copy, .len = n, .last = { 1, 1, 1 } };
 	l.parser = fy_parser_create(&cfg);
-	if (!l.parser || fy_parser_set_string(l.parser, text, n) < 0)
+	if (!l.parser || fy_parser_set_string(l.parser, copy, n) < 0)
 		rn_die("out of memory");
 	struct doc_node *root = load(&l);
 	bool fy_error = fy_parser_get_stream_error(l.parser);

@@ -413,7 +413,7 @@ struct expression *expression_parse(const char *text, size_t n, size_t *ret_at, 
 	skip_blanks(&p);
 	RN_AUTO(expression_freep) struct expression *e = NULL;
 	if (p.at == p.n)
-		fail(&p, 0, "the expression is empty");
+		fail(&p, p.at, "the expression is empty");
 	else
 		e = parse_or(&p);
 	skip_blanks(&p);

@@ -59,6 +59,8 @@ static int read_map(struct modeler *m, const struct doc_node *n, const struct ke
 		const struct key_row *row = rows;
 		while (row->name && strcmp(row->name, n->items[i].key) != 0)
 			row++;
+		if (doc_item(n, n->items[i].key) != &n->items[i])
+			continue; /* a duplicate, reported by the document */
 		if (row->name)
 			row->read(m, target, &n->items[i]);
 		else

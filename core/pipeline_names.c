@@ -125,6 +125,7 @@ static void parse_if(struct pipeline *p, struct pipeline_stage *s)
 		return;
 	s->if_ = expression_parse(text, n, &at, &err);
 	s->if_text = rn_strndup(text, n);
+	memmove(s->if_text, rn_trim(s->if_text), strlen(rn_trim(s->if_text)) + 1);
 	struct mention m = { .p = p, .stage = s, .node = s->if_node, .bare = text == s->if_node->text };
 	if (!s->if_)
 		diags_rn(p->diags, mention_at(&m, at, 1), NULL, &err);
