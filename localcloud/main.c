@@ -12,13 +12,15 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEFAULT_STATE ".runner/cloud"
@@ -30,6 +32,7 @@ struct options {
 	const char *region;
 	int port;      /* -1: the last one, or any */
 	int env_fd;    /* -1: print for people     */
+	int parent_fd; /* with env_fd: ends when the one that started it does */
 	bool quiet;
 	bool help;
 };
@@ -186,13 +189,21 @@ static void stop_signals(sigset_t *set)
 	sigaddset(set, SIGHUP);
 }
 
-static void wait_for_stop(void)
+/* Until a signal, or the end of the process `parent_fd` (a pidfd; -1: none). A pidfd and not
+ * PR_SET_PDEATHSIG, which would follow the thread that started this program. */
+static void wait_for_stop(int parent_fd)
 {
 	sigset_t set;
-	int signal_number;
 	stop_signals(&set);
-	while (sigwait(&set, &signal_number) != 0)
+	RN_AUTO(rn_closep) int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN }, { .fd = parent_fd, .events = POLLIN } };
+	while (poll(fds, RN_LEN(fds), -1) < 0 && errno == EINTR)
 		;
+	if (fds[0].revents & POLLIN) {
+		struct signalfd_siginfo info;
+		if (read(signal_fd, &info, sizeof(info)) < 0)
+			errno = 0; /* seen is enough */
+	}
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* a second one ends it at once */
 }
 
@@ -208,7 +219,7 @@ static int run_services(struct cloud *c, const struct options *o, int listen_fd,
 	int rc = -1;
 	if (server && state_save_port(c, err) == 0 && state_publish(c, err) == 0 && announce(c, o, err) == 0) {
 		rc = 0;
-		wait_for_stop();
+		wait_for_stop(o->parent_fd);
 	}
 	state_unpublish(c->dir);
 	server_quiesce(server);
@@ -238,8 +249,6 @@ static int serve(const struct options *o)
 	stop_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	if (o->env_fd >= 0)
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	raise_limits();
 	for (;;) {
 		rn_error_clear(&err);
@@ -323,7 +332,7 @@ static int reset(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .state = DEFAULT_STATE, .host = "127.0.0.1", .region = CLOUD_DEFAULT_REGION, .port = -1, .env_fd = -1 };
+	struct options o = { .state = DEFAULT_STATE, .host = "127.0.0.1", .region = CLOUD_DEFAULT_REGION, .port = -1, .env_fd = -1, .parent_fd = -1 };
 	struct rn_error err = { 0 };
 	if (parse_options(argc, argv, &o, &err) < 0)
 		return report(&err);
@@ -332,8 +341,11 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	const char *command = optind < argc ? argv[optind] : NULL;
-	if (!command)
+	if (!command) {
+		if (o.env_fd >= 0)
+			o.parent_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
 		return serve(&o);
+	}
 	if (!strcmp(command, "ls") && optind + 1 == argc)
 		return list(&o);
 	if (!strcmp(command, "reset") && optind + 1 == argc)

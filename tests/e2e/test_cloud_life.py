@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The local cloud as a program: ready, second start, port, kill -9, stop, ls, reset."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from images import Image, Registry
+from support import BUILD, Cloud, clean_env, http
+
+PROGRAM = BUILD / "libexec/runner/runner-cloud"
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+                                                           "Action": "sts:AssumeRole"}]})
+
+
+def run(tmp_path, *args, code=0):
+    done = subprocess.run([PROGRAM, *map(str, args)], cwd=tmp_path, env=clean_env(tmp_path), stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done
+    return done.stdout + done.stderr
+
+
+def test_it_says_what_to_export_and_stops_on_a_signal(tmp_path):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen([PROGRAM, "--state", "s"], cwd=tmp_path, env=clean_env(tmp_path), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        lines = [process.stdout.readline() for _ in range(6)]
+        assert lines[0].startswith("# local cloud at http://127.0.0.1:")
+        names = [line.split("=")[0] for line in lines[1:]]
+        assert names == [f"export {n}" for n in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
+                                                 "AWS_DEFAULT_REGION")]
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert not (tmp_path / "s/environment").exists()
+
+
+def test_the_state_survives_a_stop_with_credentials_and_port(cloud):
+    before = dict(cloud.env)
+    cloud.client("ecr").create_repository(repositoryName="r1")
+    assert cloud.stop() == 0
+    cloud.start()
+    assert cloud.env == before
+    assert [r["repositoryName"] for r in cloud.client("ecr").describe_repositories()["repositories"]] == ["r1"]
+
+
+def test_the_next_port_is_free_when_the_last_one_is_taken(cloud):
+    before = cloud.url
+    cloud.stop()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(before.rpartition(":")[2])))
+        taken.listen()
+        cloud.start()
+    assert cloud.url != before and http("GET", f"{cloud.url}/_runner/health")[0] == 200
+
+
+def test_a_port_in_use_is_said(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        text = run(tmp_path, "--port", port, "--state", "s", code=3)
+    assert f"port {port} on 127.0.0.1 is in use" in text and "--port" in text
+
+
+@pytest.mark.parametrize("args, text", [
+    (["--host", "0.0.0.0"], "loopback"), (["--port", "x"], "--port x"), (["--port"], "needs a value"), (["--nope"], "unknown option"),
+    (["dance"], "unknown command"),
+])
+def test_wrong_usage_is_said(tmp_path, args, text):
+    assert text in run(tmp_path, *args, code=2)
+
+
+def test_a_second_start_hands_over_the_first_ones_environment(cloud):
+    again = Cloud(cloud.state)
+    again.start()
+    assert again.env == cloud.env
+    assert again.process.wait(10) == 0
+    again.process = None
+    assert cloud.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_starts_at_the_same_time_end_up_with_one_cloud(tmp_path):
+    clouds = [Cloud(tmp_path / "s") for _ in range(4)]
+    try:
+        threads = [threading.Thread(target=c.start) for c in clouds]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert len({c.env["AWS_ENDPOINT_URL"] for c in clouds}) == 1
+        time.sleep(0.2)
+        assert sum(c.process.poll() is None for c in clouds) == 1
+    finally:
+        for c in clouds:
+            c.stop()
+
+
+def test_a_stale_environment_is_not_handed_over(cloud):
+    cloud.kill()
+    assert (cloud.state / "environment").exists()
+    cloud.start()
+    assert cloud.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_it_dies_with_its_parent(tmp_path):
+    script = ("import os, subprocess, sys; r, w = os.pipe(); "
+              f"p = subprocess.Popen([{str(PROGRAM)!r}, '--env-fd', str(w), '--state', 's'], pass_fds=[w]); os.close(w); "
+              "os.read(r, 65536); print(p.pid, flush=True); os.kill(os.getpid(), 9)")
+    done = subprocess.run(["python3", "-c", script], cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, timeout=30)
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 20
+    while os.path.exists(f"/proc/{pid}") and "Z" not in open(f"/proc/{pid}/stat").read().split()[2] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert time.monotonic() < deadline, "the cloud outlived its parent"
+
+
+def test_kill_loses_nothing_that_was_acknowledged(cloud):
+    """Writers of all kinds run while the cloud is killed, several times; each write that was answered is there afterwards."""
+    cloud.client("ecr").create_repository(repositoryName="images")
+    for round_number in range(3):
+        registry, roles, repositories, tags, apis = Registry(cloud), [], [], [], []
+        iam, ecr, apigw = (cloud.client(s) for s in ("iam", "ecr", "apigateway"))
+
+        def forever(make, done):
+            try:
+                for i in range(10_000):
+                    done.append(make(i))
+            except Exception:  # noqa: BLE001 the cloud is gone
+                pass
+
+        n = round_number
+        work = [
+            (lambda i: iam.create_role(RoleName=f"r{n}-{i}", AssumeRolePolicyDocument=TRUST)["Role"]["RoleName"], roles),
+            (lambda i: ecr.create_repository(repositoryName=f"x{n}/r{i}")["repository"]["repositoryName"], repositories),
+            (lambda i: registry.push("images", Image({"f": b"%d-%d" % (n, i)}), f"t{n}-{i}"), tags),
+            (lambda i: apigw.create_rest_api(name=f"a{n}-{i}")["id"], apis),
+        ]
+        threads = [threading.Thread(target=forever, args=w) for w in work]
+        for t in threads:
+            t.start()
+        deadline = time.monotonic() + 30
+        while min(map(len, (roles, repositories, tags, apis))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        cloud.kill()
+        for t in threads:
+            t.join()
+        assert roles and repositories and tags and apis
+        cloud.start()
+        iam, ecr, apigw, registry = cloud.client("iam"), cloud.client("ecr"), cloud.client("apigateway"), Registry(cloud)
+        for name in roles:
+            iam.get_role(RoleName=name)
+        ecr.describe_repositories(repositoryNames=repositories)
+        for i, name in enumerate(tags):
+            image = Image({"f": b"%d-%d" % (n, i)})
+            assert registry("GET", f"/v2/images/manifests/t{n}-{i}")[2] == image.manifest and image.digest == name
+            for blob in image.layers:
+                assert registry("GET", f"/v2/images/blobs/sha256:{__import__('hashlib').sha256(blob).hexdigest()}")[2] == blob
+        for api in apis:
+            assert len(apigw.get_resources(restApiId=api)["items"]) == 1
+
+
+def test_ls_lists_and_reset_removes(cloud, tmp_path):
+    assert "nothing in" in run(tmp_path, "ls", "--state", tmp_path / "none")
+    cloud.client("ecr").create_repository(repositoryName="team/app")
+    cloud.client("iam").create_role(RoleName="r1", AssumeRolePolicyDocument=TRUST)
+    text = run(tmp_path, "ls", "--state", cloud.state)
+    assert "repository" in text and ":repository/team/app" in text and "arn:aws:iam::000000000000:role/r1" in text
+    assert "stop it first" in run(tmp_path, "reset", "--state", cloud.state, code=3)
+    cloud.stop()
+    run(tmp_path, "reset", "--state", cloud.state)
+    assert not cloud.state.exists()
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/file").write_text("x")
+    assert "not the state folder" in run(tmp_path, "reset", "--state", tmp_path / "precious", code=2)
+    assert (tmp_path / "precious/file").exists()
+
+
+def test_a_damaged_state_is_said(cloud, tmp_path):
+    cloud.stop()
+    for name in ("state.db-wal", "state.db-shm"):
+        (cloud.state / name).unlink(missing_ok=True)
+    (cloud.state / "state.db").write_bytes(b"no database" * 1000)
+    assert "runner cloud reset" in run(tmp_path, "--state", cloud.state, "--env-fd", "1", code=3)
+
+
+def test_the_state_is_private(cloud):
+    assert cloud.state.stat().st_mode & 0o077 == 0
+    assert (cloud.state / "environment").stat().st_mode & 0o077 == 0
+
+
+def test_broken_requests_do_not_hurt(cloud):
+    port = int(cloud.url.rpartition(":")[2])
+    for junk in (b"\0" * 100, b"GET", b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+                 b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nshort", b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+            s.sendall(junk)
+            s.shutdown(socket.SHUT_WR)
+            try:
+                while s.recv(65536):
+                    pass
+            except ConnectionResetError:
+                pass
+    assert cloud.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_a_body_has_a_ceiling(cloud):
+    status, _, _ = http("POST", cloud.url, {"Content-Type": "application/x-www-form-urlencoded"}, b"x" * (33 << 20))
+    assert status == 413
