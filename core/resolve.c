@@ -144,7 +144,7 @@ void resolve_recording(struct resolve_recorder *r, struct scope *ret)
 
 static cJSON *exact_number(double v, const char *digits)
 {
-	return v <= EXACT_MAX && v >= -EXACT_MAX ? cJSON_CreateNumber(v) : cJSON_CreateString(digits);
+	return v < EXACT_MAX && v > -EXACT_MAX ? cJSON_CreateNumber(v) : cJSON_CreateString(digits);
 }
 
 static int to_integer(const char *text, cJSON **ret, struct rn_error *err)
