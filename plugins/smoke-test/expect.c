@@ -265,7 +265,7 @@ void expect_compare(const cJSON *expect, const struct http_response *r, struct r
 			     (long long)r->total_ms);
 }
 
-int expect_check(const cJSON *expect, const char *where, struct rn_error *err)
+int expect_validate(const cJSON *expect, const char *where, struct rn_error *err)
 {
 	static const struct {
 		const char *name;

@@ -7,7 +7,7 @@
 #include "http/http.h"
 
 /** Checks the form of an `expect` value (NULL: none given). `where` is for messages. */
-int expect_check(const cJSON *expect, const char *where, struct rn_error *err);
+int expect_validate(const cJSON *expect, const char *where, struct rn_error *err);
 
 /**
  * Compares an answer with a checked `expect`; without `status` any 2xx will do. Each

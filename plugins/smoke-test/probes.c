@@ -100,7 +100,7 @@ static int take_expect(struct probe *q, struct stage *s, const struct smoke_para
 	if (!p->expect.text)
 		return 0;
 	q->expect = rn_json_parse_str(p->expect.text, err);
-	if (!q->expect || expect_check(q->expect, "expect", err) < 0)
+	if (!q->expect || expect_validate(q->expect, "expect", err) < 0)
 		return stage_blame(s, "expect");
 	return 0;
 }
@@ -185,7 +185,7 @@ static int entry_expect(struct probe *q, const cJSON *entry, const char *where, 
 	RN_AUTO(rn_freep) char *inner = rn_asprintf("%s.expect", where);
 	if (!expect)
 		return 0;
-	if (expect_check(expect, inner, err) < 0)
+	if (expect_validate(expect, inner, err) < 0)
 		return -1;
 	cJSON_Delete(q->expect);
 	q->expect = cJSON_Duplicate(expect, true);
