@@ -31,7 +31,7 @@ struct journal_writer {
 	struct journal *journal;
 };
 
-static int explain(struct rn_error *err, const char *root)
+int journal_explain(struct rn_error *err, const char *root)
 {
 	if (errno == EROFS || errno == EACCES || errno == EPERM)
 		return rn_hint(err, "runner keeps the journal and the logs of a run in %s: make that folder writable, or "
@@ -41,12 +41,12 @@ static int explain(struct rn_error *err, const char *root)
 	return -1;
 }
 
-static int make_dir(const char *path, const char *root, struct rn_error *err)
+int journal_make_dir(const char *path, const char *root, struct rn_error *err)
 {
 	if (rn_mkdirs(path, 0755, NULL) == 0)
 		return 0;
 	rn_fail(err, RN_EIO, "cannot create %s: %m", path);
-	return explain(err, root);
+	return journal_explain(err, root);
 }
 
 /* Runs beyond the newest KEEP_RUNS go; a run that is going on is among the newest. */
@@ -98,7 +98,7 @@ static int write_line(struct journal *j, const cJSON *line, bool sync)
 		return 0;
 	struct rn_error err = { 0 };
 	rn_fail(&err, RN_EIO, "cannot write %s/journal: %m", j->dir);
-	explain(&err, j->root);
+	journal_explain(&err, j->root);
 	journal_broken(j, &err);
 	return -1;
 }
@@ -133,14 +133,14 @@ struct journal *journal_create(const char *root, const struct journal_head *head
 	RN_AUTO(rn_freep) char *logs = rn_path_join(j->dir, "logs");
 	RN_AUTO(rn_freep) char *path = rn_path_join(j->dir, "journal");
 	RN_AUTO(rn_freep) char *ignore = rn_path_join(root, ".gitignore");
-	if (make_dir(logs, root, err) < 0)
+	if (journal_make_dir(logs, root, err) < 0)
 		return NULL;
 	if (!rn_exists(ignore))
 		rn_write_file(ignore, "*\n", 2, 0644, NULL);
 	j->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
 	if (j->fd < 0) {
 		rn_fail(err, RN_EIO, "cannot create %s: %m", path);
-		explain(err, root);
+		journal_explain(err, root);
 		return NULL;
 	}
 	if (write_head(j, head, err) < 0)
@@ -225,7 +225,7 @@ static void write_outputs(struct journal *j, const char *stage)
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	rn_buf_addf(&b, "%s\n", text);
 	if (rn_mkdirs(dir, 0755, &err) < 0 || rn_write_file(path, b.p, b.len, 0644, &err) < 0) {
-		explain(&err, j->root);
+		journal_explain(&err, j->root);
 		journal_broken(j, &err);
 	}
 }

@@ -32,6 +32,11 @@ const char *journal_dir(const struct journal *j);
 /** "LOGDIR/STAGE.log". New string. */
 char *journal_log_path(const struct journal *j, const char *stage);
 
+/** Makes a folder below `root`; a failure says in plain words what it means for a run. */
+int journal_make_dir(const char *path, const char *root, struct rn_error *err);
+/** Adds what to do about the errno of a failed write below `root`. Returns -1. */
+int journal_explain(struct rn_error *err, const char *root);
+
 /** A reporter that writes the events which matter; owned by the bus, `j` must outlive it. */
 struct reporter *journal_reporter(struct journal *j);
 /** Written into the line of the next stage-start or stage-end of the stage: what decides whether it must run again. Takes `key`. */

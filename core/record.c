@@ -57,6 +57,7 @@ static void take_line(struct record *r, const cJSON *line)
 		r->command = rn_strdup(rn_json_str(line, "command"));
 		r->pipeline = rn_strdup(rn_json_str(line, "pipeline"));
 		r->file = rn_strdup(rn_json_str(line, "file"));
+		r->pid = (int)rn_json_int(line, "pid", 0);
 	} else if (rn_streq(event, "run-end")) {
 		r->ended = true;
 	} else if (stage && rn_streq(event, "stage-start")) {

@@ -25,6 +25,7 @@ struct record {
 	char *command;
 	char *pipeline;
 	char *file;     /* absolute */
+	int pid;        /* of its process */
 	bool ended;     /* false: it was killed, or it goes on */
 	struct record_stage *stages;
 	size_t n, cap;

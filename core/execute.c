@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "execute.h"
+
+#include "local.h"
+#include "lock.h"
+#include "report.h"
+
+#include "base/fs.h"
+#include "base/time.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct execution {
+	enum schedule_call call;
+	const struct execute_values *values;
+	const char *path;
+	struct diags diags;
+	struct pipeline *pipeline;
+	struct plugin_set plugins;
+	char *root; /* absolute path of .runner */
+	int lock;
+	struct record_list earlier;
+	struct redact *redact;
+	struct local local;
+	cJSON *env;
+	struct journal *journal;
+	struct bus bus;
+	char *resume;
+};
+
+static const char *command_name(enum schedule_call call)
+{
+	return call == SCHEDULE_PLAN ? "plan" : call == SCHEDULE_DESTROY ? "destroy" : "run";
+}
+
+/* ---- the file ---- */
+
+static int print_diags(struct execution *x)
+{
+	char summary[64];
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	diags_print(&x->diags, command_color(STDERR_FILENO), &b);
+	fputs(rn_buf_str(&b), stderr);
+	if (!x->diags.errors)
+		return EXIT_DONE;
+	fprintf(stderr, "%s: %s\n", x->path, diags_summary(&x->diags, summary));
+	return diags_exit_code(&x->diags);
+}
+
+static int load(struct execution *x)
+{
+	const struct execute_values *v = x->values;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_strv_clear) struct rn_strv uses = { 0 };
+	x->pipeline = pipeline_load(x->path, &v->sets, &x->diags);
+	if (!x->pipeline)
+		return print_diags(x);
+	struct plugin_search search = { .dirs = (const char *const *)v->plugin_path.v, .n_dirs = v->plugin_path.n,
+					.pipeline_dir = x->pipeline->dir };
+	pipeline_uses(x->pipeline, &uses);
+	if (plugin_set_load((const char *const *)uses.v, uses.n, &search, &x->plugins, &err) < 0)
+		return command_fail(EXIT_MACHINE, &err);
+	pipeline_check(x->pipeline, &x->plugins, PIPELINE_CHECK_VALUES, &x->diags);
+	return print_diags(x);
+}
+
+/* ---- the environment of stages ---- */
+
+static bool is_secret_source(const struct pipeline *p, const char *name)
+{
+	for (size_t i = 0; i < p->n_secrets; i++)
+		if (rn_streq(p->secrets[i].env, name))
+			return true;
+	return false;
+}
+
+/* This process's environment without what holds a secret of the file: a stage gets secrets only where the file says so. */
+static cJSON *base_env(const struct execution *x)
+{
+	cJSON *env = cJSON_CreateObject(), *value;
+	for (char **e = environ; *e; e++) {
+		const char *equals = strchr(*e, '=');
+		if (!equals)
+			continue;
+		RN_AUTO(rn_freep) char *name = rn_strndup(*e, (size_t)(equals - *e));
+		if (is_secret_source(x->pipeline, name) || (x->local.env && local_replaces(name)))
+			continue;
+		cJSON_AddStringToObject(env, name, equals + 1);
+	}
+	cJSON_ArrayForEach(value, x->local.env) {
+		cJSON_DeleteItemFromObjectCaseSensitive(env, value->string);
+		cJSON_AddItemToObject(env, value->string, cJSON_Duplicate(value, true));
+	}
+	return env;
+}
+
+static void mask_secrets(struct execution *x)
+{
+	struct pipeline *p = x->pipeline;
+	for (size_t i = 0; i < p->n_secrets; i++) {
+		const char *value = pipeline_secret_value(p, p->secrets[i].name, NULL);
+		if (value && !redact_add(x->redact, value))
+			fprintf(stderr, "runner: warning: the secret \"%s\" has less than %d characters and cannot be masked\n",
+				p->secrets[i].name, REDACT_MIN);
+	}
+}
+
+/* ---- reporters ---- */
+
+static void quote(struct rn_buf *to, const char *arg)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=:,@%+-";
+	if (*arg && strspn(arg, plain) == strlen(arg)) {
+		rn_buf_addf(to, " %s", arg);
+		return;
+	}
+	RN_AUTO(rn_freep) char *inner = rn_replace(arg, "'", "'\\''");
+	rn_buf_addf(to, " '%s'", inner);
+}
+
+static char *resume_line(const struct execution *x)
+{
+	const struct execute_values *v = x->values;
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	rn_buf_addf(&b, "runner run");
+	if (v->local)
+		rn_buf_adds(&b, " --local");
+	for (size_t i = 0; i < v->sets.n; i++) {
+		rn_buf_adds(&b, " --set");
+		quote(&b, v->sets.v[i]);
+	}
+	for (size_t i = 0; i < v->plugin_path.n; i++) {
+		rn_buf_adds(&b, " --plugin-path");
+		quote(&b, v->plugin_path.v[i]);
+	}
+	rn_buf_adds(&b, " --resume");
+	quote(&b, x->path);
+	return rn_buf_take(&b);
+}
+
+static void add_main_reporter(struct execution *x)
+{
+	const struct execute_values *v = x->values;
+	struct report_options o = { .color = command_color(STDOUT_FILENO), .verbose = v->verbose };
+	const char *term = getenv("TERM");
+	bool tty = isatty(STDOUT_FILENO) && term && !rn_streq(term, "dumb");
+	const char *format = v->output && !rn_streq(v->output, "auto") ? v->output : tty ? "terminal" : "plain";
+	enum report_ci ci = report_ci_detect();
+	if (v->dry_run)
+		bus_add(&x->bus, report_dry_new());
+	else if (v->json && x->call == SCHEDULE_PLAN)
+		bus_add(&x->bus, report_plan_json_new());
+	else if (rn_streq(format, "json"))
+		bus_add(&x->bus, report_json_new());
+	else if (rn_streq(format, "terminal"))
+		bus_add(&x->bus, report_terminal_new(&o));
+	else if (ci && !rn_streq(v->output, "plain"))
+		bus_add(&x->bus, report_ci_new(&o, ci));
+	else
+		bus_add(&x->bus, report_plain_new(&o));
+}
+
+static void set_up_bus(struct execution *x)
+{
+	const struct pipeline *p = x->pipeline;
+	RN_AUTO(rn_freep) char *cwd = getcwd(NULL, 0);
+	RN_AUTO(rn_freep) char *below = rn_asprintf("%s/", cwd ? cwd : "");
+	for (size_t i = 0; i < p->n_stages; i++) {
+		RN_AUTO(rn_freep) char *log = x->journal ? journal_log_path(x->journal, p->stages[i].id) : NULL;
+		const char *shown = log && rn_starts(log, below) ? log + strlen(below) : log;
+		bus_stage(&x->bus, p->stages[i].id, p->stages[i].uses, shown);
+	}
+	x->bus.view.command = command_name(x->call);
+	x->bus.view.pipeline = p->name;
+	x->bus.view.file = x->path;
+	x->bus.view.run_id = x->journal ? journal_run_id(x->journal) : NULL;
+	x->resume = x->call == SCHEDULE_RUN ? resume_line(x) : NULL;
+	x->bus.view.resume = x->resume;
+	if (x->journal) /* first: what a reporter shows is on disk already */
+		bus_add(&x->bus, journal_reporter(x->journal));
+	add_main_reporter(x);
+	if (x->values->junit)
+		bus_add(&x->bus, report_junit_new(x->values->junit));
+}
+
+/* ---- the run ---- */
+
+static int64_t processors(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	return n < 2 ? 2 : n;
+}
+
+static int open_state(struct execution *x, struct rn_error *err)
+{
+	const struct execute_values *v = x->values;
+	RN_AUTO(rn_freep) char *cwd = getcwd(NULL, 0);
+	if (!cwd)
+		return rn_fail(err, RN_EIO, "the working directory: %m");
+	x->root = rn_path_join(cwd, ".runner");
+	bool records = x->call != SCHEDULE_PLAN && !v->dry_run;
+	if (records && (x->lock = lock_take(x->root, x->pipeline->file, command_name(x->call), v->wait, err)) < 0)
+		return -1;
+	if (v->resume || v->only.n || v->from || v->until)
+		record_list_read(x->root, x->pipeline->file, &x->earlier);
+	if (v->local && !v->dry_run && local_start(x->root, &x->local, err) < 0)
+		return -1;
+	struct journal_head head = { command_name(x->call), x->pipeline->name, x->pipeline->file };
+	if (records && !(x->journal = journal_create(x->root, &head, err)))
+		return -1;
+	return 0;
+}
+
+static int run(struct execution *x, size_t *ret_changes)
+{
+	const struct execute_values *v = x->values;
+	struct rn_error err = { 0 };
+	x->redact = redact_new();
+	mask_secrets(x);
+	if (open_state(x, &err) < 0)
+		return command_fail(EXIT_MACHINE, &err);
+	x->env = base_env(x);
+	set_up_bus(x);
+	struct schedule_options o = {
+		.call = x->call, .pipeline = x->pipeline, .plugins = &x->plugins, .bus = &x->bus, .redact = x->redact,
+		.journal = x->journal, .earlier = &x->earlier, .env = x->env, .root = x->root,
+		.jobs = v->jobs ? v->jobs : processors(), .timeout_ms = v->timeout_ms, .resume = v->resume,
+		.dry_run = v->dry_run, .only = &v->only, .from = v->from, .until = v->until, .watched = x->local.pid,
+	};
+	int code = schedule_run(&o, &err);
+	if (err.code)
+		return command_fail(code, &err);
+	if (ret_changes)
+		*ret_changes = view_count(&x->bus.view, RUNNER_CREATED) + view_count(&x->bus.view, RUNNER_UPDATED) +
+			       view_count(&x->bus.view, RUNNER_DELETED);
+	return code;
+}
+
+static void finish(struct execution *x)
+{
+	local_stop(&x->local);
+	bus_clear(&x->bus);
+	journal_free(x->journal);
+	record_list_clear(&x->earlier);
+	redact_free(x->redact);
+	cJSON_Delete(x->env);
+	rn_closep(&x->lock);
+	plugin_set_clear(&x->plugins);
+	pipeline_free(x->pipeline);
+	diags_clear(&x->diags);
+	free(x->root);
+	free(x->resume);
+}
+
+int execute(enum schedule_call call, const char *path, const struct execute_values *v, size_t *ret_changes)
+{
+	struct execution x = { .call = call, .values = v, .path = path, .lock = -1 };
+	int code = load(&x);
+	if (code == EXIT_DONE)
+		code = run(&x, ret_changes);
+	finish(&x);
+	return code;
+}
