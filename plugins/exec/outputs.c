@@ -2,85 +2,84 @@
 #include "outputs.h"
 
 #include "base/buf.h"
-#include "base/str.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-struct lines {
-	const char *p, *end;
-	size_t number;
-};
-
-/* The next line without its end (LF or CRLF); new string, NULL at the end. */
-static char *next_line(struct lines *l)
+static void add(struct outputs *o, const char *name, size_t n, const char *value, size_t length)
 {
-	if (l->p >= l->end)
-		return NULL;
-	const char *stop = memchr(l->p, '\n', (size_t)(l->end - l->p));
-	size_t n = (size_t)((stop ? stop : l->end) - l->p);
-	char *line = rn_strndup(l->p, n && l->p[n - 1] == '\r' ? n - 1 : n);
-	l->p += n + 1;
-	l->number++;
-	return line;
+	o->v = rn_grow(o->v, &o->cap, o->n + 1, sizeof(*o->v));
+	o->v[o->n++] = (struct outputs_item){ rn_strndup(name, n), rn_strndup(value, length) };
 }
 
-static bool valid_name(const char *s)
+/* Length of a line without its newline and a CR before it. */
+static size_t line_length(const char *p)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-	static const char more[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789-";
-	return *s && strchr(first, *s) && strspn(s, more) == strlen(s);
+	size_t n = strcspn(p, "\n");
+	return n && p[n - 1] == '\r' ? n - 1 : n;
 }
 
-/* The lines up to one that is `word`; new string or NULL. */
-static char *read_block(struct lines *l, const char *name, const char *word, struct rn_error *err)
+static const char *next_line(const char *p)
 {
-	RN_AUTO(rn_buf_clear) struct rn_buf value = RN_BUF_INIT;
-	size_t begin = l->number;
-	for (;;) {
-		RN_AUTO(rn_freep) char *line = next_line(l);
-		if (!line) {
-			rn_fail(err, RN_EINVAL, "line %zu: \"%s<<%s\" has no line \"%s\" that ends it", begin, name, word, word);
-			return NULL;
-		}
-		if (strcmp(line, word) == 0)
-			return rn_buf_take(&value);
-		if (l->number > begin + 1)
-			rn_buf_addc(&value, '\n');
-		rn_buf_adds(&value, line);
+	p += strcspn(p, "\n");
+	return *p ? p + 1 : p;
+}
+
+/* The value up to a line that is the end mark alone. Returns what follows it, or NULL. */
+static const char *heredoc(const char *p, const char *mark, size_t n, int *line, struct rn_buf *value)
+{
+	for (bool first = true; *p; p = next_line(p), first = false) {
+		size_t k = line_length(p);
+		(*line)++;
+		if (k == n && memcmp(p, mark, n) == 0)
+			return next_line(p);
+		if (!first)
+			rn_buf_addc(value, '\n');
+		rn_buf_add(value, p, k);
 	}
+	return NULL;
 }
 
-int outputs_parse(const char *text, size_t n,
-		  int (*set)(void *ctx, const char *name, const char *value, struct rn_error *err), void *ctx,
-		  struct rn_error *err)
+int outputs_parse(const char *text, struct outputs *ret, struct rn_error *err)
 {
-	struct lines l = { text, text + n, 0 };
-	if (memchr(text, '\0', n))
-		return rn_fail(err, RN_EINVAL, "a NUL byte is no part of a text");
-	for (;;) {
-		RN_AUTO(rn_freep) char *line = next_line(&l);
-		if (!line)
-			return 0;
-		if (!line[strspn(line, " \t")])
+	struct outputs all = { 0 };
+	int line = 0;
+	for (const char *p = text; *p;) {
+		size_t n = line_length(p), name = strcspn(p, "=<\n");
+		line++;
+		if (!n) {
+			p = next_line(p);
 			continue;
-		size_t number = l.number;
-		char *equals = strchr(line, '='), *block = strstr(line, "<<");
-		bool is_block = block && (!equals || block < equals);
-		RN_AUTO(rn_freep) char *value = NULL;
-		if (is_block) {
-			*block = '\0';
-			value = block[2] ? read_block(&l, line, block + 2, err) : NULL;
-			if (!value)
-				return block[2] ? -1 : rn_fail(err, RN_EINVAL, "line %zu: a word is missing behind \"<<\"", number);
-		} else if (equals) {
-			*equals = '\0';
-			value = rn_strdup(equals + 1);
 		}
-		if (!value || !valid_name(line)) {
-			rn_fail(err, RN_EINVAL, "line %zu is not NAME=VALUE", number);
-			return rn_hint(err, "write NAME=VALUE, or NAME<<END, the lines, and END alone on a line");
+		if (name && name < n && p[name] == '=') {
+			add(&all, p, name, p + name + 1, n - name - 1);
+			p = next_line(p);
+			continue;
 		}
-		if (set(ctx, line, value, err) < 0)
-			return rn_wrap(err, "line %zu", number);
+		bool here = name && name + 2 < n && p[name] == '<' && p[name + 1] == '<';
+		RN_AUTO(rn_buf_clear) struct rn_buf value = RN_BUF_INIT;
+		int begin = line;
+		const char *end = here ? heredoc(next_line(p), p + name + 2, n - name - 2, &line, &value) : NULL;
+		if (!end) {
+			outputs_clear(&all);
+			if (here)
+				return rn_fail(err, RN_EINVAL, "line %d: the value has no end (\"%.*s\" alone on a line)", begin,
+					       (int)(n - name - 2), p + name + 2);
+			return rn_fail(err, RN_EINVAL, "line %d is neither NAME=VALUE nor NAME<<END", begin);
+		}
+		add(&all, p, name, rn_buf_str(&value), value.len);
+		p = end;
 	}
+	*ret = all;
+	return 0;
+}
+
+void outputs_clear(struct outputs *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		free(o->v[i].name);
+		free(o->v[i].value);
+	}
+	free(o->v);
+	*o = (struct outputs){ 0 };
 }

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file that a command writes its outputs to: NAME=VALUE lines, and NAME<<WORD blocks for several lines. Pure. */
+/* The file named by $RUNNER_OUTPUT: NAME=VALUE lines and NAME<<END heredocs. Pure. */
 #ifndef EXEC_OUTPUTS_H
 #define EXEC_OUTPUTS_H
 
-#include "base/error.h"
+#include "base/str.h"
 
-#include <stddef.h>
+struct outputs_item {
+	char *name;
+	char *value;
+};
 
-/**
- * Calls `set` for each output in order. A value may be empty; blank lines are skipped. NAME is a letter or
- * underscore followed by letters, digits, underscores or hyphens. -1 with the line's number for anything else, a block without its
- * end, or when `set` returns -1.
- */
-int outputs_parse(const char *text, size_t n,
-		  int (*set)(void *ctx, const char *name, const char *value, struct rn_error *err), void *ctx,
-		  struct rn_error *err);
+struct outputs {
+	struct outputs_item *v;
+	size_t n, cap;
+};
+
+/** Blank lines are skipped; of a repeated name the last counts when it is handed on. The error names the line. */
+int outputs_parse(const char *text, struct outputs *ret, struct rn_error *err);
+void outputs_clear(struct outputs *o);
 
 #endif

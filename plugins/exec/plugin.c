@@ -1,210 +1,182 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exec: any command as a stage; its outputs are what it writes to $RUNNER_OUTPUT. */
+/* exec: any command as a stage, with outputs by a file. */
 #include "outputs.h"
 
 #include "base/fs.h"
-#include "base/str.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <runner/plugin.h>
-
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define OUTPUTS_MAX ((size_t)4 << 20)
+enum { OUTPUT_FILE_MAX = 16 << 20 };
 
 struct params {
 	const char *command;
 	struct runner_list argv;
 	const char *workdir;
 	struct runner_map env;
-	struct runner_list shell;
-	const char *destroy;
+	const char *shell;
 };
 
-static const struct runner_param table[] = {
-	RUNNER_PARAM(struct params, command,
-		     .help = "Script for the shell. It is handed over in a file, so its text is in no process list.",
-		     .example = "make && make install"),
-	RUNNER_PARAM(struct params, argv,
-		     .help = "Program and arguments, run without a shell, instead of `command`. Pass secrets by `env`: arguments are visible to other users.",
-		     .example = "[make, -j2, all]"),
-	RUNNER_PARAM_PATH(struct params, workdir, .help = "Where it runs; the folder of the pipeline file by default.",
-			  .example = "src"),
-	RUNNER_PARAM(struct params, env, .help = "Variables added to the environment of the stage.",
-		     .example = "{MODE: release}"),
-	RUNNER_PARAM(struct params, shell,
-		     .help = "Program and options that get the script file as their last argument; /bin/sh -e by default.",
-		     .example = "[bash, -eo, pipefail]"),
-	RUNNER_PARAM(struct params, destroy, .help = "Script that `runner destroy` runs to undo the stage.",
-		     .example = "rm -rf out"),
-	{ 0 },
-};
-
-static const struct runner_output outputs[] = {
-	{ .name = "*", .help = "What the command writes as NAME=VALUE to the file $RUNNER_OUTPUT; NAME<<END, lines, END for several lines." },
-	{ 0 },
-};
-
-struct call {
-	struct runner_stage *stage;
-	const struct runner_host *host;
-};
-
-static int fail(const struct call *c, uint32_t cls, const char *param, const char *message, const char *hint)
+static int fail(struct runner_stage *stage, const struct runner_host *host, struct runner_failure f)
 {
-	struct runner_failure f = { .size = sizeof(f), .cls = cls, .message = message, .hint = hint, .param = param };
-	return c->host->fail(c->stage, &f);
-}
-
-static int fail_error(const struct call *c, const char *param, const struct rn_error *err)
-{
-	uint32_t cls = err->code == RN_EIO ? RUNNER_FAIL_MACHINE : RUNNER_FAIL_STAGE;
-	return fail(c, cls, param, err->msg, err->hint[0] ? err->hint : NULL);
+	f.size = sizeof(f);
+	return host->fail(stage, &f);
 }
 
 static int check(struct runner_stage *stage, const struct runner_host *host, const void *params)
 {
 	const struct params *p = params;
-	struct call c = { stage, host };
-	bool command = host->is_set(stage, "command"), argv = host->is_set(stage, "argv");
-	if (command == argv)
-		return fail(&c, RUNNER_FAIL_CONFIG, command ? "argv" : NULL,
-			    command ? "both `command` and `argv` are given" : "neither `command` nor `argv` is given",
-			    "give `command` for a shell script or `argv` for a program with its arguments");
-	if (argv && p->argv.n == 0 && host->is_known(stage, "argv"))
-		return fail(&c, RUNNER_FAIL_CONFIG, "argv", "`argv` is empty", "its first item is the program");
-	if (argv && host->is_set(stage, "shell"))
-		return fail(&c, RUNNER_FAIL_CONFIG, "shell", "`shell` has no use with `argv`", "use `command` for a script");
+	bool command = p->command && *p->command, argv = p->argv.n > 0;
+	if (command && argv)
+		return fail(stage, host, (struct runner_failure){ .cls = RUNNER_FAIL_CONFIG, .param = "argv",
+								  .message = "both `command` and `argv` are given",
+								  .hint = "keep one of them" });
+	if (!command && !argv && host->is_known(stage, "command") && host->is_known(stage, "argv"))
+		return fail(stage, host, (struct runner_failure){
+			.cls = RUNNER_FAIL_CONFIG, .message = "there is nothing to run",
+			.hint = "give `command: TEXT` for the shell, or `argv: [PROGRAM, ARGUMENT]`" });
+	for (size_t i = 0; i < p->env.n; i++)
+		if (!*p->env.v[i].key || strchr(p->env.v[i].key, '='))
+			return fail(stage, host, (struct runner_failure){ .cls = RUNNER_FAIL_CONFIG, .param = "env",
+									  .message = "a variable's name is empty or has a `=` in it" });
 	return 0;
 }
 
-/* Writes the script to the stage's private folder; path or NULL. */
-static char *write_script(const struct call *c, const char *text, struct rn_error *err)
+/* A POSIX shell stops at the first command that fails, as CI users expect; others get the text as it is. */
+static bool stops_at_errors(const char *shell)
 {
-	char *path = rn_path_join(c->host->info(c->stage, RUNNER_INFO_SCRATCH), "script");
-	if (rn_write_file(path, text, strlen(text), 0700, err) == 0)
-		return path;
-	rn_freep(&path);
-	return NULL;
+	static const char *const posix[] = { "sh", "bash", "dash", "ash", "ksh", "zsh" };
+	for (size_t i = 0; i < RN_LEN(posix); i++)
+		if (rn_streq(rn_path_base(shell), posix[i]))
+			return true;
+	return false;
 }
 
-/* The argument list: argv as given, or the shell with the script file. */
-static int build_argv(const struct call *c, const struct params *p, const char *script, struct rn_strv *ret,
-		      struct rn_error *err)
+static void make_argv(const struct params *p, struct rn_strv *argv)
 {
-	for (size_t i = 0; !script && i < p->argv.n; i++)
-		rn_strv_add(ret, p->argv.v[i]);
-	if (!script)
-		return 0;
-	RN_AUTO(rn_freep) char *path = write_script(c, script, err);
-	if (!path)
-		return -1;
-	for (size_t i = 0; i < p->shell.n; i++)
-		rn_strv_add(ret, p->shell.v[i]);
-	if (!p->shell.n) {
-		rn_strv_add(ret, "/bin/sh");
-		rn_strv_add(ret, "-e");
-	}
-	rn_strv_add(ret, path);
-	return 0;
+	for (size_t i = 0; i < p->argv.n; i++)
+		rn_strv_add(argv, p->argv.v[i]);
+	if (argv->n)
+		return;
+	RN_AUTO(rn_strv_clear) struct rn_strv words = { 0 };
+	rn_strv_split(&words, p->shell, ' ');
+	for (size_t i = 0; i < words.n; i++)
+		if (*words.v[i])
+			rn_strv_add(argv, words.v[i]);
+	if (argv->n == 1 && stops_at_errors(argv->v[0]))
+		rn_strv_add(argv, "-e");
+	rn_strv_add(argv, "-c");
+	rn_strv_add(argv, p->command);
 }
 
-static int set_output(void *ctx, const char *name, const char *value, struct rn_error *err)
+static void make_env(struct runner_stage *stage, const struct runner_host *host, const struct params *p,
+		     const char *output, struct rn_strv *env)
 {
-	const struct call *c = ctx;
-	if (c->host->output(c->stage, name, value) < 0)
-		return rn_fail(err, RN_EINVAL, "output \"%s\" was refused", name);
-	return 0;
+	rn_strv_addf(env, "RUNNER_OUTPUT=%s", output);
+	rn_strv_addf(env, "RUNNER_STAGE=%s", host->info(stage, RUNNER_INFO_STAGE));
+	rn_strv_addf(env, "RUNNER_PIPELINE=%s", host->info(stage, RUNNER_INFO_PIPELINE));
+	rn_strv_addf(env, "RUNNER_RUN_ID=%s", host->info(stage, RUNNER_INFO_RUN_ID));
+	for (size_t i = 0; i < p->env.n; i++)
+		rn_strv_addf(env, "%s=%s", p->env.v[i].key, p->env.v[i].value);
 }
 
-/* Outputs are read also after a failure: a stage with continue_on_error may have said why. */
-static int read_outputs(struct call *c, const char *path, struct rn_error *err)
+static int ended_badly(struct runner_stage *stage, const struct runner_host *host, const struct runner_command *c)
 {
-	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
-	if (rn_read_file(path, OUTPUTS_MAX, &text, err) < 0)
-		return err->code == RN_ENOTFOUND ? 0 : -1;
-	return outputs_parse(rn_buf_str(&text), text.len, set_output, c, err) < 0 ? rn_wrap(err, "$RUNNER_OUTPUT") : 0;
+	RN_AUTO(rn_freep) char *text =
+		c->signal ? rn_asprintf("the command was killed by signal %d (%s)", c->signal, strsignal(c->signal)) :
+			    rn_asprintf("the command ended with exit status %d", c->exit_code);
+	const char *hint = c->exit_code == 127 ? "127 means that a command was not found: check its name and PATH" :
+			   c->exit_code == 126 ? "126 means that a file cannot be executed: check its mode and its first line" :
+						 NULL;
+	return fail(stage, host, (struct runner_failure){ .cls = RUNNER_FAIL_STAGE, .message = text, .hint = hint });
 }
 
-static int report_exit(const struct call *c, const struct runner_command *cmd, const char *param)
-{
-	RN_AUTO(rn_freep) char *message =
-		cmd->signal ? rn_asprintf("the command was killed by signal %d (%s)", cmd->signal, strsignal(cmd->signal))
-			    : rn_asprintf("the command ended with exit code %d", cmd->exit_code);
-	const char *hint = cmd->exit_code == 127 ? "a program that it calls was not found in PATH" :
-			   cmd->exit_code == 126 ? "a file that it calls is not executable" : NULL;
-	return fail(c, RUNNER_FAIL_STAGE, param, message, hint);
-}
-
-static int run_command(struct call *c, const struct params *p, const char *script, const char *param)
+static int take_outputs(struct runner_stage *stage, const struct runner_host *host, const char *path)
 {
 	struct rn_error err = { 0 };
-	RN_AUTO(rn_strv_clear) struct rn_strv argv = { 0 }, env = { 0 };
-	RN_AUTO(rn_freep) char *out = rn_path_join(c->host->info(c->stage, RUNNER_INFO_SCRATCH), "outputs");
-	if (build_argv(c, p, script, &argv, &err) < 0 || rn_write_file(out, "", 0, 0600, &err) < 0)
-		return fail_error(c, param, &err);
-	rn_strv_addf(&env, "RUNNER_OUTPUT=%s", out);
-	for (size_t i = 0; i < p->env.n; i++)
-		rn_strv_addf(&env, "%s=%s", p->env.v[i].key, p->env.v[i].value);
-	struct runner_command cmd = {
-		.size = sizeof(cmd),
-		.argv = (const char *const *)argv.v,
-		.env = (const char *const *)env.v,
-		.workdir = p->workdir,
-	};
-	if (c->host->command(c->stage, &cmd) < 0)
-		return -1;
-	int rc = read_outputs(c, out, &err);
-	if (cmd.exit_code)
-		return report_exit(c, &cmd, param);
-	return rc < 0 ? fail_error(c, param, &err) : 0;
+	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
+	RN_AUTO(outputs_clear) struct outputs outputs = { 0 };
+	if (rn_read_file(path, OUTPUT_FILE_MAX, &text, &err) < 0) {
+		if (err.code == RN_ENOTFOUND)
+			return 0; /* the command removed it: no outputs */
+	} else if (outputs_parse(rn_buf_str(&text), &outputs, &err) == 0) {
+		for (size_t i = 0; i < outputs.n; i++)
+			if (host->output(stage, outputs.v[i].name, outputs.v[i].value) < 0)
+				return fail(stage, host, (struct runner_failure){
+					.cls = RUNNER_FAIL_STAGE, .message = "an output in $RUNNER_OUTPUT was refused",
+					.hint = "names have letters, digits, _ and -, and begin with a letter or _; values have at most 1 MiB" });
+		return 0;
+	}
+	rn_wrap(&err, "$RUNNER_OUTPUT");
+	return fail(stage, host, (struct runner_failure){
+		.cls = RUNNER_FAIL_STAGE, .message = err.msg,
+		.hint = "write NAME=VALUE, or NAME<<END, lines of the value and END for a value of several lines" });
 }
 
 static int run(struct runner_stage *stage, const struct runner_host *host, const void *params)
 {
 	const struct params *p = params;
-	struct call c = { stage, host };
-	if (check(stage, host, params) < 0)
+	RN_AUTO(rn_freep) char *output = rn_path_join(host->info(stage, RUNNER_INFO_SCRATCH), "output");
+	RN_AUTO(rn_closep) int fd = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		RN_AUTO(rn_freep) char *text = rn_asprintf("create %s: %m", output);
+		return fail(stage, host, (struct runner_failure){ .cls = RUNNER_FAIL_MACHINE, .message = text });
+	}
+	RN_AUTO(rn_strv_clear) struct rn_strv argv = { 0 }, env = { 0 };
+	make_argv(p, &argv);
+	make_env(stage, host, p, output, &env);
+	struct runner_command c = { .size = sizeof(c), .argv = (const char *const *)argv.v,
+				    .env = (const char *const *)env.v, .workdir = p->workdir };
+	if (host->command(stage, &c) < 0)
 		return -1;
-	return run_command(&c, p, p->command, p->command ? "command" : "argv");
+	if (c.exit_code)
+		return ended_badly(stage, host, &c);
+	return take_outputs(stage, host, output);
 }
 
 static int plan(struct runner_stage *stage, const struct runner_host *host, const void *params)
 {
 	const struct params *p = params;
-	if (check(stage, host, params) < 0)
-		return -1;
-	if (!host->is_known(stage, p->argv.n ? "argv" : "command")) {
-		host->log(stage, RUNNER_INFO, "would run a command that depends on outputs of earlier stages");
+	RN_AUTO(rn_strv_clear) struct rn_strv argv = { 0 };
+	if (!host->is_known(stage, "command") || !host->is_known(stage, "argv")) {
+		host->log(stage, RUNNER_INFO, "would run a command that is not known yet");
 		return 0;
 	}
-	if (p->command) {
-		host->log(stage, RUNNER_INFO, "would run: %s", p->command);
-		return 0;
-	}
-	RN_AUTO(rn_strv_clear) struct rn_strv words = { 0 };
 	for (size_t i = 0; i < p->argv.n; i++)
-		rn_strv_add(&words, p->argv.v[i]);
-	RN_AUTO(rn_freep) char *line = rn_strv_join(&words, " ");
-	host->log(stage, RUNNER_INFO, "would run: %s", line);
+		rn_strv_add(&argv, p->argv.v[i]);
+	RN_AUTO(rn_freep) char *words = rn_strv_join(&argv, " ");
+	host->log(stage, RUNNER_INFO, "would run: %s", p->argv.n ? words : p->command);
 	return 0;
 }
 
-static int destroy(struct runner_stage *stage, const struct runner_host *host, const void *params)
-{
-	const struct params *p = params;
-	struct call c = { stage, host };
-	if (!p->destroy) {
-		host->log(stage, RUNNER_INFO, "nothing to undo: the stage has no `destroy`");
-		return 0;
-	}
-	if (!host->is_known(stage, "destroy") || !host->is_known(stage, "env"))
-		return fail(&c, RUNNER_FAIL_CONFIG, "destroy", "`destroy` depends on an output that is not known any more",
-			    "let it find out by itself what to undo");
-	return run_command(&c, p, p->destroy, "destroy");
-}
+static const struct runner_param table[] = {
+	RUNNER_PARAM(struct params, command, .help = "Text for the shell; it stops at the first command that fails.",
+		     .example = "make test"),
+	RUNNER_PARAM(struct params, argv, .help = "Program and arguments, run without a shell. Instead of `command`.",
+		     .example = "[make, test]"),
+	RUNNER_PARAM_PATH(struct params, workdir, .help = "Folder to run in (default: that of the pipeline file).",
+			  .example = "../src"),
+	RUNNER_PARAM(struct params, env, .help = "Variables for the command, besides those of the stage.",
+		     .example = "{CI: \"1\"}"),
+	RUNNER_PARAM(struct params, shell, .def = "sh",
+		     .help = "What runs `command`: a program, or a program and its options; `-c` and the text are added. "
+			     "A POSIX shell without options also gets `-e`.",
+		     .example = "bash -euo pipefail"),
+	{ 0 },
+};
 
-RUNNER_PLUGIN(.name = "exec", .version = RUNNER_VERSION, .summary = "Runs any command as a stage.", .params = table,
-	      .param_size = sizeof(struct params), .outputs = outputs, .check = check, .run = run, .plan = plan,
-	      .destroy = destroy,
-	      .help = "A command that ends with another exit code than 0 fails the stage. Its output is the stage's log. It runs in "
-		      "the folder of the pipeline file, with the stage's environment and `RUNNER_OUTPUT`.\n");
+static const struct runner_output outputs[] = {
+	{ .name = "*", .help = "What the command writes as NAME=VALUE to the file named by $RUNNER_OUTPUT." },
+	{ 0 },
+};
+
+RUNNER_PLUGIN(.name = "exec", .version = "1.0.0", .summary = "run any command", .param_size = sizeof(struct params),
+	      .params = table, .outputs = outputs, .check = check, .run = run, .plan = plan,
+	      .help = "A value of several lines is written as in a shell: a line NAME<<END, the lines of the value, a line END.\n"
+		      "\n"
+		      "The command also gets RUNNER_STAGE, RUNNER_PIPELINE and RUNNER_RUN_ID. `plan` shows the command and\n"
+		      "runs nothing; `destroy` has nothing to do.");
