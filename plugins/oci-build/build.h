@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One build: what the stage's parameters ask for and what all parts of the builder share.
+ * The Dockerfile becomes a graph of stages (stage_graph.h); execute.h runs
+ * the stages that the target needs; output.h hands out the image.
+ */
+#ifndef BUILD_H
+#define BUILD_H
+
+#include "dockerfile_ast.h"
+#include "dockerignore.h"
+
+#include "base/map.h"
+#include "oci/blob_store.h"
+#include "oci/layer_writer.h"
+#include "oci/manifest.h"
+#include "oci/registry.h"
+
+#include <runner/plugin.h>
+
+/* Filled by the host, see the table in plugin.c. */
+struct build_params {
+	const char *context;
+	const char *dockerfile;
+	const char *target;
+	struct runner_map build_args;
+	struct runner_map build_contexts;
+	const char *platform;
+	struct runner_list platforms;
+	struct runner_map labels;
+	struct runner_map annotations;
+	struct runner_list tags;
+	bool push;
+	const char *layout;
+	const char *archive;
+	bool pull;
+	struct runner_list insecure_registries;
+	const char *compression;
+	int64_t compression_level;
+	int64_t source_date_epoch;
+	const char *profile;
+};
+
+/* Shared by all platforms of one run of the stage. */
+struct build {
+	struct runner_stage *stage;
+	const struct runner_host *host;
+	const struct build_params *params;
+
+	char *context;             /* absolute                                            */
+	struct df_source source;
+	struct dockerfile *file;
+	struct ignore_list ignore;
+	struct rn_map used_args;   /* names of build_args that an ARG asked for           */
+	int64_t epoch;             /* seconds: no time in the image is later              */
+	char created[32];          /* the same as RFC 3339                                */
+
+	struct blob_store *store;
+	struct registry_auth *auth;
+	struct registry *registry;
+	struct rn_map origins;     /* digest -> struct origin: where a missing blob is    */
+	struct layer_options layer_options;
+	size_t step;               /* number of the step that runs, over all stages       */
+	size_t steps;
+};
+
+/** Reads the Dockerfile and .dockerignore and opens the store. build_clear frees, also after a failure. */
+int build_init(struct build *b, struct runner_stage *stage, const struct runner_host *host,
+	       const struct build_params *params, struct rn_error *err);
+void build_clear(struct build *b);
+
+/** A line of the stage's log. */
+void build_log(const struct build *b, unsigned level, const char *fmt, ...) RN_PRINTF(3, 4);
+/** Names the next step: "2/5 TEXT". */
+void build_step(struct build *b, const char *text);
+/** RN_ECANCELLED once the run is being stopped. */
+int build_check_cancel(const struct build *b, struct rn_error *err);
+/** Value that the pipeline gives for a build argument; NULL: none. Borrowed. */
+const char *build_arg(struct build *b, const char *name);
+/** Tells the host. Always returns -1. */
+int build_fail(const struct build *b, const struct rn_error *err);
+
+#endif

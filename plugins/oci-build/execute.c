@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "execute.h"
+
+#include "copy.h"
+#include "dockerfile_parser.h"
+#include "file_source.h"
+#include "metadata.h"
+#include "run.h"
+
+#include "base/fs.h"
+#include "oci/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+typedef int step_fn(struct step *s);
+
+static step_fn *const functions[DF_OPS] = {
+	[DF_ADD] = step_copy, [DF_ARG] = step_arg, [DF_CMD] = step_cmd, [DF_COPY] = step_copy,
+	[DF_ENTRYPOINT] = step_entrypoint, [DF_ENV] = step_env, [DF_EXPOSE] = step_expose,
+	[DF_HEALTHCHECK] = step_healthcheck, [DF_LABEL] = step_label, [DF_MAINTAINER] = step_maintainer,
+	[DF_ONBUILD] = step_onbuild, [DF_RUN] = step_run, [DF_SHELL] = step_shell, [DF_STOPSIGNAL] = step_stopsignal,
+	[DF_USER] = step_user, [DF_VOLUME] = step_volume, [DF_WORKDIR] = step_workdir,
+};
+
+static int run_stage(struct stage_graph *g, struct build_stage *s, struct rn_error *err);
+
+/* "COPY . /app": on one line, blanks joined. */
+static char *step_title(const struct df_instruction *i)
+{
+	char *text = rn_strdup(i->original), *to = text;
+	for (const char *p = i->original; *p; p++) {
+		bool blank = *p == ' ' || (*p >= '\t' && *p <= '\r');
+		if (blank && to > text && to[-1] == ' ')
+			continue;
+		*to++ = blank ? ' ' : *p;
+	}
+	*to = '\0';
+	return text;
+}
+
+static int run_step(struct step *s)
+{
+	RN_AUTO(rn_freep) char *title = step_title(s->i);
+	if (build_check_cancel(s->b, s->err) < 0)
+		return -1;
+	build_step(s->b, title);
+	return functions[s->i->op](s) < 0 ? step_locate(s, s->i->at) : 0;
+}
+
+/* ---- --from ------------------------------------------------------------------------------ */
+
+static int load_outside(struct step *s, const char *name, struct outside *ret)
+{
+	const char *context = stage_graph_context(s->graph, name);
+	const char *what = context ? context : name;
+	if (context && !rn_starts(context, "docker-image://") && !rn_starts(context, "oci-layout://")) {
+		ret->folder = rn_path_abs(s->b->host->info(s->b->stage, RUNNER_INFO_DIR), context);
+		return 0;
+	}
+	if (!context && rn_streq(name, "scratch")) {
+		rn_fail(s->err, RN_EINVAL, "there is nothing to copy from scratch");
+		return -1;
+	}
+	RN_AUTO(base_image_clear) struct base_image image = { 0 };
+	if (base_image_load(s->b, what, &s->graph->target_platform, &image, s->err) < 0)
+		return -1;
+	build_log(s->b, RUNNER_INFO, "copying from %s (%.19s)", image.name, image.descriptor.digest.text);
+	fs_state_image(&ret->state, &image);
+	return 0;
+}
+
+static struct outside *find_outside(struct step *s, const char *name)
+{
+	struct outside *o = rn_map_get(&s->graph->outsides, name);
+	if (o)
+		return o;
+	o = rn_alloc(sizeof(*o));
+	if (load_outside(s, name, o) < 0) {
+		free(o->folder);
+		free(o);
+		return NULL;
+	}
+	rn_map_set(&s->graph->outsides, name, o);
+	return o;
+}
+
+static struct file_source *source_of(struct step *s, const char *name, struct fs_state *state, const char *folder,
+				     const struct ignore_list *ignore)
+{
+	RN_AUTO(rn_freep) char *label = ignore ? rn_strdup(name) : rn_asprintf("\"%s\"", name);
+	if (folder)
+		return file_source_dir(folder, ignore, label, s->err);
+	struct layer_tree *tree = fs_state_tree(state, s->b, s->err);
+	return tree ? file_source_tree(tree, label) : NULL;
+}
+
+struct file_source *step_source(struct step *s, const struct df_flag *from)
+{
+	if (!from)
+		return source_of(s, "the build context", NULL, s->b->context, &s->b->ignore);
+	struct build_stage *stage = NULL;
+	if (stage_graph_from(s->graph, s->source, s->stage, from, &stage, s->err) < 0) {
+		if (s->trigger && s->err)
+			s->err->line = 0; /* the place is in the trigger's own text */
+		return NULL;
+	}
+	if (stage && !(stage->replaced && stage->kind == BASE_SCRATCH)) {
+		if (run_stage(s->graph, stage, s->err) < 0)
+			return NULL;
+		return source_of(s, from->value, &stage->state, NULL, NULL);
+	}
+	struct outside *o = find_outside(s, stage ? stage->name : from->value);
+	return o ? source_of(s, from->value, &o->state, o->folder, NULL) : NULL;
+}
+
+/* ---- FROM ----------------------------------------------------------------------------------- */
+
+static int start_image(struct stage_graph *g, struct build_stage *s, struct rn_error *err)
+{
+	RN_AUTO(base_image_clear) struct base_image image = { 0 };
+	if (base_image_load(g->b, s->base, &s->platform, &image, err) < 0)
+		return -1;
+	build_log(g->b, RUNNER_INFO, "%s is %s, %zu layers", image.name, image.descriptor.digest.text, image.manifest.n_layers);
+	RN_AUTO(platform_clear) struct platform have = { 0 };
+	config_platform(image.config, &have);
+	if (!platform_matches(&s->platform, &have)) {
+		RN_AUTO(rn_freep) char *wanted = platform_format(&s->platform);
+		RN_AUTO(rn_freep) char *found = platform_format(&have);
+		rn_fail(err, RN_EINVAL, "%s is for %s, and %s is wanted", image.name, found, wanted);
+		return rn_hint(err, "choose another base, or set `platform: %s`", found);
+	}
+	fs_state_image(&s->state, &image);
+	return 0;
+}
+
+static void start_stage(struct build_stage *s)
+{
+	fs_state_copy(&s->parent->state, &s->state);
+	RN_MAP_EACH(&s->parent->args, it)
+		rn_map_set(&s->args, it->key, rn_strdup(it->value));
+}
+
+/* What a base leaves to be run first here; it is not handed on to those FROM this stage. */
+static void take_triggers(struct build_stage *s)
+{
+	cJSON *run = config_run(s->state.config), *list = rn_json_get(run, "OnBuild"), *item;
+	cJSON_ArrayForEach(item, list)
+		if (cJSON_IsString(item))
+			rn_strv_add(&s->onbuild, item->valuestring);
+	cJSON_DeleteItemFromObjectCaseSensitive(run, "OnBuild");
+}
+
+static int start(struct stage_graph *g, struct build_stage *s, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *title = step_title(s->from);
+	build_step(g->b, title);
+	if (s->kind == BASE_STAGE)
+		start_stage(s);
+	else if (s->kind == BASE_SCRATCH)
+		fs_state_scratch(&s->state, &s->platform);
+	else if (start_image(g, s, err) < 0)
+		return df_locate(&g->b->source, s->from->words.v[0].at, err);
+	take_triggers(s);
+	if (!config_env(s->state.config, "PATH"))
+		config_set_env(s->state.config, "PATH", DEFAULT_PATH);
+	return 0;
+}
+
+/* ---- ONBUILD ---------------------------------------------------------------------------------- */
+
+static int locate_trigger(struct stage_graph *g, struct build_stage *s, const char *text, struct rn_error *err)
+{
+	err->line = 0;
+	rn_wrap(err, "the trigger \"ONBUILD %.100s\" of the base image", text);
+	return df_locate(&g->b->source, s->from->at, err);
+}
+
+static int run_trigger(struct stage_graph *g, struct build_stage *s, const char *text, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *whole = rn_asprintf("FROM scratch\n%s\n", text);
+	struct df_source *source = &s->trigger_sources[s->n_triggers];
+	if (df_source_init(source, "ONBUILD", whole, strlen(whole), err) < 0)
+		return locate_trigger(g, s, text, err);
+	struct dockerfile *f = s->triggers[s->n_triggers++] = dockerfile_parse(source, err);
+	if (!f)
+		return locate_trigger(g, s, text, err);
+	if (f->n != 2 || f->v[1]->op == DF_FROM || f->v[1]->op == DF_ONBUILD) {
+		rn_fail(err, RN_EINVAL, "is not one instruction");
+		return locate_trigger(g, s, text, err);
+	}
+	struct step step = { .b = g->b, .graph = g, .stage = s, .i = f->v[1], .source = source, .escape = f->escape,
+			     .trigger = true, .err = err };
+	return run_step(&step);
+}
+
+static int run_triggers(struct stage_graph *g, struct build_stage *s, struct rn_error *err)
+{
+	s->triggers = rn_alloc((s->onbuild.n + 1) * sizeof(struct dockerfile *));
+	s->trigger_sources = rn_alloc((s->onbuild.n + 1) * sizeof(*s->trigger_sources));
+	g->b->steps += s->onbuild.n;
+	for (size_t i = 0; i < s->onbuild.n; i++)
+		if (run_trigger(g, s, s->onbuild.v[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- stages ------------------------------------------------------------------------------------- */
+
+static int run_stage(struct stage_graph *g, struct build_stage *s, struct rn_error *err)
+{
+	if (s->done)
+		return 0;
+	if (s->parent && run_stage(g, s->parent, err) < 0)
+		return -1;
+	if (start(g, s, err) < 0 || (!s->replaced && run_triggers(g, s, err) < 0))
+		return -1;
+	for (size_t i = 0; !s->replaced && i < s->n_steps; i++) {
+		struct step step = { .b = g->b, .graph = g, .stage = s, .i = s->steps[i], .source = &g->b->source,
+				     .escape = g->b->file->escape, .err = err };
+		if (run_step(&step) < 0)
+			return -1;
+	}
+	s->done = true;
+	return 0;
+}
+
+int execute(struct stage_graph *g, struct rn_error *err)
+{
+	return run_stage(g, g->target, err);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "origin.h"
+
+#include "base/fs.h"
+#include "oci/config.h"
+#include "oci/layout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void origin_free(void *origin)
+{
+	struct origin *o = origin;
+	if (!o)
+		return;
+	reference_clear(&o->ref);
+	descriptor_clear(&o->blob);
+	free(o->layout);
+	free(o);
+}
+
+void base_image_clear(struct base_image *i)
+{
+	rn_freep(&i->name);
+	manifest_clear(&i->manifest);
+	cJSON_Delete(i->config);
+	descriptor_clear(&i->descriptor);
+	*i = (struct base_image){ 0 };
+}
+
+static void remember(struct build *b, const struct manifest *m, const struct reference *ref, const char *layout)
+{
+	for (size_t i = 0; i < m->n_layers; i++) {
+		if (rn_map_has(&b->origins, m->layers[i].digest.text))
+			continue;
+		struct origin *o = rn_alloc(sizeof(*o));
+		if (ref)
+			reference_copy(ref, &o->ref);
+		o->layout = rn_strdup(layout);
+		descriptor_copy(&m->layers[i], &o->blob);
+		rn_map_set(&b->origins, m->layers[i].digest.text, o);
+	}
+}
+
+/* ---- registries --------------------------------------------------------------------- */
+
+/* What a tag stood for when it was last asked for (`pull: false`): one small file by name and platform. */
+static char *memory_path(const struct build *b, const struct reference *ref, const struct platform *platform)
+{
+	RN_AUTO(rn_freep) char *name = reference_format(ref);
+	RN_AUTO(rn_freep) char *os = platform_format(platform);
+	RN_AUTO(rn_freep) char *key = rn_asprintf("%s %s", name, os);
+	struct digest d = digest_of(key, strlen(key));
+	return rn_asprintf("%s/references/%s", blob_store_dir(b->store), digest_hex(&d));
+}
+
+static void recall(const struct build *b, const char *path, struct reference *ref)
+{
+	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
+	struct digest d;
+	if (b->params->pull || digest_is_set(&ref->digest) || rn_read_file(path, 4096, &text, NULL) < 0 ||
+	    digest_parse(rn_buf_str(&text), &d, NULL) < 0)
+		return;
+	ref->digest = d;
+	build_log(b, RUNNER_DEBUG, "pull is false: taking %s as it was found before", d.text);
+}
+
+static void note(const char *path, const struct digest *d)
+{
+	RN_AUTO(rn_freep) char *dir = rn_path_dir(path);
+	struct rn_error ignored = { 0 };
+	if (rn_mkdirs(dir, 0755, &ignored) == 0)
+		rn_write_file(path, d->text, strlen(d->text), 0644, &ignored);
+}
+
+static int from_registry(struct build *b, const char *name, const struct platform *platform, struct base_image *ret,
+			 struct rn_error *err)
+{
+	RN_AUTO(reference_clear) struct reference ref = { 0 };
+	if (reference_parse(name, &ref, err) < 0)
+		return -1;
+	RN_AUTO(rn_freep) char *memory = memory_path(b, &ref, platform);
+	bool pinned = digest_is_set(&ref.digest);
+	recall(b, memory, &ref);
+	struct registry_image image = { 0 };
+	if (registry_image(b->registry, &ref, platform, b->store, &image, err) < 0)
+		return rn_wrap(err, "%s", name);
+	if (!pinned)
+		note(memory, &image.top.digest);
+	remember(b, &image.manifest, &ref, NULL);
+	ret->name = reference_familiar(&ref);
+	ret->manifest = image.manifest;
+	ret->config = rn_take(&image.config);
+	ret->descriptor = image.descriptor;
+	image.manifest = (struct manifest){ 0 };
+	image.descriptor = (struct descriptor){ 0 };
+	registry_image_clear(&image);
+	return 0;
+}
+
+/* ---- layouts -------------------------------------------------------------------------- */
+
+/* PATH[:TAG] or PATH[@DIGEST] -> path and name (both new; name NULL: none). */
+static void split_layout(const struct build *b, const char *text, char **ret_path, char **ret_name)
+{
+	RN_AUTO(rn_freep) char *copy = rn_strdup(text);
+	char *slash = strrchr(copy, '/');
+	char *mark = strchr(slash ? slash : copy, '@');
+	if (!mark)
+		mark = strchr(slash ? slash : copy, ':');
+	*ret_name = mark ? rn_strdup(mark + 1) : NULL;
+	if (mark)
+		*mark = '\0';
+	*ret_path = rn_path_abs(b->host->info(b->stage, RUNNER_INFO_DIR), copy);
+}
+
+static int pick_manifest(struct layout *l, const struct platform *platform, struct descriptor *d, struct manifest *m,
+			 struct rn_error *err)
+{
+	for (unsigned depth = 0; layout_manifest(l, d, m, err) == 0; depth++) {
+		if (m->kind == MANIFEST_IMAGE)
+			return 0;
+		const struct descriptor *child = manifest_choose(m, platform, err);
+		struct descriptor next = { 0 };
+		if (child)
+			descriptor_copy(child, &next);
+		manifest_clear(m);
+		if (!child || depth > 4)
+			return child ? rn_fail(err, RN_EINVAL, "indexes are nested too deeply") : -1;
+		descriptor_clear(d);
+		*d = next;
+	}
+	return -1;
+}
+
+static int from_layout(struct build *b, const char *name, const struct platform *platform, struct base_image *ret,
+		       struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *path = NULL;
+	RN_AUTO(rn_freep) char *tag = NULL;
+	split_layout(b, name, &path, &tag);
+	RN_AUTO(layout_closep) struct layout *l = layout_open(path, false, err);
+	RN_AUTO(descriptor_clear) struct descriptor d = { 0 };
+	RN_AUTO(manifest_clear) struct manifest m = { 0 };
+	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
+	if (!l || layout_find(l, tag, &d, err) < 0 || pick_manifest(l, platform, &d, &m, err) < 0 ||
+	    blob_store_read(layout_blobs(l), &m.config.digest, CONFIG_SIZE_MAX, &text, err) < 0)
+		return rn_wrap(err, "%s", name);
+	ret->config = config_parse(rn_buf_str(&text), text.len, err);
+	if (!ret->config)
+		return rn_wrap(err, "%s", name);
+	remember(b, &m, NULL, path);
+	ret->name = rn_asprintf("oci-layout://%s", name);
+	ret->manifest = m;
+	ret->descriptor = d;
+	m = (struct manifest){ 0 };
+	d = (struct descriptor){ 0 };
+	return 0;
+}
+
+int base_image_load(struct build *b, const char *name, const struct platform *platform, struct base_image *ret,
+		    struct rn_error *err)
+{
+	if (rn_starts(name, "oci-layout://"))
+		return from_layout(b, name + strlen("oci-layout://"), platform, ret, err);
+	if (rn_starts(name, "docker-image://"))
+		name += strlen("docker-image://");
+	return from_registry(b, name, platform, ret, err);
+}
+
+/* ---- blobs ------------------------------------------------------------------------------ */
+
+static int copy_from_layout(struct build *b, const struct origin *o, struct rn_error *err)
+{
+	RN_AUTO(layout_closep) struct layout *l = layout_open(o->layout, false, err);
+	return l ? blob_store_copy(layout_blobs(l), b->store, &o->blob.digest, err) : -1;
+}
+
+int need_blob(void *build, const struct digest *d, struct rn_error *err)
+{
+	struct build *b = build;
+	if (blob_store_has(b->store, d, NULL))
+		return 0;
+	const struct origin *o = rn_map_get(&b->origins, d->text);
+	if (!o)
+		return rn_fail(err, RN_ENOTFOUND, "the layer %s is not in the cache any more", d->text);
+	return o->layout ? copy_from_layout(b, o, err) :
+			   registry_pull_blobs(b->registry, &o->ref, &o->blob, 1, b->store, err);
+}
+
+/* Blobs of one image come from one repository, so they are asked for together. */
+int need_blobs(struct build *b, const struct descriptor *blobs, size_t n, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) struct descriptor *missing = rn_alloc((n + 1) * sizeof(*missing));
+	const struct origin *from = NULL;
+	size_t count = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct origin *o = rn_map_get(&b->origins, blobs[i].digest.text);
+		if (blob_store_has(b->store, &blobs[i].digest, NULL))
+			continue;
+		if (!o || o->layout) {
+			if (need_blob(b, &blobs[i].digest, err) < 0)
+				return -1;
+			continue;
+		}
+		from = o;
+		missing[count++] = o->blob;
+	}
+	return count ? registry_pull_blobs(b->registry, &from->ref, missing, count, b->store, err) : 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The built image: config and manifest into the store, then to a layout, an archive and registries. */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include "stage_graph.h"
+
+/* One platform's image in the store. */
+struct built {
+	struct descriptor descriptor; /* of its manifest, with the platform */
+	uint64_t size;                /* bytes of config and layers         */
+};
+void built_clear(struct built *b);
+
+/** Writes config and manifest of the target's state into the store. */
+int output_image(struct stage_graph *g, struct built *ret, struct rn_error *err);
+/** Several platforms: an index. */
+int output_index(struct build *b, const struct built *images, size_t n, struct built *ret, struct rn_error *err);
+/** Hands out image or index as the parameters say, and sets the stage's outputs. */
+int output_deliver(struct build *b, const struct built *image, struct rn_error *err);
+/** Path of the layout when the parameter does not give one; new string. */
+char *output_default_layout(const struct build *b);
+
+/** profile: lambda. RN_EINVAL for an image that Lambda refuses. */
+int lambda_check(struct stage_graph *g, struct rn_error *err);
+
+#endif
