@@ -282,8 +282,8 @@ static void note_remarks(struct dockerfile *d, const struct df_line *line, const
 		     "an empty line inside an instruction that goes on: remove it, or begin it with #");
 	const struct df_instruction *inner = i->trigger ? i->trigger : i;
 	if (inner->json_like)
-		warn(d, inner->words.n ? inner->words.v[inner->words.n - 1].at : inner->at,
-		     "begins with [ but is not JSON (double quotes?), so it is taken as a shell command line");
+		warn(d, inner->words.v[inner->op == DF_HEALTHCHECK].at,
+		     "begins with [ but is not JSON (double quotes?), so it is taken as plain words");
 	if (i->op == DF_MAINTAINER)
 		warn(d, i->at, "MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors=…");
 }

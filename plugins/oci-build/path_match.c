@@ -94,7 +94,7 @@ static struct item *compile(const char *p, bool deep, size_t *ret_n)
 		struct item i = { ITEM_BYTE, p, char_length(p) };
 		if (*p == '*' && deep && p[1] == '*') {
 			i.n = p[2] == '/' ? 3 : 2;
-			i.kind = p[i.n] || p[2] == '/' ? ITEM_LEVELS : ITEM_DEEP;
+			i.kind = p[i.n] ? ITEM_LEVELS : ITEM_DEEP;
 		} else if (*p == '*') {
 			i.kind = ITEM_STAR;
 		} else if (*p == '?') {
