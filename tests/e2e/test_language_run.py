@@ -126,7 +126,7 @@ stages:
   - {id: a, uses: none-such, with: {x: "${{ vars.y }}"}}
 """)
     err = runner("validate", path, code=2).err
-    for place in (":3:25:", ":4:30:", ":4:47:", ":5:10:", ":5:19:", ":5:49:"):
+    for place in (":3:25:", ":4:32:", ":4:49:", ":5:10:", ":5:19:", ":5:50:"):
         assert f"{path}{place}" in err, place
     assert "6 errors" in err
 
@@ -147,7 +147,7 @@ def test_validate_several_files_as_json(runner, pipe):
     files = json.loads(runner("validate", "--output", "json", good, bad, code=2, env={"T_TOKEN": "x"}).out)
     assert [f["valid"] for f in files] == [True, False]
     diagnostic, = files[1]["diagnostics"]
-    assert (diagnostic["line"], diagnostic["column"], diagnostic["length"]) == (3, 30, 6)
+    assert (diagnostic["line"], diagnostic["column"], diagnostic["length"]) == (3, 32, 6)
     assert diagnostic["severity"] == "error"
 
 
