@@ -184,6 +184,10 @@ static void *change_body(void *arg)
 		struct image_root root = { 0 };
 		int rc = image_prepare(ch->lambda, ch->ref.region, rn_json_get(doc, "_image"), &root, &err);
 		image_root_clear(&root);
+		/* what a cold start would have to write to the disk otherwise */
+		cJSON_Delete(lambda_session(ch->lambda, rn_json_str(doc, "Role"), ch->ref.name));
+		logs_ensure_group(ch->lambda->cloud, ch->ref.region,
+				  rn_json_str(rn_json_get(doc, "LoggingConfig"), "LogGroup"));
 		finish_change(ch, rc < 0 ? err.msg : NULL);
 	}
 	struct lambda *l = ch->lambda;

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions of the local cloud really run: what they see, how they end, what is told about it."""
+
+import base64
+import concurrent.futures
+import json
+import os
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+
+import lambda_images as images
+
+
+@pytest.fixture(scope="session")
+def probe(tmp_path_factory):
+    return images.compile_static(tmp_path_factory.mktemp("probe"), images.ROOT / "tests/data/functions/probe.c")
+
+
+@pytest.fixture
+def function(cloud, probe):
+    """make(name="probe", config={}, **create arguments) -> call(do, arg, **invoke arguments)"""
+    arn = images.role(cloud)
+    client = cloud.client("lambda")
+
+    def make(name="probe", config=None, files=None, **arguments):
+        uri, _ = images.push(cloud, name, [{"probe": (probe, 0o755), **(files or {})}],
+                             {"Entrypoint": ["/probe"], **(config or {})})
+        client.create_function(FunctionName=name, Role=arn, PackageType="Image", Code={"ImageUri": uri}, **arguments)
+        wait(client, name)
+
+        def call(do, arg="", **more):
+            answer = client.invoke(FunctionName=name, Payload=json.dumps({"do": do, "arg": str(arg)}), LogType="Tail", **more)
+            answer["text"] = answer["Payload"].read().decode()
+            answer["log"] = base64.b64decode(answer.get("LogResult", "")).decode()
+            return answer
+
+        call.client, call.name = client, name
+        return call
+
+    return make
+
+
+def wait(client, name):
+    for _ in range(400):
+        configuration = client.get_function_configuration(FunctionName=name)
+        if configuration["State"] == "Active" and configuration.get("LastUpdateStatus") == "Successful":
+            return configuration
+        assert configuration["State"] != "Failed", configuration
+        time.sleep(0.05)
+    raise AssertionError(configuration)
+
+
+def processes(word):
+    """Command lines of live processes that hold `word`."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = open(f"/proc/{pid}/cmdline", "rb").read().decode().replace("\0", " ")
+            state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if word in line and state != "Z":
+            found.append((int(pid), line))
+    return found
+
+
+def test_event_and_answer_cross_unchanged(function):
+    call = function()
+    event = json.dumps({"do": "echo", "text": "ünïcode \U0001f600", "n": 1.5, "list": [None, True]})
+    answer = call.client.invoke(FunctionName="probe", Payload=event)
+    assert json.loads(answer["Payload"].read()) == json.loads(event)
+    assert answer["StatusCode"] == 200 and "FunctionError" not in answer and answer["ExecutedVersion"] == "$LATEST"
+
+
+def test_a_warm_instance_serves_again(function):
+    call = function()
+    assert [json.loads(call("count")["text"]).split()[0] for _ in range(3)] == ["1", "2", "3"]
+
+
+def test_log_tail_has_the_lines_of_platform_and_function(function):
+    call = function()
+    log = call("log", "hello from inside")["log"]
+    assert "START RequestId: " in log and "Version: $LATEST" in log and "END RequestId: " in log
+    assert "\nhello from inside\n" in log and "\nerror: hello from inside\n" in log
+    assert "Init Duration: " in log and "Memory Size: 128 MB" in log
+    assert log.index("START") < log.index("hello") < log.index("END") < log.index("REPORT")
+    assert "Init Duration" not in call("echo")["log"]
+
+
+def test_a_flood_of_output_keeps_the_last_4_kb(function):
+    log = function(Timeout=30)("flood")["log"]
+    assert len(log) <= 4096 and "line 19999 of" in log and "REPORT" in log
+
+
+def test_environment(function, cloud):
+    call = function(config={"Env": ["PATH=/mine", "OF_IMAGE=1"]}, MemorySize=256, Environment={"Variables": {"MY_NAME": "a=b c"}})
+    env = dict(line.split("=", 1) for line in json.loads(call("env")["text"]).split("|") if line)
+    assert env["MY_NAME"] == "a=b c" and env["OF_IMAGE"] == "1" and env["PATH"] == "/mine"
+    assert env["AWS_LAMBDA_FUNCTION_NAME"] == "probe" and env["AWS_LAMBDA_FUNCTION_VERSION"] == "$LATEST"
+    assert env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256" and env["AWS_REGION"] == "us-east-1"
+    assert env["AWS_LAMBDA_LOG_GROUP_NAME"] == "/aws/lambda/probe" and "[$LATEST]" in env["AWS_LAMBDA_LOG_STREAM_NAME"]
+    assert env["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand" and env["LAMBDA_TASK_ROOT"] == "/var/task"
+    # the credentials are a session of the function's role, and the endpoint is this cloud
+    import boto3
+    sts = boto3.client("sts", endpoint_url=env["AWS_ENDPOINT_URL"], region_name=env["AWS_REGION"],
+                       aws_access_key_id=env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+                       aws_session_token=env["AWS_SESSION_TOKEN"])
+    assert sts.get_caller_identity()["Arn"] == "arn:aws:sts::000000000000:assumed-role/function-role/probe"
+    assert not any(value == cloud.env["AWS_SECRET_ACCESS_KEY"] for value in env.values())
+
+
+def test_headers_of_an_event(function):
+    call = function()
+    context = base64.b64encode(json.dumps({"custom": {"a": 1}}).encode()).decode()
+    head = json.loads(call("headers", ClientContext=context)["text"])
+    assert "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:probe" in head
+    deadline = int(head.partition("Lambda-Runtime-Deadline-Ms: ")[2].split("|")[0])
+    assert 0 < deadline - time.time() * 1000 <= 3500
+    assert "Lambda-Runtime-Trace-Id: Root=1-" in head and 'Lambda-Runtime-Client-Context: {"custom": {"a": 1}}' in head
+
+
+def test_root_is_read_only_and_tmp_is_not(function):
+    call = function(files={"etc/hello": (b"hi", 0o644)})
+    assert json.loads(call("write", "/tmp/x")["text"]) == "ok"
+    assert json.loads(call("read", "/tmp/x")["text"]) == "x"
+    assert json.loads(call("read", "/etc/hello")["text"]) == "hi"
+    assert json.loads(call("write", "/etc/hello")["text"]) != "ok"
+    assert json.loads(call("write", "/new")["text"]) != "ok"
+    assert json.loads(call("id")["text"]) == "uid=993 gid=990 cwd=/"
+
+
+def test_image_config_beats_the_image(function):
+    call = function(config={"Cmd": ["from-image"], "WorkingDir": "/etc"}, files={"etc/x": b"", "var/y": b""},
+                    ImageConfig={"Command": ["from-function"], "WorkingDirectory": "/var"})
+    answer = call("id")
+    assert "arguments: from-function" in answer["log"] and "cwd=/var" in answer["text"]
+
+
+def test_timeout(function):
+    call = function(Timeout=1)
+    began = time.monotonic()
+    answer = call("sleep", 20000)
+    assert time.monotonic() - began < 15
+    assert answer["StatusCode"] == 200 and answer["FunctionError"] == "Unhandled"
+    body = json.loads(answer["text"])
+    assert body["errorType"] == "Sandbox.Timedout" and body["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert "Task timed out after 1.00 seconds" in answer["log"] and "Status: timeout" in answer["log"]
+    assert json.loads(call("count")["text"]).startswith("1 ")  # a new instance
+
+
+@pytest.mark.parametrize("do, arg, text", [
+    ("exit", 3, "Runtime exited with error: exit status 3"),
+    ("exit", 0, "Runtime exited without providing a reason"),
+    ("crash", 9, "Runtime exited with error: signal: killed"),
+    ("crash", 11, "Runtime exited with error: signal: segmentation fault"),
+])
+def test_a_function_that_ends(function, do, arg, text):
+    call = function()
+    call("echo")
+    answer = call(do, arg)
+    assert answer["StatusCode"] == 200 and answer["FunctionError"] == "Unhandled"
+    body = json.loads(answer["text"])
+    assert body["errorType"] == "Runtime.ExitError" and body["errorMessage"].endswith(text)
+    assert body["errorMessage"].startswith("RequestId: ")
+    assert "FunctionError" not in call("echo")
+
+
+def test_an_error_that_the_function_reports(function):
+    answer = function()("fail", "bad input")
+    assert answer["StatusCode"] == 200 and answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["text"]) == {"errorType": "ValueError", "errorMessage": "bad input"}
+
+
+def test_init_that_exits(function):
+    answer = function(Environment={"Variables": {"PROBE_INIT": "exit"}})("echo")
+    assert answer["FunctionError"] == "Unhandled"
+    assert "exit status 3" in json.loads(answer["text"])["errorMessage"]
+
+
+def test_init_error_that_the_runtime_reports(function):
+    answer = function(Environment={"Variables": {"PROBE_INIT": "error"}})("echo")
+    assert answer["FunctionError"] == "Unhandled" and json.loads(answer["text"])["errorType"] == "ImportError"
+
+
+@pytest.mark.parametrize("config, type_, text", [
+    ({"Entrypoint": ["/missing"]}, "Runtime.InvalidEntrypoint", "fork/exec /missing: no such file or directory"),
+    ({"Entrypoint": ["/data"]}, "Runtime.InvalidEntrypoint", "fork/exec /data: permission denied"),
+    ({"Entrypoint": ["/script"]}, "Runtime.InvalidEntrypoint", "fork/exec /script: exec format error"),
+    ({"WorkingDir": "/nowhere"}, "Runtime.InvalidWorkingDir", "no such file or directory"),
+])
+def test_an_image_that_cannot_start(function, config, type_, text):
+    answer = function(config=config, files={"data": b"x", "script": (b"\x7fELF nonsense", 0o755)})("echo")
+    body = json.loads(answer["text"])
+    assert answer["FunctionError"] == "Unhandled" and body["errorType"] == type_ and text in body["errorMessage"]
+
+
+def test_memory_limit(function):
+    call = function(Timeout=20)
+    assert json.loads(call("eat", 64)["text"]) == "ate 1"
+    answer = call("eat", 400)
+    assert answer["FunctionError"] == "Unhandled"  # killed by its cgroup, or refused the memory
+
+
+def test_response_that_is_too_large(function):
+    call = function(Timeout=20)
+    assert len(call("big", 6 * 1024 * 1024)["text"]) == 6 * 1024 * 1024
+    body = json.loads(call("big", 6400000)["text"])
+    assert body["errorType"] == "Function.ResponseSizeTooLarge"
+
+
+def test_concurrent_calls_get_instances_of_their_own(function):
+    call = function(Timeout=30)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        began = time.monotonic()
+        answers = list(pool.map(lambda _: call("sleep", 700), range(4)))
+        taken = time.monotonic() - began
+    assert all("FunctionError" not in a for a in answers)
+    assert taken < 4 * 0.7  # not one after the other
+
+
+def test_reserved_concurrency(function):
+    call = function(Timeout=30)
+    client = call.client
+    client.put_function_concurrency(FunctionName="probe", ReservedConcurrentExecutions=1)
+    assert client.get_function_concurrency(FunctionName="probe")["ReservedConcurrentExecutions"] == 1
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(call, "sleep", 3000)
+        refused = None
+        while not refused and not slow.done():
+            try:
+                call("echo")
+            except client.exceptions.TooManyRequestsException as e:
+                refused = e.response
+        assert refused["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+        assert refused["ResponseMetadata"]["HTTPStatusCode"] == 429
+        slow.result()
+    client.delete_function_concurrency(FunctionName="probe")
+    assert "FunctionError" not in call("echo")
+
+
+def test_event_and_dry_run(function, cloud):
+    call = function()
+    assert call.client.invoke(FunctionName="probe", InvocationType="DryRun")["StatusCode"] == 204
+    answer = call("log", "asynchronous", InvocationType="Event")
+    assert answer["StatusCode"] == 202 and answer["text"] == ""
+    logs = cloud.client("logs")
+    for _ in range(200):
+        found = logs.filter_log_events(logGroupName="/aws/lambda/probe", filterPattern="asynchronous")["events"]
+        if found:
+            break
+        time.sleep(0.05)
+    assert {e["message"] for e in found} == {"asynchronous", "error: asynchronous"}
+
+
+def test_payload_must_be_json(function):
+    call = function()
+    with pytest.raises(call.client.exceptions.InvalidRequestContentException, match="Could not parse request body into json"):
+        call.client.invoke(FunctionName="probe", Payload="{not json")
+    with pytest.raises(ClientError) as e:
+        call.client.invoke(FunctionName="probe", Payload=json.dumps("x" * 6291460))
+    assert e.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_new_code_and_configuration_are_served_at_once(function, cloud, probe):
+    call = function()
+    first = json.loads(call("count")["text"])
+    call.client.update_function_configuration(FunctionName="probe", Environment={"Variables": {"STAGE": "two"}})
+    wait(call.client, "probe")
+    assert "STAGE=two" in call("env")["text"]
+    uri, _ = images.push(cloud, "probe", [{"probe": (probe, 0o755), "marker": b"new"}], {"Entrypoint": ["/probe"]})
+    call.client.update_function_code(FunctionName="probe", ImageUri=uri)
+    wait(call.client, "probe")
+    assert json.loads(call("read", "/marker")["text"]) == "new"
+    assert json.loads(call("count")["text"]) != first
+
+
+def test_nothing_is_left_behind(function, cloud):
+    call = function()
+    call("fork")
+    call("echo")
+    assert processes("/probe")
+    call.client.delete_function(FunctionName="probe")
+    for _ in range(100):
+        if not processes("/probe"):
+            break
+        time.sleep(0.05)
+    assert not processes("/probe")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_instances_end_with_the_cloud(function, cloud, how):
+    call = function()
+    call("fork")
+    assert processes("/probe")
+    getattr(cloud, how)()
+    for _ in range(100):
+        if not processes("/probe"):
+            break
+        time.sleep(0.05)
+    assert not processes("/probe")
+    cloud.start()
+    assert "FunctionError" not in cloud.client("lambda").invoke(FunctionName="probe", Payload=b'{"do": "echo"}')
