@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/map.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ struct pattern {
 	char *text;
 	size_t n;
 	bool wrapped; /* line breaks may stand inside (base64 of MIME and coreutils) */
+	bool mixed;   /* the next base64 character, when there is one, holds bits of it too */
 };
 
 struct redact {
@@ -60,7 +62,7 @@ void redact_freep(struct redact **r)
 
 /* ---- the forms of a secret ---- */
 
-static void add_pattern(struct redact *r, const char *text, size_t n, bool wrapped, size_t min)
+static void add_pattern(struct redact *r, const char *text, size_t n, bool wrapped, size_t min, bool mixed)
 {
 	if (n < min || n < 2)
 		return;
@@ -71,7 +73,7 @@ static void add_pattern(struct redact *r, const char *text, size_t n, bool wrapp
 	if (strlen(key) == n)
 		rn_map_set(&r->known, key, r);
 	r->v = rn_grow(r->v, &r->cap, r->n + 1, sizeof(*r->v));
-	r->v[r->n++] = (struct pattern){ rn_memdup(text, n), n, wrapped };
+	r->v[r->n++] = (struct pattern){ rn_memdup(text, n), n, wrapped, mixed };
 	const uint8_t *p = (const uint8_t *)text;
 	unsigned pair = p[0] | (unsigned)p[1] << 8;
 	r->starts[pair / 8] |= (uint8_t)(1u << pair % 8);
@@ -106,9 +108,9 @@ static void add_base64(struct redact *r, const char *secret, size_t n)
 			size_t all = strlen(b64), bare = all;
 			while (bare && b64[bare - 1] == '=')
 				bare--;
-			add_pattern(r, b64 + skip, sure - skip, true, ENCODED_MIN);
-			add_pattern(r, b64 + skip, bare - skip, true, ENCODED_MIN);
-			add_pattern(r, b64 + skip, all - skip, true, ENCODED_MIN);
+			add_pattern(r, b64 + skip, sure - skip, true, ENCODED_MIN, (before + n) * 8 % 6 != 0);
+			add_pattern(r, b64 + skip, bare - skip, true, ENCODED_MIN, false);
+			add_pattern(r, b64 + skip, all - skip, true, ENCODED_MIN, false);
 			rn_wipe(b64, all);
 		}
 		rn_wipe(padded, n + before);
@@ -117,7 +119,7 @@ static void add_base64(struct redact *r, const char *secret, size_t n)
 
 static void add_owned(struct redact *r, char *text)
 {
-	add_pattern(r, text, strlen(text), false, SHORT_MIN);
+	add_pattern(r, text, strlen(text), false, SHORT_MIN, false);
 	rn_wipe(text, strlen(text));
 	free(text);
 }
@@ -191,7 +193,7 @@ static void add_hex(struct redact *r, const char *secret, size_t n)
 
 static void add_forms(struct redact *r, const char *secret, size_t n)
 {
-	add_pattern(r, secret, n, false, REDACT_MIN);
+	add_pattern(r, secret, n, false, REDACT_MIN, false);
 	add_base64(r, secret, n);
 	add_percent(r, secret);
 	add_json(r, secret);
@@ -224,8 +226,8 @@ bool redact_add(struct redact *r, const char *secret)
 
 enum { MISS = 0, PARTIAL = -1 };
 
-/* Length of the text that the pattern covers, MISS, or PARTIAL when the text ends inside it. */
-static ssize_t match(const struct pattern *p, const char *text, size_t n)
+/* Length of the text that the pattern covers, MISS, or PARTIAL when the text ends inside it; *ret_partial: more text could add to it. */
+static ssize_t match(const struct pattern *p, const char *text, size_t n, bool *ret_partial)
 {
 	if (!p->wrapped) {
 		size_t k = n < p->n ? n : p->n;
@@ -246,6 +248,10 @@ static ssize_t match(const struct pattern *p, const char *text, size_t n)
 		if (text[at] != p->text[i])
 			return MISS;
 	}
+	if (p->mixed && at < n && text[at] && (isalnum((unsigned char)text[at]) || strchr("+/-_", text[at])))
+		at++;
+	else if (p->mixed && at == n)
+		*ret_partial = true;
 	return (ssize_t)at;
 }
 
@@ -265,7 +271,7 @@ static size_t match_any(const struct redact *r, const char *text, size_t n, bool
 	for (size_t i = 0; i < r->n; i++) {
 		if (r->v[i].text[0] != text[0])
 			continue;
-		ssize_t k = match(&r->v[i], text, n);
+		ssize_t k = match(&r->v[i], text, n, ret_partial);
 		if (k == PARTIAL)
 			*ret_partial = true;
 		else if (k > 0 && (size_t)k > longest)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the engine share: the misbehaving plugins, processes, the journal."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import support
+
+PLUGINS = support.BUILD / "tests/plugins"
+PATH = ("--plugin-path", PLUGINS)
+
+
+def stage(id, uses, stage_keys=None, **params):  # noqa: A002
+    return {"id": id, "uses": uses, **(stage_keys or {}), "with": params}
+
+
+def sh(id, command, **stage_keys):  # noqa: A002
+    return {"id": id, "uses": "exec", **stage_keys, "with": {"command": command}}
+
+
+def pipeline(*stages, **top):
+    return {"name": "test", **top, "stages": list(stages)}
+
+
+def journal(cwd, run="latest"):
+    """The lines of a run's journal; every line must be whole."""
+    path = Path(cwd) / ".runner" / run / "journal"
+    text = path.read_text()
+    assert text.endswith("\n"), "the last line is torn"
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def statuses(cwd, run="latest"):
+    return {e["stage"]: e["status"] for e in journal(cwd, run) if e["event"] == "stage-end"}
+
+
+def reasons(cwd, run="latest"):
+    """Why each stage ran or did not."""
+    return {e["stage"]: e.get("reason", "") for e in journal(cwd, run)
+            if e["event"] == "stage-start" or (e["event"] == "stage-end" and e["status"] in ("reused", "skipped"))}
+
+
+def wait_for(condition, what, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.01)
+
+
+def processes(marker):
+    """Pids of processes whose command line has the marker in it."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if marker in line and state != "Z" and int(pid) != os.getpid():
+            found.append(int(pid))
+    return found
