@@ -4,9 +4,6 @@
 
 #include "lambda.h"
 
-#pragma weak lambda_invoke
-#pragma weak lambda_result_clear
-
 #include "base/encode.h"
 #include "base/time.h"
 #include "http/http.h"

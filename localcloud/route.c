@@ -10,9 +10,6 @@
 
 #include <string.h>
 
-#pragma weak lambda_service
-#pragma weak logs_service
-
 /* lambda before apigateway: it is interrupted first and stopped last */
 static const struct service *const SERVICES[] = {
 	&ecr_service, &iam_service, &sts_service, &lambda_service, &apigw_service, &logs_service,
@@ -21,7 +18,7 @@ static const struct service *const SERVICES[] = {
 int route_start(struct cloud *cloud, struct rn_error *err)
 {
 	for (size_t i = 0; i < RN_LEN(SERVICES); i++)
-		if (SERVICES[i] && SERVICES[i]->start && SERVICES[i]->start(cloud, SERVICES[i], err) < 0)
+		if (SERVICES[i]->start && SERVICES[i]->start(cloud, SERVICES[i], err) < 0)
 			return rn_wrap(err, "start %s", SERVICES[i]->name);
 	return 0;
 }
@@ -29,14 +26,14 @@ int route_start(struct cloud *cloud, struct rn_error *err)
 void route_interrupt(struct cloud *cloud)
 {
 	for (size_t i = 0; i < RN_LEN(SERVICES); i++)
-		if (SERVICES[i] && SERVICES[i]->interrupt)
+		if (SERVICES[i]->interrupt)
 			SERVICES[i]->interrupt(cloud, SERVICES[i]);
 }
 
 void route_stop(struct cloud *cloud)
 {
 	for (size_t i = RN_LEN(SERVICES); i-- > 0;)
-		if (SERVICES[i] && SERVICES[i]->stop)
+		if (SERVICES[i]->stop)
 			SERVICES[i]->stop(cloud, SERVICES[i]);
 }
 
@@ -91,7 +88,7 @@ bool route_match(const char *pattern, const char *path, struct pairs *ret)
 static const struct service *service_by_name(const char *name)
 {
 	for (size_t i = 0; i < RN_LEN(SERVICES); i++)
-		if (SERVICES[i] && rn_streq(SERVICES[i]->name, name))
+		if (rn_streq(SERVICES[i]->name, name))
 			return SERVICES[i];
 	return NULL;
 }
