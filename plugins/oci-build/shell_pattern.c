@@ -36,10 +36,10 @@ static size_t rune_length(const char *s)
 
 static int32_t rune_at(const char *s, size_t n)
 {
-	int32_t value = 0;
+	uint32_t value = 0;
 	for (size_t i = 0; i < n; i++)
-		value = (value << 8 | (unsigned char)s[i]) & 0x7fffffff;
-	return value;
+		value = value << 8 | (unsigned char)s[i];
+	return (int32_t)(value & 0x7fffffff);
 }
 
 static void runes_of(const char *s, struct runes *ret)
