@@ -16,7 +16,7 @@ CXX ?= c++
 B ?= build
 SRCS ?= plugin.c
 CFLAGS ?= -O2 -g
-WARNINGS ?= -Wall -Wextra
+WARNINGS ?= -Wall -Wextra -Wno-missing-field-initializers
 
 ifeq ($(NAME),)
 $(error set NAME to the plugin's name before including runner-plugin.mk)
@@ -47,10 +47,10 @@ $(B)/%.c.o: %.c
 $(B)/%.cc.o $(B)/%.cpp.o: CXXFLAGS ?= $(CFLAGS)
 $(B)/%.cc.o: %.cc
 	@umask 022; mkdir -p $(@D)
-	$(CXX) -std=gnu++17 -fPIC -fvisibility=hidden $(WARNINGS) $(CPPFLAGS) $(RUNNER_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(CXX) -std=gnu++20 -fPIC -fvisibility=hidden $(WARNINGS) $(CPPFLAGS) $(RUNNER_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 $(B)/%.cpp.o: %.cpp
 	@umask 022; mkdir -p $(@D)
-	$(CXX) -std=gnu++17 -fPIC -fvisibility=hidden $(WARNINGS) $(CPPFLAGS) $(RUNNER_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(CXX) -std=gnu++20 -fPIC -fvisibility=hidden $(WARNINGS) $(CPPFLAGS) $(RUNNER_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 # the descriptor must be accepted by the installed runner before the plugin's own tests run
 check: all

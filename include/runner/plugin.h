@@ -310,18 +310,23 @@ struct runner_plugin {
 
 /** Defines and exports the descriptor: RUNNER_PLUGIN(.name = "hello", .run = run, ...); */
 #ifdef __cplusplus
-#define RUNNER_PLUGIN_LINKAGE extern "C" RUNNER_EXPORT
+#define RUNNER_PLUGIN_BEGIN extern "C" {
+#define RUNNER_PLUGIN_END }
 #else
-#define RUNNER_PLUGIN_LINKAGE RUNNER_EXPORT
+#define RUNNER_PLUGIN_BEGIN
+#define RUNNER_PLUGIN_END
 #endif
 #define RUNNER_PLUGIN(...)                                                             \
-	RUNNER_PLUGIN_LINKAGE extern const struct runner_plugin runner_plugin_v1;      \
-	RUNNER_PLUGIN_LINKAGE const struct runner_plugin runner_plugin_v1 = {          \
+	RUNNER_PLUGIN_BEGIN                                                            \
+	extern RUNNER_EXPORT const struct runner_plugin runner_plugin_v1;              \
+	const struct runner_plugin runner_plugin_v1 = {                                \
 		.magic = RUNNER_PLUGIN_MAGIC, .abi_major = RUNNER_ABI_MAJOR,           \
 		.abi_minor = RUNNER_ABI_MINOR, .size = sizeof(struct runner_plugin),   \
 		.row_size = sizeof(struct runner_param),                               \
 		.output_row_size = sizeof(struct runner_output), __VA_ARGS__           \
-	}
+	};                                                                             \
+	RUNNER_PLUGIN_END                                                              \
+	struct runner_plugin /* takes the semicolon behind RUNNER_PLUGIN(...) */
 
 #ifdef __cplusplus
 }
