@@ -62,8 +62,10 @@ void answer_query(const struct request *req, struct response *res, cJSON *result
 		xml_value(&b, name, result);
 		rn_buf_addc(&b, '\n');
 	}
-	rn_buf_addf(&b, "<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata>\n</%sResponse>\n", req->id,
-		    action);
+	rn_buf_addf(
+		&b,
+		"<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata>\n</%sResponse>\n",
+		req->id, action);
 	cJSON_Delete(result);
 	response_body(res, 200, "text/xml", rn_buf_str(&b), b.len);
 	rn_buf_clear(&b);
@@ -71,15 +73,17 @@ void answer_query(const struct request *req, struct response *res, cJSON *result
 
 /* ---- errors ---- */
 
-static void error_xml(const struct request *req, struct response *res, int status, const char *code, const char *text)
+static void error_xml(const struct request *req, struct response *res, int status, const char *code,
+		      const char *text)
 {
 	struct rn_buf b = RN_BUF_INIT;
-	rn_buf_addf(&b, "<ErrorResponse xmlns=\"%s\">\n<Error><Type>%s</Type><Code>", req->xmlns ? req->xmlns : "",
-		    status < 500 ? "Sender" : "Receiver");
+	rn_buf_addf(&b, "<ErrorResponse xmlns=\"%s\">\n<Error><Type>%s</Type><Code>",
+		    req->xmlns ? req->xmlns : "", status < 500 ? "Sender" : "Receiver");
 	xml_text(&b, code);
 	rn_buf_adds(&b, "</Code><Message>");
 	xml_text(&b, text);
-	rn_buf_addf(&b, "</Message></Error>\n<RequestId>%s</RequestId>\n</ErrorResponse>\n", req->id);
+	rn_buf_addf(&b, "</Message></Error>\n<RequestId>%s</RequestId>\n</ErrorResponse>\n",
+		    req->id);
 	response_body(res, status, "text/xml", rn_buf_str(&b), b.len);
 	rn_buf_clear(&b);
 }
@@ -94,7 +98,8 @@ static cJSON *error_registry(const char *code, const char *text)
 	return doc;
 }
 
-static void error_json(const struct request *req, struct response *res, int status, const char *code, const char *text)
+static void error_json(const struct request *req, struct response *res, int status,
+		       const char *code, const char *text)
 {
 	cJSON *doc = cJSON_CreateObject();
 	switch (req->protocol) {
@@ -122,7 +127,8 @@ static void error_json(const struct request *req, struct response *res, int stat
 	response_json(req, res, status, doc);
 }
 
-int answer_error(const struct request *req, struct response *res, int status, const char *code, const char *fmt, ...)
+int answer_error(const struct request *req, struct response *res, int status, const char *code,
+		 const char *fmt, ...)
 {
 	RN_AUTO(rn_freep) char *text = NULL;
 	va_list ap;
@@ -156,12 +162,14 @@ cJSON *request_json(struct request *req, struct response *res)
 	if (req->json)
 		return req->json;
 	struct rn_error err = { 0 };
-	req->json = req->body.len ? rn_json_parse(req->body.p, req->body.len, &err) : cJSON_CreateObject();
+	req->json = req->body.len ? rn_json_parse(req->body.p, req->body.len, &err)
+				  : cJSON_CreateObject();
 	if (cJSON_IsObject(req->json))
 		return req->json;
 	cJSON_Delete(req->json);
 	req->json = NULL;
-	answer_error(req, res, 400, "SerializationException", "Could not parse request body into json: %s",
+	answer_error(req, res, 400, "SerializationException",
+		     "Could not parse request body into json: %s",
 		     err.msg[0] ? err.msg : "it is not an object");
 	return NULL;
 }

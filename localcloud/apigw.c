@@ -39,10 +39,14 @@ static const struct route ROUTES[] = {
 	{ "GET", M "/integration", "GetIntegration", apigw_get_integration },
 	{ "PATCH", M "/integration", "UpdateIntegration", apigw_update_integration },
 	{ "DELETE", M "/integration", "DeleteIntegration", apigw_delete_integration },
-	{ "PUT", M "/integration/responses/{status}", "PutIntegrationResponse", apigw_put_integration_response },
-	{ "GET", M "/integration/responses/{status}", "GetIntegrationResponse", apigw_get_integration_response },
-	{ "PATCH", M "/integration/responses/{status}", "UpdateIntegrationResponse", apigw_update_integration_response },
-	{ "DELETE", M "/integration/responses/{status}", "DeleteIntegrationResponse", apigw_delete_integration_response },
+	{ "PUT", M "/integration/responses/{status}", "PutIntegrationResponse",
+	  apigw_put_integration_response },
+	{ "GET", M "/integration/responses/{status}", "GetIntegrationResponse",
+	  apigw_get_integration_response },
+	{ "PATCH", M "/integration/responses/{status}", "UpdateIntegrationResponse",
+	  apigw_update_integration_response },
+	{ "DELETE", M "/integration/responses/{status}", "DeleteIntegrationResponse",
+	  apigw_delete_integration_response },
 	{ "POST", R "/deployments", "CreateDeployment", apigw_create_deployment },
 	{ "GET", R "/deployments", "GetDeployments", apigw_list_deployments },
 	{ "GET", R "/deployments/{deployment}", "GetDeployment", apigw_get_deployment },
@@ -152,7 +156,8 @@ void apigw_answer(struct request *req, struct response *res, int status, const c
 void apigw_answer_list(struct request *req, struct response *res, cJSON *items)
 {
 	RN_AUTO(rn_json_freep) cJSON *all = items;
-	const char *limit_text = request_arg(req, "limit"), *position = request_arg(req, "position");
+	const char *limit_text = request_arg(req, "limit"),
+		   *position = request_arg(req, "position");
 	const char *accept = request_header(req, "Accept");
 	bool hal = !accept || !strstr(accept, "application/json");
 	int64_t limit = 25, skip = 0, total = cJSON_GetArraySize(all);
@@ -160,7 +165,8 @@ void apigw_answer_list(struct request *req, struct response *res, cJSON *items)
 	if ((limit_text && rn_parse_int(limit_text, 1, 500, &limit, NULL) < 0) ||
 	    (position && (rn_base64_decode(position, &plain, NULL) < 0 ||
 			  rn_parse_int(rn_buf_str(&plain), 0, INT32_MAX, &skip, NULL) < 0))) {
-		apigw_bad(req, res, position ? "Invalid position parameter" : "Invalid limit parameter");
+		apigw_bad(req, res,
+			  position ? "Invalid position parameter" : "Invalid limit parameter");
 		return;
 	}
 	cJSON *out = cJSON_CreateObject(), *page = cJSON_CreateArray();
@@ -178,13 +184,14 @@ void apigw_answer_list(struct request *req, struct response *res, cJSON *items)
 	cJSON_AddItemToObject(hal ? cJSON_AddObjectToObject(out, "_embedded") : out, "item", page);
 	RN_AUTO(rn_freep) char *text = rn_json_print(out);
 	cJSON_Delete(out);
-	response_body(res, 200, hal ? "application/hal+json" : "application/json", text, strlen(text));
+	response_body(res, 200, hal ? "application/hal+json" : "application/json", text,
+		      strlen(text));
 }
 
 /* ---- named things ---- */
 
-cJSON *apigw_named(struct request *req, struct response *res, const char *kind, const char *parent, const char *param,
-		   const char *what)
+cJSON *apigw_named(struct request *req, struct response *res, const char *kind, const char *parent,
+		   const char *param, const char *what)
 {
 	const char *id = request_param(req, param);
 	cJSON *doc = store_get(req->cloud->store, kind, parent, id);
@@ -198,14 +205,17 @@ cJSON *apigw_api(struct request *req, struct response *res)
 	const char *id = request_param(req, "api");
 	cJSON *doc = store_get(req->cloud->store, API, req->region, id);
 	if (!doc)
-		answer_error(req, res, 404, "NotFoundException", "Invalid API identifier specified " CLOUD_ACCOUNT ":%s", id);
+		answer_error(req, res, 404, "NotFoundException",
+			     "Invalid API identifier specified " CLOUD_ACCOUNT ":%s", id);
 	return doc;
 }
 
 cJSON *apigw_resource(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, RESOURCE, request_param(req, "api"), "resource", "Resource identifier") : NULL;
+	return api ? apigw_named(req, res, RESOURCE, request_param(req, "api"), "resource",
+				 "Resource identifier")
+		   : NULL;
 }
 
 /* ---- documents ---- */
@@ -223,7 +233,8 @@ cJSON *apigw_object(cJSON *object, const char *name)
 	return member ? member : cJSON_AddObjectToObject(object, name);
 }
 
-int apigw_take(struct request *req, struct response *res, const struct apigw_member *members, cJSON *to)
+int apigw_take(struct request *req, struct response *res, const struct apigw_member *members,
+	       cJSON *to)
 {
 	cJSON *in = request_json(req, res);
 	if (!in)
@@ -235,7 +246,8 @@ int apigw_take(struct request *req, struct response *res, const struct apigw_mem
 				return apigw_bad(req, res, "%s cannot be null", m->name);
 			continue;
 		}
-		bool right = m->type == cJSON_True ? cJSON_IsBool(value) : (value->type & 0xff) == m->type;
+		bool right = m->type == cJSON_True ? cJSON_IsBool(value)
+						   : (value->type & 0xff) == m->type;
 		if (!right || (m->required && cJSON_IsString(value) && !*value->valuestring))
 			return apigw_bad(req, res, "Invalid value for %s", m->name);
 		apigw_set(to, m->name, cJSON_Duplicate(value, true));
@@ -243,7 +255,8 @@ int apigw_take(struct request *req, struct response *res, const struct apigw_mem
 	return 0;
 }
 
-int apigw_save(struct request *req, const char *kind, const char *parent, const char *id, const cJSON *doc)
+int apigw_save(struct request *req, const char *kind, const char *parent, const char *id,
+	       const cJSON *doc)
 {
 	return store_put(req->cloud->store, kind, parent, id, doc, NULL);
 }
@@ -257,8 +270,8 @@ int apigw_take_tags(struct request *req, struct response *res, cJSON *doc)
 		return apigw_bad(req, res, "Invalid value for tags");
 	cJSON *tags = apigw_object(doc, "tags");
 	for (const cJSON *tag = in->child; tag; tag = tag->next) {
-		if (!cJSON_IsString(tag) || !*tag->string || strlen(tag->string) > 128 || strlen(tag->valuestring) > 256 ||
-		    rn_starts(tag->string, "aws:"))
+		if (!cJSON_IsString(tag) || !*tag->string || strlen(tag->string) > 128 ||
+		    strlen(tag->valuestring) > 256 || rn_starts(tag->string, "aws:"))
 			return apigw_bad(req, res, "The tag %s is not valid", tag->string);
 		apigw_set(tags, tag->string, cJSON_CreateString(tag->valuestring));
 	}

@@ -41,12 +41,16 @@ static int check(struct request *req, struct response *res, const cJSON *api)
 	const char *source = rn_json_str(api, "apiKeySource");
 	const cJSON *types = rn_json_path(api, "endpointConfiguration.types");
 	if (!rn_streq(source, "HEADER"))
-		return apigw_bad(req, res, "apiKeySource %s needs authorizers, which this local cloud does not have", source);
+		return apigw_bad(
+			req, res,
+			"apiKeySource %s needs authorizers, which this local cloud does not have",
+			source);
 	if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != 1)
 		return apigw_bad(req, res, "Exactly one endpoint type must be given");
 	const char *type = types->child->valuestring;
 	if (!rn_streq(type, "EDGE") && !rn_streq(type, "REGIONAL") && !rn_streq(type, "PRIVATE"))
-		return apigw_bad(req, res, "Invalid endpoint type. Must be one of EDGE, REGIONAL, PRIVATE");
+		return apigw_bad(req, res,
+				 "Invalid endpoint type. Must be one of EDGE, REGIONAL, PRIVATE");
 	return 0;
 }
 
@@ -66,7 +70,8 @@ static void default_endpoint(cJSON *api)
 {
 	cJSON *endpoint = apigw_object(api, "endpointConfiguration");
 	if (!rn_json_get(endpoint, "types"))
-		cJSON_AddItemToArray(cJSON_AddArrayToObject(endpoint, "types"), cJSON_CreateString("EDGE"));
+		cJSON_AddItemToArray(cJSON_AddArrayToObject(endpoint, "types"),
+				     cJSON_CreateString("EDGE"));
 	if (!rn_json_get(endpoint, "ipAddressType"))
 		cJSON_AddStringToObject(endpoint, "ipAddressType", "ipv4");
 }
@@ -100,7 +105,9 @@ void apigw_create_api(struct request *req, struct response *res)
 	if (apigw_take(req, res, MEMBERS, api) < 0 || apigw_take_tags(req, res, api) < 0)
 		return;
 	if (rn_json_str(req->json, "cloneFrom")) {
-		apigw_bad(req, res, "cloneFrom is not supported by this local cloud: import an OpenAPI document instead");
+		apigw_bad(req, res,
+			  "cloneFrom is not supported by this local cloud: import an OpenAPI "
+			  "document instead");
 		return;
 	}
 	default_endpoint(api);
@@ -134,7 +141,8 @@ void apigw_update_api(struct request *req, struct response *res)
 /* The API's stages leave the usage plans that name them. */
 static void leave_plans(struct request *req, const char *api_id)
 {
-	RN_AUTO(rn_json_freep) cJSON *plans = store_list(req->cloud->store, PLAN, req->region, NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *plans =
+		store_list(req->cloud->store, PLAN, req->region, NULL, 0);
 	for (cJSON *plan = plans->child; plan; plan = plan->next) {
 		cJSON *stages = rn_json_get(plan, "apiStages");
 		bool changed = false;
@@ -189,7 +197,8 @@ void apigw_get_account(struct request *req, struct response *res)
 	cJSON *throttle = cJSON_AddObjectToObject(account, "throttleSettings");
 	cJSON_AddNumberToObject(throttle, "burstLimit", 5000);
 	cJSON_AddNumberToObject(throttle, "rateLimit", 10000);
-	cJSON_AddItemToArray(cJSON_AddArrayToObject(account, "features"), cJSON_CreateString("UsagePlans"));
+	cJSON_AddItemToArray(cJSON_AddArrayToObject(account, "features"),
+			     cJSON_CreateString("UsagePlans"));
 	cJSON_AddStringToObject(account, "apiKeyVersion", "4");
 	apigw_answer(req, res, 200, account);
 }
@@ -199,16 +208,26 @@ void apigw_get_account(struct request *req, struct response *res)
 static const struct {
 	const char *type, *status; /* status NULL: none by default */
 } RESPONSE_TYPES[] = {
-	{ "ACCESS_DENIED", "403" },	     { "API_CONFIGURATION_ERROR", "500" },
-	{ "AUTHORIZER_CONFIGURATION_ERROR", "500" }, { "AUTHORIZER_FAILURE", "500" },
-	{ "BAD_REQUEST_BODY", "400" },	     { "BAD_REQUEST_PARAMETERS", "400" },
-	{ "DEFAULT_4XX", NULL },	     { "DEFAULT_5XX", NULL },
-	{ "EXPIRED_TOKEN", "403" },	     { "INTEGRATION_FAILURE", "504" },
-	{ "INTEGRATION_TIMEOUT", "504" },    { "INVALID_API_KEY", "403" },
-	{ "INVALID_SIGNATURE", "403" },	     { "MISSING_AUTHENTICATION_TOKEN", "403" },
-	{ "QUOTA_EXCEEDED", "429" },	     { "REQUEST_TOO_LARGE", "413" },
-	{ "RESOURCE_NOT_FOUND", "404" },     { "THROTTLED", "429" },
-	{ "UNAUTHORIZED", "401" },	     { "UNSUPPORTED_MEDIA_TYPE", "415" },
+	{ "ACCESS_DENIED", "403" },
+	{ "API_CONFIGURATION_ERROR", "500" },
+	{ "AUTHORIZER_CONFIGURATION_ERROR", "500" },
+	{ "AUTHORIZER_FAILURE", "500" },
+	{ "BAD_REQUEST_BODY", "400" },
+	{ "BAD_REQUEST_PARAMETERS", "400" },
+	{ "DEFAULT_4XX", NULL },
+	{ "DEFAULT_5XX", NULL },
+	{ "EXPIRED_TOKEN", "403" },
+	{ "INTEGRATION_FAILURE", "504" },
+	{ "INTEGRATION_TIMEOUT", "504" },
+	{ "INVALID_API_KEY", "403" },
+	{ "INVALID_SIGNATURE", "403" },
+	{ "MISSING_AUTHENTICATION_TOKEN", "403" },
+	{ "QUOTA_EXCEEDED", "429" },
+	{ "REQUEST_TOO_LARGE", "413" },
+	{ "RESOURCE_NOT_FOUND", "404" },
+	{ "THROTTLED", "429" },
+	{ "UNAUTHORIZED", "401" },
+	{ "UNSUPPORTED_MEDIA_TYPE", "415" },
 	{ "WAF_FILTERED", "403" },
 };
 
@@ -233,7 +252,8 @@ static cJSON *response_of(struct request *req, const char *api_id, const char *t
 		if (RESPONSE_TYPES[i].status)
 			cJSON_AddStringToObject(doc, "statusCode", RESPONSE_TYPES[i].status);
 		cJSON_AddObjectToObject(doc, "responseParameters");
-		cJSON_AddStringToObject(cJSON_AddObjectToObject(doc, "responseTemplates"), "application/json",
+		cJSON_AddStringToObject(cJSON_AddObjectToObject(doc, "responseTemplates"),
+					"application/json",
 					"{\"message\":$context.error.messageString}");
 		cJSON_AddBoolToObject(doc, "defaultResponse", true);
 		return doc;
@@ -244,7 +264,8 @@ static cJSON *response_of(struct request *req, const char *api_id, const char *t
 static cJSON *named_response(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	cJSON *doc = api ? response_of(req, rn_json_str(api, "id"), request_param(req, "type")) : NULL;
+	cJSON *doc = api ? response_of(req, rn_json_str(api, "id"), request_param(req, "type"))
+			 : NULL;
 	if (api && !doc)
 		apigw_bad(req, res, "Invalid gateway response type %s", request_param(req, "type"));
 	return doc;
@@ -264,7 +285,8 @@ void apigw_list_responses(struct request *req, struct response *res)
 		return;
 	cJSON *list = cJSON_CreateArray();
 	for (size_t i = 0; i < RN_LEN(RESPONSE_TYPES); i++)
-		cJSON_AddItemToArray(list, response_of(req, rn_json_str(api, "id"), RESPONSE_TYPES[i].type));
+		cJSON_AddItemToArray(
+			list, response_of(req, rn_json_str(api, "id"), RESPONSE_TYPES[i].type));
 	apigw_answer_list(req, res, list);
 }
 
@@ -277,7 +299,8 @@ static void save_response(struct request *req, struct response *res, int status,
 		return;
 	}
 	apigw_set(doc, "defaultResponse", cJSON_CreateBool(false));
-	apigw_save(req, GATEWAY_RESPONSE, request_param(req, "api"), request_param(req, "type"), doc);
+	apigw_save(req, GATEWAY_RESPONSE, request_param(req, "api"), request_param(req, "type"),
+		   doc);
 	apigw_answer(req, res, status, doc);
 }
 
@@ -304,7 +327,8 @@ void apigw_delete_response(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
 	if (!api)
 		return;
-	if (store_remove(req->cloud->store, GATEWAY_RESPONSE, rn_json_str(api, "id"), request_param(req, "type"), NULL) == 1)
+	if (store_remove(req->cloud->store, GATEWAY_RESPONSE, rn_json_str(api, "id"),
+			 request_param(req, "type"), NULL) == 1)
 		response_body(res, 202, NULL, NULL, 0);
 	else
 		apigw_not_found(req, res, "gateway response type");
@@ -330,7 +354,9 @@ static int find_tagged(struct request *req, struct response *res, struct tagged 
 {
 	static const struct {
 		const char *pattern, *kind;
-	} KINDS[] = { { "/restapis/{id}", API }, { "/restapis/{parent}/stages/{id}", STAGE }, { "/apikeys/{id}", KEY },
+	} KINDS[] = { { "/restapis/{id}", API },
+		      { "/restapis/{parent}/stages/{id}", STAGE },
+		      { "/apikeys/{id}", KEY },
 		      { "/usageplans/{id}", PLAN } };
 	const char *arn = request_param(req, "arn");
 	RN_AUTO(rn_freep) char *prefix = rn_asprintf("arn:aws:apigateway:%s::", req->region);
@@ -347,7 +373,8 @@ static int find_tagged(struct request *req, struct response *res, struct tagged 
 			return 0;
 		tagged_clear(ret);
 		*ret = (struct tagged){ 0 };
-		return answer_error(req, res, 404, "NotFoundException", "Resource %s does not exist", arn);
+		return answer_error(req, res, 404, "NotFoundException",
+				    "Resource %s does not exist", arn);
 	}
 	return apigw_bad(req, res, "Invalid ARN specified in the request");
 }
@@ -365,7 +392,8 @@ void apigw_get_tags(struct request *req, struct response *res)
 void apigw_tag(struct request *req, struct response *res)
 {
 	RN_AUTO(tagged_clear) struct tagged t = { 0 };
-	if (!request_json(req, res) || find_tagged(req, res, &t) < 0 || apigw_take_tags(req, res, t.doc) < 0)
+	if (!request_json(req, res) || find_tagged(req, res, &t) < 0 ||
+	    apigw_take_tags(req, res, t.doc) < 0)
 		return;
 	apigw_save(req, t.kind, t.parent, t.id, t.doc);
 	response_body(res, 204, NULL, NULL, 0);

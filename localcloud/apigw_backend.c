@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Integrations: a Lambda function (in a thread of its own, so that a slow one ends in 504), HTTP, mock. */
+/* Integrations: a Lambda function (in a thread of its own, so that a slow one ends in 504), HTTP,
+ * mock. */
 #include "apigw_event.h"
 
 #include "lambda.h"
@@ -122,26 +123,31 @@ static char *function_of(const char *uri)
 {
 	const char *start_of = strstr(uri, "/functions/");
 	const char *end = start_of ? strstr(start_of, "/invocations") : NULL;
-	return end ? rn_strndup(start_of + strlen("/functions/"), (size_t)(end - start_of) - strlen("/functions/")) : NULL;
+	return end ? rn_strndup(start_of + strlen("/functions/"),
+				(size_t)(end - start_of) - strlen("/functions/"))
+		   : NULL;
 }
 
 /* arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/VERB/path */
 static char *source_arn(const struct gateway_call *call)
 {
-	return cloud_arn("execute-api", call->region, "%s/%s/%s%s", call->api_id, call->stage_name, call->verb,
-			 rn_json_str(call->resource, "path"));
+	return cloud_arn("execute-api", call->region, "%s/%s/%s%s", call->api_id, call->stage_name,
+			 call->verb, rn_json_str(call->resource, "path"));
 }
 
 static void answer_invocation(struct gateway_call *call, const struct invocation *v)
 {
 	struct rn_error err = { 0 };
 	if (v->result.status != 200) {
-		gateway_refuse(call, GATEWAY_CONFIGURATION, "invoke %s for %s: %s: %s", v->function, v->source_arn,
+		gateway_refuse(call, GATEWAY_CONFIGURATION, "invoke %s for %s: %s: %s", v->function,
+			       v->source_arn,
 			       v->result.error_code ? v->result.error_code : "refused",
 			       v->result.error_message ? v->result.error_message : "");
 	} else if (v->result.function_error) {
-		gateway_refuse(call, GATEWAY_BAD_ANSWER, "%s ended with an error: %.300s", v->function, rn_buf_str(&v->result.payload));
-	} else if (event_answer(call, rn_buf_str(&v->result.payload), v->result.payload.len, &err) < 0) {
+		gateway_refuse(call, GATEWAY_BAD_ANSWER, "%s ended with an error: %.300s",
+			       v->function, rn_buf_str(&v->result.payload));
+	} else if (event_answer(call, rn_buf_str(&v->result.payload), v->result.payload.len, &err) <
+		   0) {
 		response_clear(call->res);
 		gateway_refuse(call, GATEWAY_BAD_ANSWER, "%s: %s", v->function, err.msg);
 	}
@@ -153,7 +159,8 @@ void gateway_invoke_lambda(struct gateway_call *call)
 	RN_AUTO(rn_freep) char *function = function_of(uri);
 	RN_AUTO(rn_freep) char *source = source_arn(call);
 	if (!function) {
-		gateway_refuse(call, GATEWAY_CONFIGURATION, "the integration's uri %s names no function", uri);
+		gateway_refuse(call, GATEWAY_CONFIGURATION,
+			       "the integration's uri %s names no function", uri);
 		return;
 	}
 	struct invocation *v = start(call, function, source);
@@ -171,7 +178,8 @@ void gateway_invoke_lambda(struct gateway_call *call)
 
 /* ---- HTTP ---- */
 
-/* The uri with {name} put in: by "integration.request.path.NAME" or the path's own variable. New. */
+/* The uri with {name} put in: by "integration.request.path.NAME" or the path's own variable. New.
+ */
 static char *http_url(const struct gateway_call *call)
 {
 	char *url = gateway_uri(call);
@@ -181,8 +189,10 @@ static char *http_url(const struct gateway_call *call)
 		RN_AUTO(rn_freep) char *target = NULL;
 		RN_AUTO(rn_freep) char *from = rn_asprintf("method.request.path.%s", name);
 		for (const cJSON *m = mapped ? mapped->child : NULL; m && !target; m = m->next)
-			if (cJSON_IsString(m) && !strcmp(m->valuestring, from) && rn_starts(m->string, "integration.request.path."))
-				target = rn_asprintf("{%s}", m->string + strlen("integration.request.path."));
+			if (cJSON_IsString(m) && !strcmp(m->valuestring, from) &&
+			    rn_starts(m->string, "integration.request.path."))
+				target = rn_asprintf(
+					"{%s}", m->string + strlen("integration.request.path."));
 		if (!target)
 			target = rn_asprintf("{%s}", name);
 		RN_AUTO(rn_freep) char *value = rn_percent(call->path_params.v[i].value, "/");
@@ -198,7 +208,9 @@ static char *http_url(const struct gateway_call *call)
 
 static void copy_headers(const struct gateway_call *call, struct http_headers *to)
 {
-	static const char *const OWN[] = { "Host", "Content-Length", "Connection", "Transfer-Encoding", "x-api-key", "Expect" };
+	static const char *const OWN[] = { "Host",       "Content-Length",
+					   "Connection", "Transfer-Encoding",
+					   "x-api-key",  "Expect" };
 	for (size_t i = 0; i < call->req->headers.n; i++) {
 		const struct pair *h = &call->req->headers.v[i];
 		bool own = false;
@@ -219,18 +231,21 @@ void gateway_call_http(struct gateway_call *call)
 				  .body = call->req->body.len ? HTTP_BODY_MEMORY : HTTP_BODY_NONE,
 				  .data = call->req->body.p,
 				  .length = (int64_t)call->req->body.len,
-				  .timeout_ms = rn_json_int(call->integration, "timeoutInMillis", 29000) };
+				  .timeout_ms = rn_json_int(call->integration, "timeoutInMillis",
+							    29000) };
 	RN_AUTO(http_response_clear) struct http_response answer = { 0 };
 	copy_headers(call, &q.headers);
 	int rc = http_send(call->gateway->http, &q, &answer, &err);
 	http_headers_clear(&q.headers);
 	if (rc < 0) {
-		gateway_refuse(call, err.code == RN_ETIMEOUT ? GATEWAY_TIMEOUT : GATEWAY_FAILURE, "%s: %s", url, err.msg);
+		gateway_refuse(call, err.code == RN_ETIMEOUT ? GATEWAY_TIMEOUT : GATEWAY_FAILURE,
+			       "%s: %s", url, err.msg);
 		return;
 	}
 	for (size_t i = 0; i < answer.headers.n; i++)
 		if (strcasecmp(answer.headers.v[i].name, "Content-Length") != 0)
-			gateway_add_header(call, answer.headers.v[i].name, answer.headers.v[i].value);
+			gateway_add_header(call, answer.headers.v[i].name,
+					   answer.headers.v[i].value);
 	response_body(call->res, answer.status, NULL, rn_buf_str(&answer.body), answer.body.len);
 }
 
@@ -239,10 +254,14 @@ void gateway_call_http(struct gateway_call *call)
 /* The integration response that the request template's statusCode selects. */
 static const cJSON *mock_response(const struct gateway_call *call)
 {
-	const char *template = rn_json_str(rn_json_get(call->integration, "requestTemplates"), "application/json");
+	const char *template = rn_json_str(rn_json_get(call->integration, "requestTemplates"),
+					   "application/json");
 	RN_AUTO(rn_json_freep) cJSON *doc = template ? rn_json_parse_str(template, NULL) : NULL;
-	const cJSON *status = rn_json_get(doc, "statusCode"), *list = rn_json_get(call->integration, "integrationResponses");
-	RN_AUTO(rn_freep) char *text = cJSON_IsString(status) ? rn_strdup(status->valuestring) : status ? rn_json_print(status) : NULL;
+	const cJSON *status = rn_json_get(doc, "statusCode"),
+		    *list = rn_json_get(call->integration, "integrationResponses");
+	RN_AUTO(rn_freep) char *text = cJSON_IsString(status) ? rn_strdup(status->valuestring)
+		     : status               ? rn_json_print(status)
+					    : NULL;
 	const cJSON *otherwise = NULL;
 	for (const cJSON *one = list ? list->child : NULL; one; one = one->next) {
 		const char *pattern = rn_json_str(one, "selectionPattern");
@@ -259,15 +278,19 @@ void gateway_mock(struct gateway_call *call)
 	static const char PREFIX[] = "method.response.header.";
 	const cJSON *chosen = mock_response(call);
 	if (!chosen) {
-		gateway_refuse(call, GATEWAY_CONFIGURATION, "no integration response fits the mock's status");
+		gateway_refuse(call, GATEWAY_CONFIGURATION,
+			       "no integration response fits the mock's status");
 		return;
 	}
-	const char *body = rn_json_str(rn_json_get(chosen, "responseTemplates"), "application/json");
+	const char *body = rn_json_str(rn_json_get(chosen, "responseTemplates"),
+				       "application/json");
 	const cJSON *parameters = rn_json_get(chosen, "responseParameters");
-	response_body(call->res, (int)strtol(chosen->string, NULL, 10), "application/json", body, body ? strlen(body) : 0);
+	response_body(call->res, (int)strtol(chosen->string, NULL, 10), "application/json", body,
+		      body ? strlen(body) : 0);
 	for (const cJSON *p = parameters ? parameters->child : NULL; p; p = p->next) {
 		size_t n = cJSON_IsString(p) ? strlen(p->valuestring) : 0;
 		if (rn_starts(p->string, PREFIX) && n >= 2 && p->valuestring[0] == '\'')
-			response_header(call->res, p->string + strlen(PREFIX), "%.*s", (int)n - 2, p->valuestring + 1);
+			response_header(call->res, p->string + strlen(PREFIX), "%.*s", (int)n - 2,
+					p->valuestring + 1);
 	}
 }

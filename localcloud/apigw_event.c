@@ -16,10 +16,13 @@ static void set_string(cJSON *object, const char *name, const char *value)
 }
 
 /* Adds {name: last value} and {name: [values]} of a list; both null when it is empty. */
-static void add_pairs(cJSON *event, const char *single_name, const char *multi_name, const struct pairs *list)
+static void add_pairs(cJSON *event, const char *single_name, const char *multi_name,
+		      const struct pairs *list)
 {
-	cJSON *single = list->n ? cJSON_AddObjectToObject(event, single_name) : cJSON_AddNullToObject(event, single_name);
-	cJSON *multi = list->n ? cJSON_AddObjectToObject(event, multi_name) : cJSON_AddNullToObject(event, multi_name);
+	cJSON *single = list->n ? cJSON_AddObjectToObject(event, single_name)
+				: cJSON_AddNullToObject(event, single_name);
+	cJSON *multi = list->n ? cJSON_AddObjectToObject(event, multi_name)
+			       : cJSON_AddNullToObject(event, multi_name);
 	for (size_t i = 0; i < list->n; i++) {
 		set_string(single, list->v[i].name, list->v[i].value);
 		cJSON *values = rn_json_get(multi, list->v[i].name);
@@ -35,11 +38,13 @@ static void add_headers(cJSON *event, const struct gateway_call *call)
 	const struct request *req = call->req;
 	struct pairs headers = { 0 };
 	for (size_t i = 0; i < req->headers.n; i++)
-		if (strcasecmp(req->headers.v[i].name, "Connection") != 0 && strcasecmp(req->headers.v[i].name, "Content-Length") != 0 &&
+		if (strcasecmp(req->headers.v[i].name, "Connection") != 0 &&
+		    strcasecmp(req->headers.v[i].name, "Content-Length") != 0 &&
 		    strcasecmp(req->headers.v[i].name, "Transfer-Encoding") != 0)
 			pairs_add(&headers, req->headers.v[i].name, req->headers.v[i].value);
-	RN_AUTO(rn_freep) char *trace = rn_asprintf("Root=1-%08llx-%.8s%.4s%.12s", (unsigned long long)(rn_wall_ms() / 1000),
-						    req->id, req->id + 9, req->id + 24);
+	RN_AUTO(rn_freep) char *trace = rn_asprintf("Root=1-%08llx-%.8s%.4s%.12s",
+				  (unsigned long long)(rn_wall_ms() / 1000), req->id, req->id + 9,
+				  req->id + 24);
 	RN_AUTO(rn_freep) char *port = rn_asprintf("%d", req->cloud->port);
 	if (!pairs_get(&headers, "X-Amzn-Trace-Id", true))
 		pairs_add(&headers, "X-Amzn-Trace-Id", trace);
@@ -63,8 +68,10 @@ static void add_path_params(cJSON *event, const struct gateway_call *call)
 
 static void add_identity(cJSON *context, const struct gateway_call *call)
 {
-	static const char *const EMPTY[] = { "cognitoIdentityPoolId", "cognitoIdentityId", "cognitoAuthenticationType",
-					     "cognitoAuthenticationProvider", "principalOrgId", "accessKey" };
+	static const char *const EMPTY[] = {
+		"cognitoIdentityPoolId",         "cognitoIdentityId", "cognitoAuthenticationType",
+		"cognitoAuthenticationProvider", "principalOrgId",    "accessKey"
+	};
 	const struct request *req = call->req;
 	cJSON *identity = cJSON_AddObjectToObject(context, "identity");
 	for (size_t i = 0; i < RN_LEN(EMPTY); i++)
@@ -106,7 +113,8 @@ static void add_context(cJSON *event, const struct gateway_call *call, const cha
 	cJSON_AddNumberToObject(context, "requestTimeEpoch", (double)now);
 	set_string(context, "requestId", req->id);
 	add_identity(context, call);
-	set_string(context, "domainName", request_header(req, "Host") ? request_header(req, "Host") : req->cloud->host);
+	set_string(context, "domainName",
+		   request_header(req, "Host") ? request_header(req, "Host") : req->cloud->host);
 	if (call->deployment)
 		set_string(context, "deploymentId", rn_json_str(call->deployment, "id"));
 	set_string(context, "apiId", call->api_id);
@@ -115,14 +123,16 @@ static void add_context(cJSON *event, const struct gateway_call *call, const cha
 static void add_body(cJSON *event, const struct gateway_call *call)
 {
 	const struct rn_buf *body = &call->req->body;
-	bool binary = body->len > 0 && gateway_is_binary(call, request_header(call->req, "Content-Type"));
+	bool binary = body->len > 0 &&
+		      gateway_is_binary(call, request_header(call->req, "Content-Type"));
 	if (body->len == 0) {
 		cJSON_AddNullToObject(event, "body");
 	} else if (binary) {
 		RN_AUTO(rn_freep) char *text = rn_base64(body->p, body->len);
 		cJSON_AddStringToObject(event, "body", text);
 	} else {
-		struct rn_buf quoted = RN_BUF_INIT; /* bytes that are not UTF-8 become U+FFFD, as on AWS */
+		struct rn_buf quoted =
+			RN_BUF_INIT; /* bytes that are not UTF-8 become U+FFFD, as on AWS */
 		rn_json_quote(&quoted, body->p, body->len);
 		cJSON_AddRawToObject(event, "body", rn_buf_str(&quoted));
 		rn_buf_clear(&quoted);
@@ -139,9 +149,11 @@ char *event_build(const struct gateway_call *call)
 	set_string(event, "path", path);
 	set_string(event, "httpMethod", call->verb);
 	add_headers(event, call);
-	add_pairs(event, "queryStringParameters", "multiValueQueryStringParameters", &call->req->args);
+	add_pairs(event, "queryStringParameters", "multiValueQueryStringParameters",
+		  &call->req->args);
 	add_path_params(event, call);
-	cJSON_AddItemToObject(event, "stageVariables", variables ? cJSON_Duplicate(variables, true) : cJSON_CreateNull());
+	cJSON_AddItemToObject(event, "stageVariables",
+			      variables ? cJSON_Duplicate(variables, true) : cJSON_CreateNull());
 	add_context(event, call, path);
 	add_body(event, call);
 	return rn_json_print(event);
@@ -159,7 +171,8 @@ static char *header_text(const cJSON *value)
 	return NULL;
 }
 
-static int add_header_values(struct gateway_call *call, const cJSON *headers, const cJSON *also, struct rn_error *err)
+static int add_header_values(struct gateway_call *call, const cJSON *headers, const cJSON *also,
+			     struct rn_error *err)
 {
 	for (const cJSON *h = headers ? headers->child : NULL; h; h = h->next) {
 		if (also && rn_json_get(also, h->string))
@@ -168,7 +181,8 @@ static int add_header_values(struct gateway_call *call, const cJSON *headers, co
 		for (; one; one = cJSON_IsArray(h) ? one->next : NULL) {
 			RN_AUTO(rn_freep) char *text = header_text(one);
 			if (!text)
-				return rn_fail(err, RN_EINVAL, "the header %s has no text", h->string);
+				return rn_fail(err, RN_EINVAL, "the header %s has no text",
+					       h->string);
 			gateway_add_header(call, h->string, text);
 		}
 	}
@@ -181,7 +195,8 @@ static int parse_status(const cJSON *doc, int *ret, struct rn_error *err)
 	int64_t n = 200;
 	if (cJSON_IsNumber(status) && status->valuedouble == floor(status->valuedouble))
 		n = (int64_t)status->valuedouble;
-	else if (cJSON_IsString(status) ? rn_parse_int(status->valuestring, 100, 599, &n, NULL) < 0 : status && !cJSON_IsNull(status))
+	else if (cJSON_IsString(status) ? rn_parse_int(status->valuestring, 100, 599, &n, NULL) < 0
+					: status && !cJSON_IsNull(status))
 		return rn_fail(err, RN_EINVAL, "statusCode is not a number");
 	if (n < 100 || n > 599)
 		return rn_fail(err, RN_EINVAL, "statusCode %lld is none of HTTP", (long long)n);
@@ -192,17 +207,21 @@ static int parse_status(const cJSON *doc, int *ret, struct rn_error *err)
 /* Members other than these make API Gateway refuse the answer. */
 static int check_members(const cJSON *doc, struct rn_error *err)
 {
-	static const char *const KNOWN[] = { "statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded" };
+	static const char *const KNOWN[] = { "statusCode", "headers", "multiValueHeaders", "body",
+					     "isBase64Encoded" };
 	for (const cJSON *m = doc->child; m; m = m->next) {
 		size_t i = 0;
 		while (i < RN_LEN(KNOWN) && strcmp(KNOWN[i], m->string) != 0)
 			i++;
 		if (i == RN_LEN(KNOWN))
-			return rn_fail(err, RN_EINVAL, "Malformed Lambda proxy response: unknown member %s", m->string);
+			return rn_fail(err, RN_EINVAL,
+				       "Malformed Lambda proxy response: unknown member %s",
+				       m->string);
 	}
 	const cJSON *body = rn_json_get(doc, "body");
 	if (body && !cJSON_IsString(body) && !cJSON_IsNull(body))
-		return rn_fail(err, RN_EINVAL, "Malformed Lambda proxy response: the body is not a string");
+		return rn_fail(err, RN_EINVAL,
+			       "Malformed Lambda proxy response: the body is not a string");
 	return 0;
 }
 
@@ -220,17 +239,23 @@ int event_answer(struct gateway_call *call, const char *payload, size_t n, struc
 	struct rn_error why = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *doc = rn_json_parse(payload, n, &why);
 	if (!cJSON_IsObject(doc))
-		return rn_fail(err, RN_EINVAL, "Malformed Lambda proxy response: not a JSON object");
-	const cJSON *headers = rn_json_get(doc, "headers"), *multi = rn_json_get(doc, "multiValueHeaders");
+		return rn_fail(err, RN_EINVAL,
+			       "Malformed Lambda proxy response: not a JSON object");
+	const cJSON *headers = rn_json_get(doc, "headers"),
+		    *multi = rn_json_get(doc, "multiValueHeaders");
 	if (check_members(doc, err) < 0 || parse_status(doc, &status, err) < 0 ||
-	    add_header_values(call, headers, cJSON_IsObject(multi) ? multi : NULL, err) < 0 || add_header_values(call, multi, NULL, err) < 0)
+	    add_header_values(call, headers, cJSON_IsObject(multi) ? multi : NULL, err) < 0 ||
+	    add_header_values(call, multi, NULL, err) < 0)
 		return -1;
 	const char *body = rn_json_str(doc, "body");
 	RN_AUTO(rn_buf_clearp) struct rn_buf decoded = RN_BUF_INIT;
 	bool decode = body && rn_json_bool(doc, "isBase64Encoded", false) && wants_binary(call);
 	if (decode && rn_base64_decode(body, &decoded, NULL) < 0)
-		return rn_fail(err, RN_EINVAL, "Malformed Lambda proxy response: the body is not base64");
-	const char *type = pairs_get(&call->res->headers, "Content-Type", true) ? NULL : "application/json";
+		return rn_fail(err, RN_EINVAL,
+			       "Malformed Lambda proxy response: the body is not base64");
+	const char *type = pairs_get(&call->res->headers, "Content-Type", true)
+				   ? NULL
+				   : "application/json";
 	if (decode)
 		response_body(call->res, status, type, rn_buf_str(&decoded), decoded.len);
 	else

@@ -68,15 +68,25 @@ static const struct {
 	int status;
 	const char *message, *error_type;
 } REFUSALS[] = {
-	[GATEWAY_NO_METHOD] = { "MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX", 403, "Missing Authentication Token", "MissingAuthenticationTokenException" },
-	[GATEWAY_BAD_KEY] = { "INVALID_API_KEY", "DEFAULT_4XX", 403, "Forbidden", "ForbiddenException" },
-	[GATEWAY_THROTTLED] = { "THROTTLED", "DEFAULT_4XX", 429, "Too Many Requests", "TooManyRequestsException" },
-	[GATEWAY_QUOTA] = { "QUOTA_EXCEEDED", "DEFAULT_4XX", 429, "Limit Exceeded", "LimitExceededException" },
-	[GATEWAY_TOO_LARGE] = { "REQUEST_TOO_LARGE", "DEFAULT_4XX", 413, "Request Too Long", "RequestTooLargeException" },
-	[GATEWAY_CONFIGURATION] = { "API_CONFIGURATION_ERROR", "DEFAULT_5XX", 500, "Internal server error", "InternalServerErrorException" },
-	[GATEWAY_BAD_ANSWER] = { "DEFAULT_5XX", "DEFAULT_5XX", 502, "Internal server error", "InternalServerErrorException" },
-	[GATEWAY_FAILURE] = { "INTEGRATION_FAILURE", "DEFAULT_5XX", 504, "Internal server error", "InternalServerErrorException" },
-	[GATEWAY_TIMEOUT] = { "INTEGRATION_TIMEOUT", "DEFAULT_5XX", 504, "Endpoint request timed out", "InternalServerErrorException" },
+	[GATEWAY_NO_METHOD] = { "MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX", 403,
+				"Missing Authentication Token",
+				"MissingAuthenticationTokenException" },
+	[GATEWAY_BAD_KEY] = { "INVALID_API_KEY", "DEFAULT_4XX", 403, "Forbidden",
+			      "ForbiddenException" },
+	[GATEWAY_THROTTLED] = { "THROTTLED", "DEFAULT_4XX", 429, "Too Many Requests",
+				"TooManyRequestsException" },
+	[GATEWAY_QUOTA] = { "QUOTA_EXCEEDED", "DEFAULT_4XX", 429, "Limit Exceeded",
+			    "LimitExceededException" },
+	[GATEWAY_TOO_LARGE] = { "REQUEST_TOO_LARGE", "DEFAULT_4XX", 413, "Request Too Long",
+				"RequestTooLargeException" },
+	[GATEWAY_CONFIGURATION] = { "API_CONFIGURATION_ERROR", "DEFAULT_5XX", 500,
+				    "Internal server error", "InternalServerErrorException" },
+	[GATEWAY_BAD_ANSWER] = { "DEFAULT_5XX", "DEFAULT_5XX", 502, "Internal server error",
+				 "InternalServerErrorException" },
+	[GATEWAY_FAILURE] = { "INTEGRATION_FAILURE", "DEFAULT_5XX", 504, "Internal server error",
+			      "InternalServerErrorException" },
+	[GATEWAY_TIMEOUT] = { "INTEGRATION_TIMEOUT", "DEFAULT_5XX", 504,
+			      "Endpoint request timed out", "InternalServerErrorException" },
 };
 
 /* The API's own response of a type, or of the fallback; NULL: none was set. */
@@ -91,7 +101,8 @@ static const cJSON *custom_response(const struct gateway_call *call, enum gatewa
 	return NULL;
 }
 
-static char *fill_template(const struct gateway_call *call, const char *template, const char *message, const char *type)
+static char *fill_template(const struct gateway_call *call, const char *template,
+			   const char *message, const char *type)
 {
 	struct rn_buf quoted = RN_BUF_INIT;
 	rn_json_quote(&quoted, message, strlen(message));
@@ -118,7 +129,8 @@ static void custom_headers(struct gateway_call *call, const cJSON *parameters)
 	for (const cJSON *p = parameters ? parameters->child : NULL; p; p = p->next) {
 		size_t n = cJSON_IsString(p) ? strlen(p->valuestring) : 0;
 		if (rn_starts(p->string, PREFIX) && n >= 2 && p->valuestring[0] == '\'')
-			response_header(call->res, p->string + strlen(PREFIX), "%.*s", (int)n - 2, p->valuestring + 1);
+			response_header(call->res, p->string + strlen(PREFIX), "%.*s", (int)n - 2,
+					p->valuestring + 1);
 	}
 }
 
@@ -129,15 +141,20 @@ int gateway_refuse(struct gateway_call *call, enum gateway_error error, const ch
 	va_start(ap, why);
 	vsnprintf(text, sizeof(text), why, ap);
 	va_end(ap);
-	cloud_log(call->req->cloud, "%s: %s: %s", call->path ? call->path : call->req->path, REFUSALS[error].message, text);
-	answer_error(call->req, call->res, REFUSALS[error].status, REFUSALS[error].error_type, "%s", REFUSALS[error].message);
+	cloud_log(call->req->cloud, "%s: %s: %s", call->path ? call->path : call->req->path,
+		  REFUSALS[error].message, text);
+	answer_error(call->req, call->res, REFUSALS[error].status, REFUSALS[error].error_type, "%s",
+		     REFUSALS[error].message);
 	const cJSON *custom = custom_response(call, error);
 	if (!custom)
 		return -1;
-	const char *template = rn_json_str(rn_json_get(custom, "responseTemplates"), "application/json");
+	const char *template = rn_json_str(rn_json_get(custom, "responseTemplates"),
+					   "application/json");
 	const char *status = rn_json_str(custom, "statusCode");
 	if (template) {
-		RN_AUTO(rn_freep) char *body = fill_template(call, template, REFUSALS[error].message, REFUSALS[error].type);
+		RN_AUTO(rn_freep) char *body =
+			fill_template(call, template, REFUSALS[error].message,
+					   REFUSALS[error].type);
 		response_body(call->res, call->res->status, NULL, body, strlen(body));
 	}
 	if (status)
@@ -148,7 +165,8 @@ int gateway_refuse(struct gateway_call *call, enum gateway_error error, const ch
 
 /* ---- resource and method ---- */
 
-/* How well a resource's path fits: 0 not at all; greater is better at the first segment that differs (static, variable, greedy). */
+/* How well a resource's path fits: 0 not at all; greater is better at the first segment that
+ * differs (static, variable, greedy). */
 static uint64_t rank(const char *pattern, const char *path, struct pairs *ret)
 {
 	RN_AUTO(rn_freep) char *as_route = rn_strdup(pattern);
@@ -173,7 +191,9 @@ int gateway_match(struct gateway_call *call)
 	for (const cJSON *r = rn_json_get(call->snapshot, "resources")->child; r; r = r->next) {
 		struct pairs params = { 0 };
 		const cJSON *methods = rn_json_get(r, "resourceMethods");
-		uint64_t score = methods && methods->child ? rank(rn_json_str(r, "path"), call->path, &params) : 0;
+		uint64_t score = methods && methods->child
+					 ? rank(rn_json_str(r, "path"), call->path, &params)
+					 : 0;
 		if (score <= best) {
 			pairs_clear(&params);
 			continue;
@@ -189,9 +209,12 @@ int gateway_match(struct gateway_call *call)
 		call->method = rn_json_get(methods, "ANY");
 	call->integration = rn_json_get(call->method, "methodIntegration");
 	if (!call->resource)
-		return gateway_refuse(call, GATEWAY_NO_METHOD, "no resource of the deployment has this path");
+		return gateway_refuse(call, GATEWAY_NO_METHOD,
+				      "no resource of the deployment has this path");
 	if (!call->method)
-		return gateway_refuse(call, GATEWAY_NO_METHOD, "the resource has no method %s in the deployment", call->verb);
+		return gateway_refuse(call, GATEWAY_NO_METHOD,
+				      "the resource has no method %s in the deployment",
+				      call->verb);
 	return 0;
 }
 
@@ -199,7 +222,8 @@ int gateway_match(struct gateway_call *call)
 
 static cJSON *key_by_value(struct gateway_call *call, const char *value)
 {
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(call->req->cloud->store, KEY, call->region, NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(call->req->cloud->store, KEY, call->region, NULL, 0);
 	for (cJSON *key = all->child; key; key = key->next)
 		if (rn_streq(rn_json_str(key, "value"), value))
 			return cJSON_DetachItemViaPointer(all, key);
@@ -214,7 +238,8 @@ static cJSON *plan_of(struct gateway_call *call, const char *key_id)
 	for (cJSON *plan = plans->child; plan; plan = plan->next) {
 		const cJSON *stages = rn_json_get(plan, "apiStages");
 		for (const cJSON *s = stages ? stages->child : NULL; s; s = s->next)
-			if (rn_streq(rn_json_str(s, "apiId"), call->api_id) && rn_streq(rn_json_str(s, "stage"), call->stage_name) &&
+			if (rn_streq(rn_json_str(s, "apiId"), call->api_id) &&
+			    rn_streq(rn_json_str(s, "stage"), call->stage_name) &&
 			    store_has(store, PLAN_KEY, rn_json_str(plan, "id"), key_id))
 				return cJSON_DetachItemViaPointer(plans, plan);
 	}
@@ -222,14 +247,19 @@ static cJSON *plan_of(struct gateway_call *call, const char *key_id)
 }
 
 /* Takes a token of {rateLimit, burstLimit}; no limits let everything through. */
-static bool take(struct gateway_call *call, const char *bucket, const cJSON *limits, const char *rate_name, const char *burst_name)
+static bool take(struct gateway_call *call, const char *bucket, const cJSON *limits,
+		 const char *rate_name, const char *burst_name)
 {
-	double rate = rn_json_num(limits, rate_name, -1), burst = rn_json_num(limits, burst_name, -1);
+	double rate = rn_json_num(limits, rate_name, -1),
+	       burst = rn_json_num(limits, burst_name, -1);
 	if (rate < 0 && burst < 0)
 		return true;
 	if (rate < 0)
 		rate = 10000;
-	return limits_take(call->gateway->limits, bucket, rate, burst >= 0 ? burst : rate > 1 ? rate : 1);
+	return limits_take(call->gateway->limits, bucket, rate,
+			   burst >= 0 ? burst
+			   : rate > 1 ? rate
+				      : 1);
 }
 
 static int check_plan(struct gateway_call *call, const cJSON *plan)
@@ -237,18 +267,25 @@ static int check_plan(struct gateway_call *call, const cJSON *plan)
 	const char *plan_id = rn_json_str(plan, "id");
 	RN_AUTO(rn_freep) char *bucket = rn_asprintf("plan:%s:%s", plan_id, call->key_id);
 	if (!take(call, bucket, rn_json_get(plan, "throttle"), "rateLimit", "burstLimit"))
-		return gateway_refuse(call, GATEWAY_THROTTLED, "the usage plan %s allows no more at once", plan_id);
+		return gateway_refuse(call, GATEWAY_THROTTLED,
+				      "the usage plan %s allows no more at once", plan_id);
 	const cJSON *stages = rn_json_get(plan, "apiStages");
-	RN_AUTO(rn_freep) char *method = rn_asprintf("%s/%s", rn_json_str(call->resource, "path"), rn_json_str(call->method, "httpMethod"));
+	RN_AUTO(rn_freep) char *method = rn_asprintf("%s/%s", rn_json_str(call->resource, "path"),
+				   rn_json_str(call->method, "httpMethod"));
 	for (const cJSON *s = stages->child; s; s = s->next) {
-		if (!rn_streq(rn_json_str(s, "apiId"), call->api_id) || !rn_streq(rn_json_str(s, "stage"), call->stage_name))
+		if (!rn_streq(rn_json_str(s, "apiId"), call->api_id) ||
+		    !rn_streq(rn_json_str(s, "stage"), call->stage_name))
 			continue;
 		RN_AUTO(rn_freep) char *one = rn_asprintf("%s:%s:%s", bucket, call->api_id, method);
-		if (!take(call, one, rn_json_get(rn_json_get(s, "throttle"), method), "rateLimit", "burstLimit"))
-			return gateway_refuse(call, GATEWAY_THROTTLED, "the usage plan %s allows no more of %s at once", plan_id, method);
+		if (!take(call, one, rn_json_get(rn_json_get(s, "throttle"), method), "rateLimit",
+			  "burstLimit"))
+			return gateway_refuse(call, GATEWAY_THROTTLED,
+					      "the usage plan %s allows no more of %s at once",
+					      plan_id, method);
 	}
 	if (!quota_take(call->req->cloud, plan, call->key_id))
-		return gateway_refuse(call, GATEWAY_QUOTA, "the quota of usage plan %s is used up", plan_id);
+		return gateway_refuse(call, GATEWAY_QUOTA, "the quota of usage plan %s is used up",
+				      plan_id);
 	return 0;
 }
 
@@ -258,16 +295,20 @@ static int check_key(struct gateway_call *call)
 		return 0;
 	const char *value = request_header(call->req, "x-api-key");
 	if (!value)
-		return gateway_refuse(call, GATEWAY_BAD_KEY, "the method needs an API key in the header x-api-key");
+		return gateway_refuse(call, GATEWAY_BAD_KEY,
+				      "the method needs an API key in the header x-api-key");
 	RN_AUTO(rn_json_freep) cJSON *key = key_by_value(call, value);
 	if (!key || !rn_json_bool(key, "enabled", false))
-		return gateway_refuse(call, GATEWAY_BAD_KEY, key ? "the API key is disabled" : "no API key has this value");
+		return gateway_refuse(call, GATEWAY_BAD_KEY,
+				      key ? "the API key is disabled"
+					  : "no API key has this value");
 	call->key_id = rn_strdup(rn_json_str(key, "id"));
 	call->key_value = rn_strdup(value);
 	RN_AUTO(rn_json_freep) cJSON *plan = plan_of(call, call->key_id);
 	if (!plan)
-		return gateway_refuse(call, GATEWAY_BAD_KEY, "the API key %s is in no usage plan of stage %s:%s", call->key_id,
-				      call->api_id, call->stage_name);
+		return gateway_refuse(call, GATEWAY_BAD_KEY,
+				      "the API key %s is in no usage plan of stage %s:%s",
+				      call->key_id, call->api_id, call->stage_name);
 	return check_plan(call, plan);
 }
 
@@ -275,13 +316,17 @@ static int check_stage(struct gateway_call *call)
 {
 	const cJSON *settings = rn_json_get(call->stage, "methodSettings");
 	const char *path = rn_json_str(call->resource, "path");
-	RN_AUTO(rn_freep) char *own = rn_asprintf("%s/%s", path + (path[0] == '/' && path[1]), rn_json_str(call->method, "httpMethod"));
+	RN_AUTO(rn_freep) char *own = rn_asprintf("%s/%s", path + (path[0] == '/' && path[1]),
+				rn_json_str(call->method, "httpMethod"));
 	const cJSON *limits = rn_json_get(settings, own);
-	if (!rn_json_get(limits, "throttlingRateLimit") && !rn_json_get(limits, "throttlingBurstLimit"))
+	if (!rn_json_get(limits, "throttlingRateLimit") &&
+	    !rn_json_get(limits, "throttlingBurstLimit"))
 		limits = rn_json_get(settings, "*/*");
-	RN_AUTO(rn_freep) char *bucket = rn_asprintf("stage:%s:%s:%s", call->api_id, call->stage_name, own);
+	RN_AUTO(rn_freep) char *bucket =
+		rn_asprintf("stage:%s:%s:%s", call->api_id, call->stage_name, own);
 	if (!take(call, bucket, limits, "throttlingRateLimit", "throttlingBurstLimit"))
-		return gateway_refuse(call, GATEWAY_THROTTLED, "the stage allows no more of this method at once");
+		return gateway_refuse(call, GATEWAY_THROTTLED,
+				      "the stage allows no more of this method at once");
 	return 0;
 }
 
@@ -298,7 +343,8 @@ bool gateway_is_call(const struct request *req)
 {
 	RN_AUTO(pairs_clear) struct pairs names = { 0 };
 	return strstr(req->path, "/_user_request_") &&
-	       (route_match(CALL_PATTERN, req->path, &names) || route_match("/restapis/{api}/{stage}/_user_request_", req->path, &names));
+	       (route_match(CALL_PATTERN, req->path, &names) ||
+		route_match("/restapis/{api}/{stage}/_user_request_", req->path, &names));
 }
 
 /* Splits the path; finds stage and deployment. -1: answered. */
@@ -318,26 +364,32 @@ static int open_call(struct gateway_call *call)
 		return gateway_refuse(call, GATEWAY_NO_METHOD, "there is no API %s", call->api_id);
 	call->stage = store_get(store, STAGE, call->api_id, call->stage_name);
 	if (!call->stage)
-		return gateway_refuse(call, GATEWAY_NO_METHOD, "API %s has no stage %s", call->api_id, call->stage_name);
-	call->deployment = store_get(store, DEPLOYMENT, call->api_id, rn_json_str(call->stage, "deploymentId"));
+		return gateway_refuse(call, GATEWAY_NO_METHOD, "API %s has no stage %s",
+				      call->api_id, call->stage_name);
+	call->deployment = store_get(store, DEPLOYMENT, call->api_id,
+				     rn_json_str(call->stage, "deploymentId"));
 	call->snapshot = rn_json_get(call->deployment, "_snapshot");
 	if (!call->snapshot)
-		return gateway_refuse(call, GATEWAY_CONFIGURATION, "the deployment of stage %s is gone", call->stage_name);
+		return gateway_refuse(call, GATEWAY_CONFIGURATION,
+				      "the deployment of stage %s is gone", call->stage_name);
 	return 0;
 }
 
 void gateway_handle(struct request *req, struct response *res)
 {
-	RN_AUTO(gateway_call_clear) struct gateway_call call = {
-		.req = req, .res = res, .gateway = req->cloud->service_data[CLOUD_SLOT_APIGW], .verb = req->method
-	};
+	RN_AUTO(gateway_call_clear) struct gateway_call call = { .req = req,
+				     .res = res,
+				     .gateway = req->cloud->service_data[CLOUD_SLOT_APIGW],
+				     .verb = req->method };
 	req->protocol = PROTOCOL_GATEWAY;
 	req->operation = "execute-api";
 	if (open_call(&call) < 0)
 		return;
 	if (req->body.len > BODY_MAX || req->body_error.code)
-		gateway_refuse(&call, GATEWAY_TOO_LARGE, "the body has more than %u bytes", BODY_MAX);
-	else if (gateway_match(&call) == 0 && check_caller(&call) == 0 && check_stage(&call) == 0 && check_key(&call) == 0)
+		gateway_refuse(&call, GATEWAY_TOO_LARGE, "the body has more than %u bytes",
+			       BODY_MAX);
+	else if (gateway_match(&call) == 0 && check_caller(&call) == 0 && check_stage(&call) == 0 &&
+		 check_key(&call) == 0)
 		gateway_integrate(&call);
 	response_header(res, "x-amz-apigw-id", "%.12s=", req->id);
 }
@@ -371,16 +423,21 @@ bool gateway_is_binary(const struct gateway_call *call, const char *type)
 {
 	const cJSON *types = rn_json_path(call->snapshot, "api.binaryMediaTypes");
 	for (const cJSON *one = types ? types->child : NULL; one; one = one->next)
-		if (cJSON_IsString(one) && (!strcmp(one->valuestring, "*/*") || (type && media_matches(one->valuestring, type))))
+		if (cJSON_IsString(one) && (!strcmp(one->valuestring, "*/*") ||
+					    (type && media_matches(one->valuestring, type))))
 			return true;
 	return false;
 }
 
 void gateway_add_header(struct gateway_call *call, const char *name, const char *value)
 {
-	static const char *const DROPPED[] = { "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade" };
-	static const char *const RENAMED[] = { "Content-Length", "Date", "Server", "Host", "WWW-Authenticate", "Authorization",
-					       "Content-MD5", "Expect", "Max-Forwards", "Via", "User-Agent", "TE", "Trailer" };
+	static const char *const DROPPED[] = { "Transfer-Encoding", "Connection", "Keep-Alive",
+					       "Proxy-Connection", "Upgrade" };
+	static const char *const RENAMED[] = {
+		"Content-Length", "Date",        "Server", "Host",         "WWW-Authenticate",
+		"Authorization",  "Content-MD5", "Expect", "Max-Forwards", "Via",
+		"User-Agent",     "TE",          "Trailer"
+	};
 	for (size_t i = 0; i < RN_LEN(DROPPED); i++)
 		if (!strcasecmp(name, DROPPED[i]))
 			return;

@@ -37,7 +37,8 @@ static cJSON *make_path(struct import *im, const char *path)
 		if (!*parts.v[i])
 			continue;
 		if (!apigw_is_path_part(parts.v[i])) {
-			apigw_bad(im->req, im->res, "Invalid path in the OpenAPI document: %s", path);
+			apigw_bad(im->req, im->res, "Invalid path in the OpenAPI document: %s",
+				  path);
 			at = NULL;
 			break;
 		}
@@ -67,7 +68,8 @@ static bool needs_key(const struct import *im, const cJSON *operation)
 		for (const cJSON *name = choice->child; name; name = name->next) {
 			const cJSON *scheme = rn_json_get(schemes, name->string);
 			const char *header = rn_json_str(scheme, "name");
-			if (rn_streq(rn_json_str(scheme, "type"), "apiKey") && header && !strcasecmp(header, "x-api-key") &&
+			if (rn_streq(rn_json_str(scheme, "type"), "apiKey") && header &&
+			    !strcasecmp(header, "x-api-key") &&
 			    !rn_json_get(scheme, "x-amazon-apigateway-authtype"))
 				return true;
 		}
@@ -80,23 +82,34 @@ static void take_responses(const cJSON *responses, cJSON *integration)
 	cJSON *list = cJSON_AddObjectToObject(integration, "integrationResponses");
 	for (const cJSON *r = responses ? responses->child : NULL; r; r = r->next) {
 		const cJSON *status = rn_json_get(r, "statusCode");
-		RN_AUTO(rn_freep) char *code = cJSON_IsString(status) ? rn_strdup(status->valuestring) : status ? rn_json_print(status) : rn_strdup("200");
+		RN_AUTO(rn_freep) char *code =
+			cJSON_IsString(status) ? rn_strdup(status->valuestring)
+			     : status               ? rn_json_print(status)
+						    : rn_strdup("200");
 		cJSON *one = cJSON_CreateObject();
 		cJSON_AddStringToObject(one, "statusCode", code);
 		if (strcmp(r->string, "default") != 0)
 			cJSON_AddStringToObject(one, "selectionPattern", r->string);
-		static const char *const COPIED[] = { "responseParameters", "responseTemplates", "contentHandling" };
+		static const char *const COPIED[] = { "responseParameters", "responseTemplates",
+						      "contentHandling" };
 		for (size_t i = 0; i < RN_LEN(COPIED); i++)
 			if (rn_json_get(r, COPIED[i]))
-				cJSON_AddItemToObject(one, COPIED[i], cJSON_Duplicate(rn_json_get(r, COPIED[i]), true));
+				cJSON_AddItemToObject(
+					one, COPIED[i],
+					cJSON_Duplicate(rn_json_get(r, COPIED[i]), true));
 		apigw_set(list, code, one);
 	}
 }
 
-static int take_integration(struct import *im, const cJSON *from, const char *resource_id, cJSON *method)
+static int take_integration(struct import *im, const cJSON *from, const char *resource_id,
+			    cJSON *method)
 {
-	static const char *const COPIED[] = { "httpMethod", "uri", "credentials", "requestParameters", "requestTemplates", "passthroughBehavior",
-					      "cacheNamespace", "cacheKeyParameters", "contentHandling", "timeoutInMillis", "connectionType" };
+	static const char *const COPIED[] = { "httpMethod",       "uri",
+					      "credentials",      "requestParameters",
+					      "requestTemplates", "passthroughBehavior",
+					      "cacheNamespace",   "cacheKeyParameters",
+					      "contentHandling",  "timeoutInMillis",
+					      "connectionType" };
 	if (!from)
 		return 0;
 	cJSON *integration = cJSON_AddObjectToObject(method, "methodIntegration");
@@ -107,7 +120,8 @@ static int take_integration(struct import *im, const cJSON *from, const char *re
 	cJSON_AddStringToObject(integration, "type", upper);
 	for (size_t i = 0; i < RN_LEN(COPIED); i++)
 		if (rn_json_get(from, COPIED[i]))
-			cJSON_AddItemToObject(integration, COPIED[i], cJSON_Duplicate(rn_json_get(from, COPIED[i]), true));
+			cJSON_AddItemToObject(integration, COPIED[i],
+					      cJSON_Duplicate(rn_json_get(from, COPIED[i]), true));
 	const char *behavior = rn_json_str(integration, "passthroughBehavior");
 	if (behavior) {
 		RN_AUTO(rn_freep) char *loud = rn_strdup(behavior);
@@ -122,40 +136,51 @@ static int take_integration(struct import *im, const cJSON *from, const char *re
 	return apigw_check_integration(im->req, im->res, integration);
 }
 
-static int take_operation(struct import *im, cJSON *resource, const char *verb, const cJSON *operation)
+static int take_operation(struct import *im, cJSON *resource, const char *verb,
+			  const cJSON *operation)
 {
 	cJSON *method = cJSON_CreateObject();
 	const char *auth = rn_json_str(rn_json_get(operation, "x-amazon-apigateway-auth"), "type");
 	cJSON_AddStringToObject(method, "authorizationType", auth ? auth : "NONE");
 	cJSON_AddBoolToObject(method, "apiKeyRequired", needs_key(im, operation));
 	if (rn_json_str(operation, "operationId"))
-		cJSON_AddStringToObject(method, "operationName", rn_json_str(operation, "operationId"));
+		cJSON_AddStringToObject(method, "operationName",
+					rn_json_str(operation, "operationId"));
 	apigw_set(apigw_object(resource, "resourceMethods"), verb, method);
 	const cJSON *responses = rn_json_get(operation, "responses");
 	for (const cJSON *r = responses ? responses->child : NULL; r; r = r->next) {
 		if (strlen(r->string) != 3)
 			continue; /* "default" has no method response */
-		cJSON *one = cJSON_AddObjectToObject(apigw_object(method, "methodResponses"), r->string);
+		cJSON *one = cJSON_AddObjectToObject(apigw_object(method, "methodResponses"),
+						     r->string);
 		cJSON_AddStringToObject(one, "statusCode", r->string);
 		const cJSON *headers = rn_json_get(r, "headers");
 		for (const cJSON *h = headers ? headers->child : NULL; h; h = h->next) {
-			RN_AUTO(rn_freep) char *name = rn_asprintf("method.response.header.%s", h->string);
+			RN_AUTO(rn_freep) char *name =
+				rn_asprintf("method.response.header.%s", h->string);
 			cJSON_AddBoolToObject(apigw_object(one, "responseParameters"), name, false);
 		}
 	}
 	if (apigw_check_method(im->req, im->res, verb, method) < 0)
 		return -1;
-	return take_integration(im, rn_json_get(operation, "x-amazon-apigateway-integration"), rn_json_str(resource, "id"), method);
+	return take_integration(im, rn_json_get(operation, "x-amazon-apigateway-integration"),
+				rn_json_str(resource, "id"), method);
 }
 
 static int take_path(struct import *im, const cJSON *path)
 {
-	static const char *const VERBS[][2] = { { "get", "GET" },	{ "post", "POST" },   { "put", "PUT" },
-						{ "delete", "DELETE" }, { "patch", "PATCH" }, { "head", "HEAD" },
-						{ "options", "OPTIONS" }, { "x-amazon-apigateway-any-method", "ANY" } };
+	static const char *const VERBS[][2] = {
+		{ "get", "GET" },         { "post", "POST" },
+		{ "put", "PUT" },         { "delete", "DELETE" },
+		{ "patch", "PATCH" },     { "head", "HEAD" },
+		{ "options", "OPTIONS" }, { "x-amazon-apigateway-any-method", "ANY" }
+	};
 	cJSON *resource = path->string[0] == '/' ? make_path(im, path->string) : NULL;
 	if (!resource)
-		return im->res->status ? -1 : apigw_bad(im->req, im->res, "Invalid path in the OpenAPI document: %s", path->string);
+		return im->res->status ? -1
+				       : apigw_bad(im->req, im->res,
+						   "Invalid path in the OpenAPI document: %s",
+						   path->string);
 	for (size_t i = 0; i < RN_LEN(VERBS); i++) {
 		const cJSON *operation = rn_json_get(path, VERBS[i][0]);
 		if (operation && take_operation(im, resource, VERBS[i][1], operation) < 0)
@@ -168,7 +193,9 @@ static void take_settings(struct import *im)
 {
 	const char *title = rn_json_str(rn_json_get(im->doc, "info"), "title");
 	const char *description = rn_json_str(rn_json_get(im->doc, "info"), "description");
-	const char *version = rn_json_path(im->doc, "info.version") ? rn_json_str(rn_json_get(im->doc, "info"), "version") : NULL;
+	const char *version = rn_json_path(im->doc, "info.version")
+				      ? rn_json_str(rn_json_get(im->doc, "info"), "version")
+				      : NULL;
 	const cJSON *types = rn_json_get(im->doc, "x-amazon-apigateway-binary-media-types");
 	const cJSON *responses = rn_json_get(im->doc, "x-amazon-apigateway-gateway-responses");
 	if (title)
@@ -210,7 +237,8 @@ static void store_resources(struct import *im)
 static void prepare(struct import *im, bool merge)
 {
 	if (!merge)
-		store_remove_all(im->req->cloud->store, GATEWAY_RESPONSE, rn_json_str(im->api, "id"), NULL);
+		store_remove_all(im->req->cloud->store, GATEWAY_RESPONSE,
+				 rn_json_str(im->api, "id"), NULL);
 	for (cJSON *r = im->resources->child; r; r = r->next) {
 		if (merge)
 			apigw_set(r, "_keep", cJSON_CreateTrue());
@@ -222,14 +250,24 @@ static void prepare(struct import *im, bool merge)
 int apigw_import(struct request *req, struct response *res, cJSON *api, bool merge)
 {
 	struct rn_error err = { 0 };
-	RN_AUTO(rn_json_freep) cJSON *doc = rn_json_parse(rn_buf_str(&req->body), req->body.len, &err);
+	RN_AUTO(rn_json_freep) cJSON *doc =
+		rn_json_parse(rn_buf_str(&req->body), req->body.len, &err);
 	const char *version = rn_json_str(doc, "openapi");
 	if (!cJSON_IsObject(doc))
-		return apigw_bad(req, res, "The OpenAPI document must be JSON here (this local cloud reads no YAML): %s", err.msg);
-	if (!rn_streq(rn_json_str(doc, "swagger"), "2.0") && !(version && rn_starts(version, "3.0")))
-		return apigw_bad(req, res, "Invalid OpenAPI input: it must say \"swagger\": \"2.0\" or \"openapi\": \"3.0.x\"");
-	RN_AUTO(rn_json_freep) cJSON *resources = store_list(req->cloud->store, RESOURCE, rn_json_str(api, "id"), NULL, 0);
-	struct import im = { .req = req, .res = res, .doc = doc, .api = api, .resources = resources };
+		return apigw_bad(req, res,
+				 "The OpenAPI document must be JSON here (this local cloud reads "
+				 "no YAML): %s",
+				 err.msg);
+	if (!rn_streq(rn_json_str(doc, "swagger"), "2.0") &&
+	    !(version && rn_starts(version, "3.0")))
+		return apigw_bad(req, res,
+				 "Invalid OpenAPI input: it must say \"swagger\": \"2.0\" or "
+				 "\"openapi\": \"3.0.x\"");
+	RN_AUTO(rn_json_freep) cJSON *resources =
+		store_list(req->cloud->store, RESOURCE, rn_json_str(api, "id"), NULL, 0);
+	struct import im = {
+		.req = req, .res = res, .doc = doc, .api = api, .resources = resources
+	};
 	prepare(&im, merge);
 	make_path(&im, "/");
 	const cJSON *paths = rn_json_get(doc, "paths");

@@ -20,7 +20,8 @@ static cJSON *shown(const cJSON *key, bool with_value)
 	return out;
 }
 
-static void answer(struct request *req, struct response *res, int status, const cJSON *key, bool with_value)
+static void answer(struct request *req, struct response *res, int status, const cJSON *key,
+		   bool with_value)
 {
 	RN_AUTO(rn_json_freep) cJSON *out = shown(key, with_value);
 	apigw_answer(req, res, status, out);
@@ -31,11 +32,14 @@ static int check_value(struct request *req, struct response *res, const char *va
 {
 	size_t n = strlen(value);
 	if (n < 20 || n > 128)
-		return apigw_bad(req, res, "API Key value should be %s characters", n < 20 ? "at least 20" : "at most 128");
+		return apigw_bad(req, res, "API Key value should be %s characters",
+				 n < 20 ? "at least 20" : "at most 128");
 	for (const char *p = value; *p; p++)
 		if (!isgraph((unsigned char)*p))
-			return apigw_bad(req, res, "API Key value has characters that a header cannot carry");
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, KEY, req->region, NULL, 0);
+			return apigw_bad(req, res,
+					 "API Key value has characters that a header cannot carry");
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(req->cloud->store, KEY, req->region, NULL, 0);
 	for (const cJSON *key = all->child; key; key = key->next)
 		if (rn_streq(rn_json_str(key, "value"), value))
 			return apigw_conflict(req, res, "API Key already exists");
@@ -44,9 +48,11 @@ static int check_value(struct request *req, struct response *res, const char *va
 
 void apigw_create_key(struct request *req, struct response *res)
 {
-	static const struct apigw_member WANTED[] = { { "name", cJSON_String },	   { "description", cJSON_String },
-						      { "enabled", cJSON_True },   { "value", cJSON_String },
-						      { "customerId", cJSON_String }, { NULL } };
+	static const struct apigw_member WANTED[] = {
+		{ "name", cJSON_String },       { "description", cJSON_String },
+		{ "enabled", cJSON_True },      { "value", cJSON_String },
+		{ "customerId", cJSON_String }, { NULL }
+	};
 	char id[16], value[VALUE_LENGTH + 1];
 	if (request_arg(req, "mode")) {
 		apigw_bad(req, res, "Importing API keys is not supported by this local cloud");
@@ -91,7 +97,8 @@ void apigw_list_keys(struct request *req, struct response *res)
 {
 	const char *prefix = request_arg(req, "name"), *customer = request_arg(req, "customerId");
 	bool values = rn_streq(request_arg(req, "includeValues"), "true");
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, KEY, req->region, NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(req->cloud->store, KEY, req->region, NULL, 0);
 	cJSON *list = cJSON_CreateArray();
 	for (const cJSON *key = all->child; key; key = key->next) {
 		const char *name = rn_json_str(key, "name");
@@ -126,7 +133,8 @@ void apigw_delete_key(struct request *req, struct response *res)
 	if (!key)
 		return;
 	const char *id = rn_json_str(key, "id");
-	RN_AUTO(rn_json_freep) cJSON *plans = store_list(req->cloud->store, PLAN, req->region, NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *plans =
+		store_list(req->cloud->store, PLAN, req->region, NULL, 0);
 	for (const cJSON *plan = plans->child; plan; plan = plan->next) {
 		store_remove(req->cloud->store, PLAN_KEY, rn_json_str(plan, "id"), id, NULL);
 		store_remove(req->cloud->store, USAGE, rn_json_str(plan, "id"), id, NULL);

@@ -95,7 +95,8 @@ static int64_t period_start(const cJSON *quota, int64_t now)
 		int64_t first = today - (tm.tm_mday - 1) * DAY + offset * DAY;
 		if (first <= now)
 			return first;
-		int64_t last_month = today - (tm.tm_mday - 1) * DAY - DAY; /* a day of the month before */
+		int64_t last_month = today - (tm.tm_mday - 1) * DAY -
+				     DAY; /* a day of the month before */
 		t = (time_t)last_month;
 		gmtime_r(&t, &tm);
 		return last_month - (tm.tm_mday - 1) * DAY + offset * DAY;
@@ -126,7 +127,8 @@ int64_t quota_left(const cJSON *plan, const cJSON *usage)
 void quota_set_left(const cJSON *plan, cJSON *usage, int64_t left)
 {
 	char day[16];
-	int64_t start = period_start(rn_json_get(plan, "quota"), rn_wall_ms() / 1000), limit, used = 0;
+	int64_t start = period_start(rn_json_get(plan, "quota"), rn_wall_ms() / 1000), limit,
+		used = 0;
 	limit = rn_json_int(rn_json_get(plan, "quota"), "limit", 0);
 	for (int64_t at = start; at <= rn_wall_ms() / 1000; at += DAY)
 		used += quota_used_on(usage, quota_day(at, day));

@@ -20,7 +20,8 @@ static void place_clear(struct place *p)
 
 static void save(struct request *req, const struct place *p)
 {
-	apigw_save(req, RESOURCE, request_param(req, "api"), rn_json_str(p->resource, "id"), p->resource);
+	apigw_save(req, RESOURCE, request_param(req, "api"), rn_json_str(p->resource, "id"),
+		   p->resource);
 }
 
 /* Finds the resource and what it has for the verb. -1: answered. */
@@ -29,7 +30,8 @@ static int find(struct request *req, struct response *res, struct place *p, bool
 	p->resource = apigw_resource(req, res);
 	if (!p->resource)
 		return -1;
-	p->method = rn_json_get(rn_json_get(p->resource, "resourceMethods"), request_param(req, "verb"));
+	p->method = rn_json_get(rn_json_get(p->resource, "resourceMethods"),
+				request_param(req, "verb"));
 	p->integration = rn_json_get(p->method, "methodIntegration");
 	if (!p->method && needs_method)
 		return apigw_not_found(req, res, "Method identifier");
@@ -47,17 +49,26 @@ static int find_integration(struct request *req, struct response *res, struct pl
 
 int apigw_check_method(struct request *req, struct response *res, const char *verb, cJSON *method)
 {
-	static const char *const VERBS[] = { "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "ANY" };
+	static const char *const VERBS[] = { "GET",   "POST", "PUT",     "DELETE",
+					     "PATCH", "HEAD", "OPTIONS", "ANY" };
 	const char *type = rn_json_str(method, "authorizationType");
 	size_t i = 0;
 	while (i < RN_LEN(VERBS) && strcmp(VERBS[i], verb) != 0)
 		i++;
 	if (i == RN_LEN(VERBS))
-		return apigw_bad(req, res, "Invalid HTTP method %s. Must be one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, ANY", verb);
+		return apigw_bad(req, res,
+				 "Invalid HTTP method %s. Must be one of DELETE, GET, HEAD, "
+				 "OPTIONS, PATCH, POST, PUT, ANY",
+				 verb);
 	if (rn_streq(type, "CUSTOM") || rn_streq(type, "COGNITO_USER_POOLS"))
-		return apigw_bad(req, res, "authorizationType %s needs an authorizer, which this local cloud does not have", type);
+		return apigw_bad(req, res,
+				 "authorizationType %s needs an authorizer, which this local cloud "
+				 "does not have",
+				 type);
 	if (!rn_streq(type, "NONE") && !rn_streq(type, "AWS_IAM"))
-		return apigw_bad(req, res, "Invalid authorization type %s. Must be one of NONE, AWS_IAM", type ? type : "null");
+		return apigw_bad(req, res,
+				 "Invalid authorization type %s. Must be one of NONE, AWS_IAM",
+				 type ? type : "null");
 	apigw_set(method, "httpMethod", cJSON_CreateString(verb));
 	if (!rn_json_get(method, "apiKeyRequired"))
 		cJSON_AddBoolToObject(method, "apiKeyRequired", false);
@@ -66,12 +77,11 @@ int apigw_check_method(struct request *req, struct response *res, const char *ve
 
 void apigw_put_method(struct request *req, struct response *res)
 {
-	static const struct apigw_member WANTED[] = { { "authorizationType", cJSON_String, true },
-						      { "apiKeyRequired", cJSON_True },
-						      { "operationName", cJSON_String },
-						      { "requestParameters", cJSON_Object },
-						      { "requestModels", cJSON_Object },
-						      { NULL } };
+	static const struct apigw_member WANTED[] = {
+		{ "authorizationType", cJSON_String, true }, { "apiKeyRequired", cJSON_True },
+		{ "operationName", cJSON_String },           { "requestParameters", cJSON_Object },
+		{ "requestModels", cJSON_Object },           { NULL }
+	};
 	RN_AUTO(place_clear) struct place p = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *method = cJSON_CreateObject();
 	if (find(req, res, &p, false) < 0 || apigw_take(req, res, WANTED, method) < 0)
@@ -80,14 +90,18 @@ void apigw_put_method(struct request *req, struct response *res)
 		apigw_conflict(req, res, "Method already exists for this resource");
 		return;
 	}
-	if (rn_json_get(req->json, "requestValidatorId") || rn_json_get(req->json, "authorizerId")) {
-		apigw_bad(req, res, "request validators and authorizers are not supported by this local cloud");
+	if (rn_json_get(req->json, "requestValidatorId") ||
+	    rn_json_get(req->json, "authorizerId")) {
+		apigw_bad(
+			req, res,
+			"request validators and authorizers are not supported by this local cloud");
 		return;
 	}
 	if (apigw_check_method(req, res, request_param(req, "verb"), method) < 0)
 		return;
 	cJSON *stored = rn_take(&method);
-	cJSON_AddItemToObject(apigw_object(p.resource, "resourceMethods"), request_param(req, "verb"), stored);
+	cJSON_AddItemToObject(apigw_object(p.resource, "resourceMethods"),
+			      request_param(req, "verb"), stored);
 	save(req, &p);
 	apigw_answer(req, res, 201, stored);
 }
@@ -131,7 +145,8 @@ void apigw_delete_method(struct request *req, struct response *res)
 static bool is_lambda_uri(const char *uri)
 {
 	const char *path = uri ? strstr(uri, ":lambda:path/2015-03-31/functions/") : NULL;
-	return path && rn_starts(uri, "arn:aws:apigateway:") && rn_ends(uri, "/invocations") && strstr(path, "/arn:aws:lambda:");
+	return path && rn_starts(uri, "arn:aws:apigateway:") && rn_ends(uri, "/invocations") &&
+	       strstr(path, "/arn:aws:lambda:");
 }
 
 int apigw_check_integration(struct request *req, struct response *res, cJSON *integration)
@@ -139,19 +154,30 @@ int apigw_check_integration(struct request *req, struct response *res, cJSON *in
 	const char *type = rn_json_str(integration, "type"), *uri = rn_json_str(integration, "uri");
 	int64_t timeout = rn_json_int(integration, "timeoutInMillis", 29000);
 	if (rn_streq(type, "AWS") || rn_streq(type, "HTTP"))
-		return apigw_bad(req, res, "Integrations of type %s need mapping templates, which this local cloud does not evaluate: use %s_PROXY",
+		return apigw_bad(req, res,
+				 "Integrations of type %s need mapping templates, which this local "
+				 "cloud does not evaluate: use %s_PROXY",
 				 type, type);
-	if (!rn_streq(type, "AWS_PROXY") && !rn_streq(type, "HTTP_PROXY") && !rn_streq(type, "MOCK"))
-		return apigw_bad(req, res, "Invalid integration type %s. Must be one of AWS_PROXY, HTTP_PROXY, MOCK", type ? type : "null");
+	if (!rn_streq(type, "AWS_PROXY") && !rn_streq(type, "HTTP_PROXY") &&
+	    !rn_streq(type, "MOCK"))
+		return apigw_bad(
+			req, res,
+			"Invalid integration type %s. Must be one of AWS_PROXY, HTTP_PROXY, MOCK",
+			type ? type : "null");
 	if (!rn_streq(type, "MOCK") && !rn_json_str(integration, "httpMethod"))
 		return apigw_bad(req, res, "Enumeration value for HttpMethod must be non-empty");
 	if (rn_streq(type, "AWS_PROXY") && !is_lambda_uri(uri))
-		return apigw_bad(req, res, "Invalid ARN specified in the request: %s is not "
-					   "arn:aws:apigateway:REGION:lambda:path/2015-03-31/functions/FUNCTION_ARN/invocations",
+		return apigw_bad(req, res,
+				 "Invalid ARN specified in the request: %s is not "
+				 "arn:aws:apigateway:REGION:lambda:path/2015-03-31/functions/"
+				 "FUNCTION_ARN/invocations",
 				 uri ? uri : "null");
-	if (rn_streq(type, "AWS_PROXY") && !rn_streq(rn_json_str(integration, "httpMethod"), "POST"))
-		return apigw_bad(req, res, "The integration method of a Lambda function must be POST");
-	if (rn_streq(type, "HTTP_PROXY") && !(uri && (rn_starts(uri, "http://") || rn_starts(uri, "https://"))))
+	if (rn_streq(type, "AWS_PROXY") &&
+	    !rn_streq(rn_json_str(integration, "httpMethod"), "POST"))
+		return apigw_bad(req, res,
+				 "The integration method of a Lambda function must be POST");
+	if (rn_streq(type, "HTTP_PROXY") &&
+	    !(uri && (rn_starts(uri, "http://") || rn_starts(uri, "https://"))))
 		return apigw_bad(req, res, "Invalid HTTP endpoint specified for URI");
 	if (rn_streq(rn_json_str(integration, "connectionType"), "VPC_LINK"))
 		return apigw_bad(req, res, "VPC links are not supported by this local cloud");
@@ -168,20 +194,27 @@ int apigw_check_integration(struct request *req, struct response *res, cJSON *in
 
 void apigw_put_integration(struct request *req, struct response *res)
 {
-	static const struct apigw_member WANTED[] = {
-		{ "type", cJSON_String, true },	       { "httpMethod", cJSON_String },	    { "uri", cJSON_String },
-		{ "credentials", cJSON_String },       { "requestParameters", cJSON_Object }, { "requestTemplates", cJSON_Object },
-		{ "passthroughBehavior", cJSON_String }, { "cacheNamespace", cJSON_String },    { "cacheKeyParameters", cJSON_Array },
-		{ "contentHandling", cJSON_String },   { "timeoutInMillis", cJSON_Number },   { "connectionType", cJSON_String },
-		{ NULL }
-	};
+	static const struct apigw_member WANTED[] = { { "type", cJSON_String, true },
+						      { "httpMethod", cJSON_String },
+						      { "uri", cJSON_String },
+						      { "credentials", cJSON_String },
+						      { "requestParameters", cJSON_Object },
+						      { "requestTemplates", cJSON_Object },
+						      { "passthroughBehavior", cJSON_String },
+						      { "cacheNamespace", cJSON_String },
+						      { "cacheKeyParameters", cJSON_Array },
+						      { "contentHandling", cJSON_String },
+						      { "timeoutInMillis", cJSON_Number },
+						      { "connectionType", cJSON_String },
+						      { NULL } };
 	RN_AUTO(place_clear) struct place p = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *integration = cJSON_CreateObject();
 	if (find(req, res, &p, true) < 0 || apigw_take(req, res, WANTED, integration) < 0 ||
 	    apigw_check_integration(req, res, integration) < 0)
 		return;
 	if (!rn_json_get(integration, "cacheNamespace"))
-		cJSON_AddStringToObject(integration, "cacheNamespace", rn_json_str(p.resource, "id"));
+		cJSON_AddStringToObject(integration, "cacheNamespace",
+					rn_json_str(p.resource, "id"));
 	cJSON *stored = rn_take(&integration);
 	apigw_set(p.method, "methodIntegration", stored);
 	save(req, &p);
@@ -212,7 +245,8 @@ void apigw_update_integration(struct request *req, struct response *res)
 	};
 	static const struct patch_table TABLE = { ROWS, RN_LEN(ROWS), NULL };
 	RN_AUTO(place_clear) struct place p = { 0 };
-	if (find_integration(req, res, &p) < 0 || patch_apply(req, res, p.integration, &TABLE) < 0 ||
+	if (find_integration(req, res, &p) < 0 ||
+	    patch_apply(req, res, p.integration, &TABLE) < 0 ||
 	    apigw_check_integration(req, res, p.integration) < 0)
 		return;
 	save(req, &p);
@@ -237,8 +271,8 @@ static bool is_status(const char *s)
 	return strlen(s) == 3 && rn_parse_int(s, 100, 599, &n, NULL) == 0;
 }
 
-static void put_response(struct request *req, struct response *res, struct place *p, cJSON *owner, const char *list,
-			 const struct apigw_member *wanted, bool replaces)
+static void put_response(struct request *req, struct response *res, struct place *p, cJSON *owner,
+			 const char *list, const struct apigw_member *wanted, bool replaces)
 {
 	const char *status = request_param(req, "status");
 	RN_AUTO(rn_json_freep) cJSON *doc = cJSON_CreateObject();
@@ -260,7 +294,8 @@ static void put_response(struct request *req, struct response *res, struct place
 }
 
 /* The response that the request names, in `owner`; NULL: answered. */
-static cJSON *named_response(struct request *req, struct response *res, cJSON *owner, const char *list)
+static cJSON *named_response(struct request *req, struct response *res, cJSON *owner,
+			     const char *list)
 {
 	cJSON *doc = rn_json_get(rn_json_get(owner, list), request_param(req, "status"));
 	if (!doc)
@@ -268,8 +303,9 @@ static cJSON *named_response(struct request *req, struct response *res, cJSON *o
 	return doc;
 }
 
-static void update_response(struct request *req, struct response *res, struct place *p, cJSON *owner, const char *list,
-			    int status, const struct patch_table *table)
+static void update_response(struct request *req, struct response *res, struct place *p,
+			    cJSON *owner, const char *list, int status,
+			    const struct patch_table *table)
 {
 	cJSON *doc = named_response(req, res, owner, list);
 	if (!doc || patch_apply(req, res, doc, table) < 0)
@@ -278,7 +314,8 @@ static void update_response(struct request *req, struct response *res, struct pl
 	apigw_answer(req, res, status, doc);
 }
 
-static void delete_response(struct request *req, struct response *res, struct place *p, cJSON *owner, const char *list)
+static void delete_response(struct request *req, struct response *res, struct place *p,
+			    cJSON *owner, const char *list)
 {
 	if (!named_response(req, res, owner, list))
 		return;
@@ -292,7 +329,9 @@ static void delete_response(struct request *req, struct response *res, struct pl
 
 void apigw_put_method_response(struct request *req, struct response *res)
 {
-	static const struct apigw_member WANTED[] = { { "responseParameters", cJSON_Object }, { "responseModels", cJSON_Object }, { NULL } };
+	static const struct apigw_member WANTED[] = { { "responseParameters", cJSON_Object },
+						      { "responseModels", cJSON_Object },
+						      { NULL } };
 	RN_AUTO(place_clear) struct place p = { 0 };
 	if (find(req, res, &p, true) == 0)
 		put_response(req, res, &p, p.method, METHOD_LIST, WANTED, false);
@@ -301,14 +340,16 @@ void apigw_put_method_response(struct request *req, struct response *res)
 void apigw_get_method_response(struct request *req, struct response *res)
 {
 	RN_AUTO(place_clear) struct place p = { 0 };
-	cJSON *doc = find(req, res, &p, true) == 0 ? named_response(req, res, p.method, METHOD_LIST) : NULL;
+	cJSON *doc = find(req, res, &p, true) == 0 ? named_response(req, res, p.method, METHOD_LIST)
+						   : NULL;
 	if (doc)
 		apigw_answer(req, res, 200, doc);
 }
 
 void apigw_update_method_response(struct request *req, struct response *res)
 {
-	static const struct patch_row ROWS[] = { { "/responseParameters/{}", PATCH_MAP_BOOL }, { "/responseModels/{}", PATCH_MAP } };
+	static const struct patch_row ROWS[] = { { "/responseParameters/{}", PATCH_MAP_BOOL },
+						 { "/responseModels/{}", PATCH_MAP } };
 	static const struct patch_table TABLE = { ROWS, RN_LEN(ROWS), NULL };
 	RN_AUTO(place_clear) struct place p = { 0 };
 	if (find(req, res, &p, true) == 0)
@@ -342,7 +383,9 @@ void apigw_put_integration_response(struct request *req, struct response *res)
 void apigw_get_integration_response(struct request *req, struct response *res)
 {
 	RN_AUTO(place_clear) struct place p = { 0 };
-	cJSON *doc = find_integration(req, res, &p) == 0 ? named_response(req, res, p.integration, INTEGRATION_LIST) : NULL;
+	cJSON *doc = find_integration(req, res, &p) == 0
+			     ? named_response(req, res, p.integration, INTEGRATION_LIST)
+			     : NULL;
 	if (doc)
 		apigw_answer(req, res, 200, doc);
 }
@@ -352,7 +395,8 @@ void apigw_update_integration_response(struct request *req, struct response *res
 	static const struct patch_row ROWS[] = { { "/selectionPattern", PATCH_STRING },
 						 { "/responseParameters/{}", PATCH_MAP },
 						 { "/responseTemplates/{}", PATCH_MAP },
-						 { "/contentHandling", PATCH_STRING, "CONVERT_TO_BINARY|CONVERT_TO_TEXT" } };
+						 { "/contentHandling", PATCH_STRING,
+						   "CONVERT_TO_BINARY|CONVERT_TO_TEXT" } };
 	static const struct patch_table TABLE = { ROWS, RN_LEN(ROWS), NULL };
 	RN_AUTO(place_clear) struct place p = { 0 };
 	if (find_integration(req, res, &p) == 0)

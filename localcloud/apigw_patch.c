@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int refuse(struct request *req, struct response *res, const char *op, const char *path, const char *why)
+static int refuse(struct request *req, struct response *res, const char *op, const char *path,
+		  const char *why)
 {
-	return answer_error(req, res, 400, "BadRequestException", "Invalid patch path '%s' specified for op '%s'. %s", path, op, why);
+	return answer_error(req, res, 400, "BadRequestException",
+			    "Invalid patch path '%s' specified for op '%s'. %s", path, op, why);
 }
 
 /* "/a/b~1c" -> "a", "b/c" */
@@ -55,9 +57,12 @@ static cJSON *convert(enum patch_type type, const char *value)
 	case PATCH_MAP_BOOL:
 		return rn_parse_bool(value, &b, NULL) == 0 ? cJSON_CreateBool(b) : NULL;
 	case PATCH_INT:
-		return rn_parse_int(value, 0, INT32_MAX, &n, NULL) == 0 ? cJSON_CreateNumber((double)n) : NULL;
+		return rn_parse_int(value, 0, INT32_MAX, &n, NULL) == 0
+			       ? cJSON_CreateNumber((double)n)
+			       : NULL;
 	case PATCH_NUMBER:
-		return rn_parse_double(value, &d, NULL) == 0 && d >= 0 ? cJSON_CreateNumber(d) : NULL;
+		return rn_parse_double(value, &d, NULL) == 0 && d >= 0 ? cJSON_CreateNumber(d)
+								       : NULL;
 	}
 	return NULL;
 }
@@ -82,7 +87,8 @@ static cJSON *holder(cJSON *doc, const struct rn_strv *segments, bool make)
 	return at;
 }
 
-static void change_list(cJSON *doc, const struct rn_strv *segments, const char *op, const char *value)
+static void change_list(cJSON *doc, const struct rn_strv *segments, const char *op,
+			const char *value)
 {
 	const char *name = segments->v[0], *member = segments->v[segments->n - 1];
 	cJSON *at = doc;
@@ -104,11 +110,13 @@ static void change_list(cJSON *doc, const struct rn_strv *segments, const char *
 		cJSON_AddItemToArray(list, cJSON_CreateString(value));
 }
 
-static int change(struct request *req, struct response *res, cJSON *doc, const struct patch_row *row, const char *op,
-		  const char *path, const struct rn_strv *segments, const char *value)
+static int change(struct request *req, struct response *res, cJSON *doc,
+		  const struct patch_row *row, const char *op, const char *path,
+		  const struct rn_strv *segments, const char *value)
 {
 	bool removes = !strcmp(op, "remove");
-	bool keyed = row->type == PATCH_LIST || row->type == PATCH_MAP || row->type == PATCH_MAP_BOOL;
+	bool keyed = row->type == PATCH_LIST || row->type == PATCH_MAP ||
+		     row->type == PATCH_MAP_BOOL;
 	if (row->type == PATCH_OBJECT && !removes)
 		return refuse(req, res, op, path, "Only remove is supported.");
 	if (strcmp(op, "add") != 0 && strcmp(op, "replace") != 0 && !removes)
@@ -131,8 +139,10 @@ static int change(struct request *req, struct response *res, cJSON *doc, const s
 	cJSON *item = value ? convert(row->type, value) : NULL;
 	if (!item || (row->one_of && !is_one_of(value, row->one_of))) {
 		cJSON_Delete(item);
-		return answer_error(req, res, 400, "BadRequestException", "Invalid value '%s' specified for '%s'%s%s",
-				    value ? value : "null", path, row->one_of ? ": one of " : "", row->one_of ? row->one_of : "");
+		return answer_error(req, res, 400, "BadRequestException",
+				    "Invalid value '%s' specified for '%s'%s%s",
+				    value ? value : "null", path, row->one_of ? ": one of " : "",
+				    row->one_of ? row->one_of : "");
 	}
 	set_member(object, segments->v[segments->n - 1], item);
 	return 0;
@@ -144,11 +154,14 @@ static void list_paths(const struct patch_table *table, struct rn_buf *to)
 		rn_buf_addf(to, "%s%s", i ? ", " : "", table->rows[i].path);
 }
 
-static int apply_one(struct request *req, struct response *res, cJSON *doc, const struct patch_table *table, const cJSON *patch)
+static int apply_one(struct request *req, struct response *res, cJSON *doc,
+		     const struct patch_table *table, const cJSON *patch)
 {
-	const char *op = rn_json_str(patch, "op"), *path = rn_json_str(patch, "path"), *value = rn_json_str(patch, "value");
+	const char *op = rn_json_str(patch, "op"), *path = rn_json_str(patch, "path"),
+		   *value = rn_json_str(patch, "value");
 	if (!op || !path)
-		return answer_error(req, res, 400, "BadRequestException", "A patch operation needs op and path");
+		return answer_error(req, res, 400, "BadRequestException",
+				    "A patch operation needs op and path");
 	RN_AUTO(rn_strv_clear) struct rn_strv segments = { 0 };
 	split_path(path, &segments);
 	if (table->special) {
@@ -165,14 +178,16 @@ static int apply_one(struct request *req, struct response *res, cJSON *doc, cons
 	return refuse(req, res, op, path, why);
 }
 
-int patch_apply(struct request *req, struct response *res, cJSON *doc, const struct patch_table *table)
+int patch_apply(struct request *req, struct response *res, cJSON *doc,
+		const struct patch_table *table)
 {
 	cJSON *in = request_json(req, res);
 	const cJSON *list = in ? rn_json_get(in, "patchOperations") : NULL;
 	if (!in)
 		return -1;
 	if (list && !cJSON_IsArray(list))
-		return answer_error(req, res, 400, "BadRequestException", "patchOperations must be a list");
+		return answer_error(req, res, 400, "BadRequestException",
+				    "patchOperations must be a list");
 	for (const cJSON *patch = list ? list->child : NULL; patch; patch = patch->next)
 		if (apply_one(req, res, doc, table, patch) < 0)
 			return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Resources: the tree of paths of an API. Methods are members of their resource (apigw_methods.c). */
+/* Resources: the tree of paths of an API. Methods are members of their resource (apigw_methods.c).
+ */
 #include "apigw.h"
 #include "apigw_patch.h"
 #include "store.h"
@@ -32,7 +33,8 @@ cJSON *apigw_new_resource(const char *id, const cJSON *parent, const char *part)
 	cJSON_AddStringToObject(resource, "id", id);
 	if (parent) {
 		const char *above = rn_json_str(parent, "path");
-		RN_AUTO(rn_freep) char *path = rn_asprintf("%s/%s", strcmp(above, "/") ? above : "", part);
+		RN_AUTO(rn_freep) char *path =
+			rn_asprintf("%s/%s", strcmp(above, "/") ? above : "", part);
 		cJSON_AddStringToObject(resource, "parentId", rn_json_str(parent, "id"));
 		cJSON_AddStringToObject(resource, "pathPart", part);
 		cJSON_AddStringToObject(resource, "path", path);
@@ -48,7 +50,8 @@ static cJSON *shown(const struct request *req, const cJSON *resource)
 	cJSON *out = apigw_shown(resource);
 	bool embed = false;
 	for (size_t i = 0; i < req->args.n; i++)
-		embed = embed || (!strcmp(req->args.v[i].name, "embed") && strstr(req->args.v[i].value, "methods"));
+		embed = embed || (!strcmp(req->args.v[i].name, "embed") &&
+				  strstr(req->args.v[i].value, "methods"));
 	cJSON *methods = rn_json_get(out, "resourceMethods");
 	for (cJSON *m = methods && !embed ? methods->child : NULL; m; m = m->next)
 		while (m->child)
@@ -63,17 +66,24 @@ static void answer(struct request *req, struct response *res, int status, const 
 }
 
 /* Refuses a part that a sibling has, or a second variable beside one. */
-static int check_siblings(struct request *req, struct response *res, const cJSON *all, const char *parent_id, const char *id,
-			  const char *part)
+static int check_siblings(struct request *req, struct response *res, const cJSON *all,
+			  const char *parent_id, const char *id, const char *part)
 {
 	for (const cJSON *one = all->child; one; one = one->next) {
 		const char *other = rn_json_str(one, "pathPart");
-		if (!rn_streq(rn_json_str(one, "parentId"), parent_id) || rn_streq(rn_json_str(one, "id"), id))
+		if (!rn_streq(rn_json_str(one, "parentId"), parent_id) ||
+		    rn_streq(rn_json_str(one, "id"), id))
 			continue;
 		if (rn_streq(other, part))
-			return apigw_conflict(req, res, "Another resource with the same parent already has this name: %s", part);
-		if (part[0] == '{' && other[0] == '{' && !rn_ends(part, "+}") && !rn_ends(other, "+}"))
-			return apigw_bad(req, res, "A sibling (%s) of this resource already has a variable path part -- only one is allowed",
+			return apigw_conflict(
+				req, res,
+				"Another resource with the same parent already has this name: %s",
+				part);
+		if (part[0] == '{' && other[0] == '{' && !rn_ends(part, "+}") &&
+		    !rn_ends(other, "+}"))
+			return apigw_bad(req, res,
+					 "A sibling (%s) of this resource already has a variable "
+					 "path part -- only one is allowed",
 					 other);
 	}
 	return 0;
@@ -81,7 +91,8 @@ static int check_siblings(struct request *req, struct response *res, const cJSON
 
 void apigw_create_resource(struct request *req, struct response *res)
 {
-	static const struct apigw_member WANTED[] = { { "pathPart", cJSON_String, true }, { NULL } };
+	static const struct apigw_member WANTED[] = { { "pathPart", cJSON_String, true },
+						      { NULL } };
 	char id[16];
 	RN_AUTO(rn_json_freep) cJSON *parent = apigw_resource(req, res);
 	RN_AUTO(rn_json_freep) cJSON *in = cJSON_CreateObject();
@@ -89,23 +100,30 @@ void apigw_create_resource(struct request *req, struct response *res)
 		return;
 	const char *part = rn_json_str(in, "pathPart"), *api_id = request_param(req, "api");
 	if (!apigw_is_path_part(part)) {
-		apigw_bad(req, res, "Resource's path part only allow a-zA-Z0-9._-: or a valid greedy path variable and curly braces at the "
-				    "beginning and the end.");
+		apigw_bad(req, res,
+			  "Resource's path part only allow a-zA-Z0-9._-: or a valid greedy path "
+			  "variable and curly braces at the "
+			  "beginning and the end.");
 		return;
 	}
 	if (rn_ends(rn_json_str(parent, "path"), "+}")) {
-		apigw_bad(req, res, "Cannot create a child of a resource with a greedy path variable: %s", rn_json_str(parent, "path"));
+		apigw_bad(req, res,
+			  "Cannot create a child of a resource with a greedy path variable: %s",
+			  rn_json_str(parent, "path"));
 		return;
 	}
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, RESOURCE, api_id, NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(req->cloud->store, RESOURCE, api_id, NULL, 0);
 	if (cJSON_GetArraySize(all) >= RESOURCES_MAX) {
-		answer_error(req, res, 429, "LimitExceededException", "Maximum number of Resources for this API has been reached. Please "
-								       "contact AWS if you need additional Resources.");
+		answer_error(req, res, 429, "LimitExceededException",
+			     "Maximum number of Resources for this API has been reached. Please "
+			     "contact AWS if you need additional Resources.");
 		return;
 	}
 	if (check_siblings(req, res, all, rn_json_str(parent, "id"), NULL, part) < 0)
 		return;
-	RN_AUTO(rn_json_freep) cJSON *resource = apigw_new_resource(cloud_id(id, 6, false), parent, part);
+	RN_AUTO(rn_json_freep) cJSON *resource =
+		apigw_new_resource(cloud_id(id, 6, false), parent, part);
 	apigw_save(req, RESOURCE, api_id, id, resource);
 	answer(req, res, 201, resource);
 }
@@ -122,7 +140,8 @@ void apigw_list_resources(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
 	if (!api)
 		return;
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, RESOURCE, rn_json_str(api, "id"), NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(req->cloud->store, RESOURCE, rn_json_str(api, "id"), NULL, 0);
 	cJSON *list = cJSON_CreateArray();
 	for (const cJSON *one = all->child; one; one = one->next)
 		cJSON_AddItemToArray(list, shown(req, one));
@@ -136,7 +155,8 @@ static void move_children(struct request *req, cJSON *all, const cJSON *parent)
 	for (cJSON *one = all->child; one; one = one->next) {
 		if (!rn_streq(rn_json_str(one, "parentId"), rn_json_str(parent, "id")))
 			continue;
-		RN_AUTO(rn_freep) char *path = rn_asprintf("%s/%s", strcmp(above, "/") ? above : "", rn_json_str(one, "pathPart"));
+		RN_AUTO(rn_freep) char *path = rn_asprintf("%s/%s", strcmp(above, "/") ? above : "",
+					 rn_json_str(one, "pathPart"));
 		apigw_set(one, "path", cJSON_CreateString(path));
 		apigw_save(req, RESOURCE, request_param(req, "api"), rn_json_str(one, "id"), one);
 		move_children(req, all, one);
@@ -145,17 +165,24 @@ static void move_children(struct request *req, cJSON *all, const cJSON *parent)
 
 void apigw_update_resource(struct request *req, struct response *res)
 {
-	static const struct patch_row ROWS[] = { { "/pathPart", PATCH_STRING }, { "/parentId", PATCH_STRING } };
+	static const struct patch_row ROWS[] = { { "/pathPart", PATCH_STRING },
+						 { "/parentId", PATCH_STRING } };
 	static const struct patch_table TABLE = { ROWS, RN_LEN(ROWS), NULL };
 	RN_AUTO(rn_json_freep) cJSON *resource = apigw_resource(req, res);
 	if (!resource || patch_apply(req, res, resource, &TABLE) < 0)
 		return;
 	const char *api_id = request_param(req, "api"), *part = rn_json_str(resource, "pathPart");
-	const char *parent_id = rn_json_str(resource, "parentId"), *id = rn_json_str(resource, "id");
-	RN_AUTO(rn_json_freep) cJSON *parent = parent_id ? store_get(req->cloud->store, RESOURCE, api_id, parent_id) : NULL;
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, RESOURCE, api_id, NULL, 0);
+	const char *parent_id = rn_json_str(resource, "parentId"),
+		   *id = rn_json_str(resource, "id");
+	RN_AUTO(rn_json_freep) cJSON *parent =
+		parent_id ? store_get(req->cloud->store, RESOURCE, api_id, parent_id)
+				  : NULL;
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(req->cloud->store, RESOURCE, api_id, NULL, 0);
 	if (!part || !parent || !apigw_is_path_part(part)) {
-		apigw_bad(req, res, "The root resource cannot be changed, and a resource needs a valid parent and path part");
+		apigw_bad(req, res,
+			  "The root resource cannot be changed, and a resource needs a valid "
+			  "parent and path part");
 		return;
 	}
 	if (rn_starts(rn_json_str(parent, "path"), rn_json_str(resource, "path")) &&
@@ -192,7 +219,8 @@ void apigw_delete_resource(struct request *req, struct response *res)
 		apigw_bad(req, res, "Cannot delete the root resource");
 		return;
 	}
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, RESOURCE, request_param(req, "api"), NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(req->cloud->store, RESOURCE, request_param(req, "api"), NULL, 0);
 	delete_below(req, all, rn_json_str(resource, "id"));
 	response_body(res, 202, NULL, NULL, 0);
 }

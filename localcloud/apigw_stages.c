@@ -16,13 +16,17 @@ cJSON *apigw_snapshot(struct request *req, const cJSON *api)
 	const char *id = rn_json_str(api, "id");
 	cJSON *snapshot = cJSON_CreateObject();
 	cJSON_AddItemToObject(snapshot, "api", cJSON_Duplicate(api, true));
-	cJSON_AddItemToObject(snapshot, "resources", store_list(req->cloud->store, RESOURCE, id, NULL, 0));
-	cJSON_AddItemToObject(snapshot, "responses", store_list(req->cloud->store, GATEWAY_RESPONSE, id, NULL, 0));
+	cJSON_AddItemToObject(snapshot, "resources",
+			      store_list(req->cloud->store, RESOURCE, id, NULL, 0));
+	cJSON_AddItemToObject(snapshot, "responses",
+			      store_list(req->cloud->store, GATEWAY_RESPONSE, id, NULL, 0));
 	return snapshot;
 }
 
-/* {"/path": {"GET": {authorizationType, apiKeyRequired}}}. -1: a method has no integration, or there is none at all. */
-static int summarize(struct request *req, struct response *res, const cJSON *snapshot, cJSON *summary)
+/* {"/path": {"GET": {authorizationType, apiKeyRequired}}}. -1: a method has no integration, or
+ * there is none at all. */
+static int summarize(struct request *req, struct response *res, const cJSON *snapshot,
+		     cJSON *summary)
 {
 	bool any = false;
 	for (const cJSON *r = rn_json_get(snapshot, "resources")->child; r; r = r->next) {
@@ -30,9 +34,12 @@ static int summarize(struct request *req, struct response *res, const cJSON *sna
 		for (const cJSON *m = methods ? methods->child : NULL; m; m = m->next) {
 			if (!rn_json_get(m, "methodIntegration"))
 				return apigw_bad(req, res, "No integration defined for method");
-			cJSON *one = cJSON_AddObjectToObject(apigw_object(summary, rn_json_str(r, "path")), m->string);
-			cJSON_AddStringToObject(one, "authorizationType", rn_json_str(m, "authorizationType"));
-			cJSON_AddBoolToObject(one, "apiKeyRequired", rn_json_bool(m, "apiKeyRequired", false));
+			cJSON *one = cJSON_AddObjectToObject(
+				apigw_object(summary, rn_json_str(r, "path")), m->string);
+			cJSON_AddStringToObject(one, "authorizationType",
+						rn_json_str(m, "authorizationType"));
+			cJSON_AddBoolToObject(one, "apiKeyRequired",
+					      rn_json_bool(m, "apiKeyRequired", false));
 			any = true;
 		}
 	}
@@ -81,7 +88,8 @@ static int bind_stage(struct request *req, struct response *res, const char *dep
 		return apigw_bad(req, res, "Stage name only allows a-zA-Z0-9_-");
 	RN_AUTO(rn_json_freep) cJSON *stage = store_get(req->cloud->store, STAGE, api_id, name);
 	if (!stage && store_count(req->cloud->store, STAGE, api_id) >= STAGES_MAX)
-		return answer_error(req, res, 429, "LimitExceededException", "Maximum number of stages for this API has been reached.");
+		return answer_error(req, res, 429, "LimitExceededException",
+				    "Maximum number of stages for this API has been reached.");
 	if (!stage)
 		stage = new_stage(name, deployment);
 	apigw_set(stage, "deploymentId", cJSON_CreateString(deployment));
@@ -117,7 +125,9 @@ void apigw_create_deployment(struct request *req, struct response *res)
 static cJSON *named_deployment(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, DEPLOYMENT, rn_json_str(api, "id"), "deployment", "Deployment identifier") : NULL;
+	return api ? apigw_named(req, res, DEPLOYMENT, rn_json_str(api, "id"), "deployment",
+				 "Deployment identifier")
+		   : NULL;
 }
 
 void apigw_get_deployment(struct request *req, struct response *res)
@@ -149,7 +159,8 @@ void apigw_update_deployment(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *deployment = named_deployment(req, res);
 	if (!deployment || patch_apply(req, res, deployment, &TABLE) < 0)
 		return;
-	apigw_save(req, DEPLOYMENT, request_param(req, "api"), rn_json_str(deployment, "id"), deployment);
+	apigw_save(req, DEPLOYMENT, request_param(req, "api"), rn_json_str(deployment, "id"),
+		   deployment);
 	apigw_set(deployment, "apiSummary", NULL);
 	apigw_answer(req, res, 200, deployment);
 }
@@ -159,13 +170,17 @@ void apigw_delete_deployment(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *deployment = named_deployment(req, res);
 	if (!deployment)
 		return;
-	RN_AUTO(rn_json_freep) cJSON *stages = store_list(req->cloud->store, STAGE, request_param(req, "api"), NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *stages =
+		store_list(req->cloud->store, STAGE, request_param(req, "api"), NULL, 0);
 	for (const cJSON *stage = stages->child; stage; stage = stage->next)
 		if (rn_streq(rn_json_str(stage, "deploymentId"), rn_json_str(deployment, "id"))) {
-			apigw_bad(req, res, "Active stages pointing to this deployment must be moved or deleted");
+			apigw_bad(req, res,
+				  "Active stages pointing to this deployment must be moved or "
+				  "deleted");
 			return;
 		}
-	store_remove(req->cloud->store, DEPLOYMENT, request_param(req, "api"), rn_json_str(deployment, "id"), NULL);
+	store_remove(req->cloud->store, DEPLOYMENT, request_param(req, "api"),
+		     rn_json_str(deployment, "id"), NULL);
 	response_body(res, 202, NULL, NULL, 0);
 }
 
@@ -174,19 +189,24 @@ void apigw_delete_deployment(struct request *req, struct response *res)
 static cJSON *named_stage(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, STAGE, rn_json_str(api, "id"), "stage", "Stage identifier") : NULL;
+	return api ? apigw_named(req, res, STAGE, rn_json_str(api, "id"), "stage",
+				 "Stage identifier")
+		   : NULL;
 }
 
 void apigw_create_stage(struct request *req, struct response *res)
 {
-	static const struct apigw_member WANTED[] = { { "stageName", cJSON_String, true },    { "deploymentId", cJSON_String, true },
-						      { "description", cJSON_String },	      { "variables", cJSON_Object },
-						      { "tracingEnabled", cJSON_True },	      { NULL } };
+	static const struct apigw_member WANTED[] = {
+		{ "stageName", cJSON_String, true }, { "deploymentId", cJSON_String, true },
+		{ "description", cJSON_String },     { "variables", cJSON_Object },
+		{ "tracingEnabled", cJSON_True },    { NULL }
+	};
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
 	RN_AUTO(rn_json_freep) cJSON *in = cJSON_CreateObject();
 	if (!api || apigw_take(req, res, WANTED, in) < 0)
 		return;
-	const char *name = rn_json_str(in, "stageName"), *deployment = rn_json_str(in, "deploymentId"), *api_id = rn_json_str(api, "id");
+	const char *name = rn_json_str(in, "stageName"),
+		   *deployment = rn_json_str(in, "deploymentId"), *api_id = rn_json_str(api, "id");
 	if (!is_stage_name(name)) {
 		apigw_bad(req, res, "Stage name only allows a-zA-Z0-9_-");
 		return;
@@ -200,11 +220,14 @@ void apigw_create_stage(struct request *req, struct response *res)
 		return;
 	}
 	if (store_count(req->cloud->store, STAGE, api_id) >= STAGES_MAX) {
-		answer_error(req, res, 429, "LimitExceededException", "Maximum number of stages for this API has been reached.");
+		answer_error(req, res, 429, "LimitExceededException",
+			     "Maximum number of stages for this API has been reached.");
 		return;
 	}
-	if (rn_json_bool(req->json, "cacheClusterEnabled", false) || rn_json_get(req->json, "canarySettings")) {
-		apigw_bad(req, res, "cache clusters and canaries are not supported by this local cloud");
+	if (rn_json_bool(req->json, "cacheClusterEnabled", false) ||
+	    rn_json_get(req->json, "canarySettings")) {
+		apigw_bad(req, res,
+			  "cache clusters and canaries are not supported by this local cloud");
 		return;
 	}
 	RN_AUTO(rn_json_freep) cJSON *stage = new_stage(name, deployment);
@@ -228,7 +251,8 @@ void apigw_list_stages(struct request *req, struct response *res)
 	if (!api)
 		return;
 	const char *deployment = request_arg(req, "deploymentId");
-	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, STAGE, rn_json_str(api, "id"), NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *all =
+		store_list(req->cloud->store, STAGE, rn_json_str(api, "id"), NULL, 0);
 	RN_AUTO(rn_json_freep) cJSON *out = cJSON_CreateObject();
 	cJSON *list = cJSON_AddArrayToObject(out, "item");
 	for (const cJSON *stage = all->child; stage; stage = stage->next)
@@ -237,9 +261,10 @@ void apigw_list_stages(struct request *req, struct response *res)
 	apigw_answer(req, res, 200, out);
 }
 
-/* "/RESOURCE/METHOD/throttling/rateLimit" and its like: methodSettings["RESOURCE/METHOD"], "*" for any. */
-static int patch_method_setting(struct request *req, struct response *res, cJSON *stage, const char *op,
-				const struct rn_strv *segments, const char *value)
+/* "/RESOURCE/METHOD/throttling/rateLimit" and its like: methodSettings["RESOURCE/METHOD"], "*" for
+ * any. */
+static int patch_method_setting(struct request *req, struct response *res, cJSON *stage,
+				const char *op, const struct rn_strv *segments, const char *value)
 {
 	static const struct {
 		const char *group, *name, *member;
@@ -256,22 +281,30 @@ static int patch_method_setting(struct request *req, struct response *res, cJSON
 	for (size_t i = 0; i < RN_LEN(SETTINGS); i++) {
 		double number = 0;
 		bool flag = false;
-		if (strcmp(segments->v[2], SETTINGS[i].group) != 0 || strcmp(segments->v[3], SETTINGS[i].name) != 0)
+		if (strcmp(segments->v[2], SETTINGS[i].group) != 0 ||
+		    strcmp(segments->v[3], SETTINGS[i].name) != 0)
 			continue;
 		if (strcmp(op, "replace") != 0 || !value)
-			return apigw_bad(req, res, "Only replace with a value is supported for method settings");
+			return apigw_bad(
+				req, res,
+				"Only replace with a value is supported for method settings");
 		cJSON *item = NULL;
 		if (SETTINGS[i].type == IS_STRING)
 			item = cJSON_CreateString(value);
 		else if (SETTINGS[i].type == IS_BOOL && rn_parse_bool(value, &flag, NULL) == 0)
 			item = cJSON_CreateBool(flag);
-		else if (SETTINGS[i].type == IS_NUMBER && rn_parse_double(value, &number, NULL) == 0)
+		else if (SETTINGS[i].type == IS_NUMBER &&
+			 rn_parse_double(value, &number, NULL) == 0)
 			item = cJSON_CreateNumber(number);
 		if (!item)
-			return apigw_bad(req, res, "Invalid value '%s' specified for %s", value, SETTINGS[i].name);
+			return apigw_bad(req, res, "Invalid value '%s' specified for %s", value,
+					 SETTINGS[i].name);
 		const char *path = segments->v[0];
-		RN_AUTO(rn_freep) char *key = rn_asprintf("%s/%s", *path == '/' && path[1] ? path + 1 : path, segments->v[1]);
-		apigw_set(apigw_object(apigw_object(stage, "methodSettings"), key), SETTINGS[i].member, item);
+		RN_AUTO(rn_freep) char *key =
+			rn_asprintf("%s/%s", *path == '/' && path[1] ? path + 1 : path,
+					segments->v[1]);
+		apigw_set(apigw_object(apigw_object(stage, "methodSettings"), key),
+			  SETTINGS[i].member, item);
 		return 1;
 	}
 	return 0;
@@ -290,7 +323,8 @@ void apigw_update_stage(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *stage = named_stage(req, res);
 	if (!stage || patch_apply(req, res, stage, &TABLE) < 0)
 		return;
-	if (!store_has(req->cloud->store, DEPLOYMENT, request_param(req, "api"), rn_json_str(stage, "deploymentId"))) {
+	if (!store_has(req->cloud->store, DEPLOYMENT, request_param(req, "api"),
+		       rn_json_str(stage, "deploymentId"))) {
 		apigw_bad(req, res, "Deployment id does not exist");
 		return;
 	}
@@ -304,12 +338,14 @@ void apigw_delete_stage(struct request *req, struct response *res)
 	if (!stage)
 		return;
 	const char *name = rn_json_str(stage, "stageName");
-	RN_AUTO(rn_json_freep) cJSON *plans = store_list(req->cloud->store, PLAN, req->region, NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *plans =
+		store_list(req->cloud->store, PLAN, req->region, NULL, 0);
 	for (cJSON *plan = plans->child; plan; plan = plan->next) {
 		cJSON *stages = rn_json_get(plan, "apiStages");
 		for (cJSON *one = stages ? stages->child : NULL, *next; one; one = next) {
 			next = one->next;
-			if (!rn_streq(rn_json_str(one, "apiId"), request_param(req, "api")) || !rn_streq(rn_json_str(one, "stage"), name))
+			if (!rn_streq(rn_json_str(one, "apiId"), request_param(req, "api")) ||
+			    !rn_streq(rn_json_str(one, "stage"), name))
 				continue;
 			cJSON_Delete(cJSON_DetachItemViaPointer(stages, one));
 			apigw_save(req, PLAN, req->region, rn_json_str(plan, "id"), plan);

@@ -12,7 +12,8 @@
 /* Headers of the input: multiValueHeaders first, then headers. */
 static void take_headers(const cJSON *in, struct pairs *to)
 {
-	const cJSON *multi = rn_json_get(in, "multiValueHeaders"), *single = rn_json_get(in, "headers");
+	const cJSON *multi = rn_json_get(in, "multiValueHeaders"),
+		    *single = rn_json_get(in, "headers");
 	for (const cJSON *h = multi ? multi->child : NULL; h; h = h->next)
 		for (const cJSON *v = h->child; v; v = v->next)
 			if (cJSON_IsString(v))
@@ -25,7 +26,8 @@ static void take_headers(const cJSON *in, struct pairs *to)
 /* The request as a client would have sent it. */
 static void make_request(const struct request *outer, const cJSON *in, struct request *inner)
 {
-	const char *target = rn_json_str(in, "pathWithQueryString"), *body = rn_json_str(in, "body");
+	const char *target = rn_json_str(in, "pathWithQueryString"),
+		   *body = rn_json_str(in, "body");
 	size_t n = target ? strcspn(target, "?") : 0;
 	inner->cloud = outer->cloud;
 	inner->protocol = PROTOCOL_GATEWAY;
@@ -49,23 +51,27 @@ static void request_clear(struct request *req)
 	rn_buf_clear(&req->body);
 }
 
-static void answer_result(struct request *req, struct response *res, const struct response *inner, int64_t latency_ms)
+static void answer_result(struct request *req, struct response *res, const struct response *inner,
+			  int64_t latency_ms)
 {
 	RN_AUTO(rn_json_freep) cJSON *out = cJSON_CreateObject();
 	cJSON_AddNumberToObject(out, "status", inner->status);
 	struct rn_buf quoted = RN_BUF_INIT;
 	rn_json_quote(&quoted, rn_buf_str(&inner->body), inner->body.len);
 	cJSON_AddRawToObject(out, "body", rn_buf_str(&quoted));
-	cJSON *headers = cJSON_AddObjectToObject(out, "headers"), *multi = cJSON_AddObjectToObject(out, "multiValueHeaders");
+	cJSON *headers = cJSON_AddObjectToObject(out, "headers"),
+	      *multi = cJSON_AddObjectToObject(out, "multiValueHeaders");
 	for (size_t i = 0; i < inner->headers.n; i++) {
 		const struct pair *h = &inner->headers.v[i];
 		apigw_set(headers, h->name, cJSON_CreateString(h->value));
 		cJSON *list = rn_json_get(multi, h->name);
-		cJSON_AddItemToArray(list ? list : cJSON_AddArrayToObject(multi, h->name), cJSON_CreateString(h->value));
+		cJSON_AddItemToArray(list ? list : cJSON_AddArrayToObject(multi, h->name),
+				     cJSON_CreateString(h->value));
 	}
 	cJSON_AddNumberToObject(out, "latency", (double)latency_ms);
 	rn_buf_reset(&quoted);
-	rn_buf_addf(&quoted, "Execution log for request %s\nMethod completed with status: %d\n", req->id, inner->status);
+	rn_buf_addf(&quoted, "Execution log for request %s\nMethod completed with status: %d\n",
+		    req->id, inner->status);
 	cJSON_AddStringToObject(out, "log", rn_buf_str(&quoted));
 	rn_buf_clear(&quoted);
 	apigw_answer(req, res, 200, out);
@@ -78,7 +84,8 @@ void apigw_test_invoke(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *resource = api ? apigw_resource(req, res) : NULL;
 	if (!resource)
 		return;
-	const cJSON *method = rn_json_get(rn_json_get(resource, "resourceMethods"), request_param(req, "verb"));
+	const cJSON *method = rn_json_get(rn_json_get(resource, "resourceMethods"),
+					  request_param(req, "verb"));
 	if (!method) {
 		apigw_not_found(req, res, "Method identifier");
 		return;
@@ -96,7 +103,8 @@ void apigw_test_invoke(struct request *req, struct response *res)
 		.region = rn_strdup(req->region),
 		.api_id = rn_strdup(rn_json_str(api, "id")),
 		.stage_name = rn_strdup("test-invoke-stage"),
-		.path = target && *target == '/' ? rn_strndup(target, strcspn(target, "?")) : rn_strdup(rn_json_str(resource, "path")),
+		.path = target && *target == '/' ? rn_strndup(target, strcspn(target, "?"))
+						 : rn_strdup(rn_json_str(resource, "path")),
 		.stage = cJSON_CreateObject(),
 		.deployment = cJSON_CreateObject(),
 		.resource = resource,
@@ -105,7 +113,8 @@ void apigw_test_invoke(struct request *req, struct response *res)
 		.verb = inner.method,
 	};
 	if (cJSON_IsObject(rn_json_get(in, "stageVariables")))
-		cJSON_AddItemToObject(call.stage, "variables", cJSON_Duplicate(rn_json_get(in, "stageVariables"), true));
+		cJSON_AddItemToObject(call.stage, "variables",
+				      cJSON_Duplicate(rn_json_get(in, "stageVariables"), true));
 	cJSON *snapshot = cJSON_AddObjectToObject(call.deployment, "_snapshot");
 	cJSON_AddItemToObject(snapshot, "api", cJSON_Duplicate(api, true));
 	call.snapshot = snapshot;

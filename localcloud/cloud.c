@@ -10,7 +10,8 @@
 
 void cloud_clear(struct cloud *c)
 {
-	char *const strings[] = { c->dir, c->blob_dir, c->temp_dir, c->endpoint, c->host, c->region, c->access_key, c->secret_key };
+	char *const strings[] = { c->dir,  c->blob_dir, c->temp_dir,   c->endpoint,
+				  c->host, c->region,   c->access_key, c->secret_key };
 	for (size_t i = 0; i < RN_LEN(strings); i++)
 		free(strings[i]);
 	*c = (struct cloud){ 0 };
@@ -50,8 +51,9 @@ char *cloud_uuid(char *to)
 	rn_random(r, sizeof(r));
 	r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
 	r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
-	snprintf(to, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2],
-		 r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+	snprintf(to, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
+		 r[13], r[14], r[15]);
 	return to;
 }
 

@@ -59,7 +59,8 @@ cJSON *ecr_input(struct request *req, struct response *res)
 int ecr_invalid(struct request *req, struct response *res, const char *name, const char *why)
 {
 	return answer_error(req, res, 400, "InvalidParameterException",
-			    "Invalid parameter at '%s' failed to satisfy constraint: '%s'", name, why);
+			    "Invalid parameter at '%s' failed to satisfy constraint: '%s'", name,
+			    why);
 }
 
 const char *ecr_string(struct request *req, struct response *res, const char *name)
@@ -80,17 +81,20 @@ cJSON *ecr_repository(struct request *req, struct response *res)
 	bool here = !registry || !strcmp(registry, CLOUD_ACCOUNT);
 	cJSON *doc = here ? store_get(req->cloud->store, REPOSITORY, req->region, name) : NULL;
 	if (!doc)
-		answer_error(req, res, 400, "RepositoryNotFoundException",
-			     "The repository with name '%s' does not exist in the registry with id '%s'", name,
-			     here ? CLOUD_ACCOUNT : registry);
+		answer_error(
+			req, res, 400, "RepositoryNotFoundException",
+			"The repository with name '%s' does not exist in the registry with id '%s'",
+			name, here ? CLOUD_ACCOUNT : registry);
 	return doc;
 }
 
-void ecr_answer_page(struct request *req, struct response *res, const char *name, cJSON *items, cJSON *extra)
+void ecr_answer_page(struct request *req, struct response *res, const char *name, cJSON *items,
+		     cJSON *extra)
 {
 	RN_AUTO(rn_json_freep) cJSON *all = items;
 	cJSON *out = extra ? extra : cJSON_CreateObject();
-	int64_t max = rn_json_int(req->json, "maxResults", 100), skip = 0, total = cJSON_GetArraySize(all);
+	int64_t max = rn_json_int(req->json, "maxResults", 100), skip = 0,
+		total = cJSON_GetArraySize(all);
 	const char *token = rn_json_str(req->json, "nextToken");
 	RN_AUTO(rn_buf_clearp) struct rn_buf plain = RN_BUF_INIT;
 	bool valid = max >= 1 && max <= 1000;

@@ -19,15 +19,17 @@ static cJSON *image_id(const char *digest, const char *tag)
 	return id;
 }
 
-static void answer_put(struct request *req, struct response *res, enum images_put_status status, const char *name,
-		       const char *tag, const char *digest, const struct rn_error *err)
+static void answer_put(struct request *req, struct response *res, enum images_put_status status,
+		       const char *name, const char *tag, const char *digest,
+		       const struct rn_error *err)
 {
 	switch (status) {
 	case IMAGES_PUT_OK:
 		break;
 	case IMAGES_PUT_SAME:
-		answer_error(req, res, 400, "ImageAlreadyExistsException", "Image with digest '%s' and tag '%s' already exists " WHERE,
-			     digest, tag ? tag : "null", name);
+		answer_error(req, res, 400, "ImageAlreadyExistsException",
+			     "Image with digest '%s' and tag '%s' already exists " WHERE, digest,
+			     tag ? tag : "null", name);
 		break;
 	case IMAGES_PUT_INVALID:
 		ecr_invalid(req, res, "ImageManifest", err->msg);
@@ -37,19 +39,22 @@ static void answer_put(struct request *req, struct response *res, enum images_pu
 		break;
 	case IMAGES_PUT_BLOB_UNKNOWN:
 		answer_error(req, res, 400, "LayersNotFoundException",
-			     "Layers with digests '[%s]' required for pushing image into repository with name '%s' in the registry "
+			     "Layers with digests '[%s]' required for pushing image into "
+			     "repository with name '%s' in the registry "
 			     "with id '" CLOUD_ACCOUNT "' do not exist",
 			     err->msg, name);
 		break;
 	case IMAGES_PUT_CHILD_UNKNOWN:
 		answer_error(req, res, 400, "ReferencedImagesNotFoundException",
-			     "Images with digests '[%s]' required for pushing image into repository with name '%s' in the registry "
+			     "Images with digests '[%s]' required for pushing image into "
+			     "repository with name '%s' in the registry "
 			     "with id '" CLOUD_ACCOUNT "' do not exist",
 			     err->msg, name);
 		break;
 	case IMAGES_PUT_IMMUTABLE:
 		answer_error(req, res, 400, "ImageTagAlreadyExistsException",
-			     "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is "
+			     "The image tag '%s' already exists in the '%s' repository and cannot "
+			     "be overwritten because the tag is "
 			     "immutable.",
 			     tag, name);
 		break;
@@ -62,7 +67,8 @@ void ecr_put_image(struct request *req, struct response *res)
 	const char *manifest = repository ? ecr_string(req, res, "imageManifest") : NULL;
 	if (!manifest)
 		return;
-	const char *name = rn_json_str(repository, "repositoryName"), *tag = rn_json_str(req->json, "imageTag");
+	const char *name = rn_json_str(repository, "repositoryName"),
+		   *tag = rn_json_str(req->json, "imageTag");
 	const char *digest = rn_json_str(req->json, "imageDigest");
 	if ((tag && !images_is_tag(tag)) || (digest && !images_is_digest(digest))) {
 		ecr_invalid(req, res, tag ? "imageTag" : "imageDigest", "is not valid");
@@ -72,7 +78,8 @@ void ecr_put_image(struct request *req, struct response *res)
 					.repository = name,
 					.tag = tag,
 					.digest = digest,
-					.media_type = rn_json_str(req->json, "imageManifestMediaType"),
+					.media_type = rn_json_str(req->json,
+								  "imageManifestMediaType"),
 					.body = manifest,
 					.n = strlen(manifest) };
 	char stored[IMAGES_DIGEST_MAX] = "";
@@ -80,7 +87,8 @@ void ecr_put_image(struct request *req, struct response *res)
 	enum images_put_status status = images_put_manifest(req->cloud, &put, stored, NULL, &err);
 	answer_put(req, res, status, name, tag, stored, &err);
 	struct image_manifest m;
-	if (status != IMAGES_PUT_OK || images_manifest(req->cloud, req->region, name, stored, &m, NULL) < 0)
+	if (status != IMAGES_PUT_OK ||
+	    images_manifest(req->cloud, req->region, name, stored, &m, NULL) < 0)
 		return;
 	cJSON *out = cJSON_CreateObject(), *image = cJSON_AddObjectToObject(out, "image");
 	cJSON_AddStringToObject(image, "registryId", CLOUD_ACCOUNT);
@@ -102,8 +110,8 @@ static void add_failure(cJSON *failures, const cJSON *id, const char *code, cons
 }
 
 /* Finds the image of {imageDigest?, imageTag?}: both must agree. NULL or why not. */
-static const char *find_image(struct request *req, const char *name, const cJSON *id, struct image_manifest *ret,
-			      const char **ret_code)
+static const char *find_image(struct request *req, const char *name, const cJSON *id,
+			      struct image_manifest *ret, const char **ret_code)
 {
 	const char *digest = rn_json_str(id, "imageDigest"), *tag = rn_json_str(id, "imageTag");
 	*ret_code = "MissingDigestAndTag";
@@ -111,7 +119,8 @@ static const char *find_image(struct request *req, const char *name, const cJSON
 		return "Invalid request parameters: both tag and digest cannot be null";
 	*ret_code = "InvalidImageDigest";
 	if (digest && !images_is_digest(digest))
-		return "Invalid request parameters: image digest should satisfy the regex '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'";
+		return "Invalid request parameters: image digest should satisfy the regex "
+		       "'[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'";
 	*ret_code = "ImageNotFound";
 	if (images_manifest(req->cloud, req->region, name, tag ? tag : digest, ret, NULL) < 0)
 		return "Requested image not found";
@@ -146,7 +155,8 @@ void ecr_batch_get(struct request *req, struct response *res)
 		cJSON *image = cJSON_CreateObject();
 		cJSON_AddStringToObject(image, "registryId", CLOUD_ACCOUNT);
 		cJSON_AddStringToObject(image, "repositoryName", name);
-		cJSON_AddItemToObject(image, "imageId", image_id(m.digest, rn_json_str(id, "imageTag")));
+		cJSON_AddItemToObject(image, "imageId",
+				      image_id(m.digest, rn_json_str(id, "imageTag")));
 		cJSON_AddStringToObject(image, "imageManifest", rn_buf_str(&m.body));
 		cJSON_AddStringToObject(image, "imageManifestMediaType", m.media_type);
 		cJSON_AddItemToArray(images, image);
@@ -156,8 +166,8 @@ void ecr_batch_get(struct request *req, struct response *res)
 }
 
 /* Takes a tag away, or the image when it was named by digest or has no other tag. */
-static void delete_one(struct request *req, const char *name, const struct image_manifest *m, const cJSON *id, cJSON *deleted,
-		       cJSON *failures)
+static void delete_one(struct request *req, const char *name, const struct image_manifest *m,
+		       const cJSON *id, cJSON *deleted, cJSON *failures)
 {
 	const char *tag = rn_json_str(id, "imageTag");
 	RN_AUTO(rn_json_freep) cJSON *all = images_list(req->cloud, req->region, name);
@@ -222,16 +232,19 @@ void ecr_list_images(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *repository = ecr_repository(req, res);
 	if (!repository)
 		return;
-	RN_AUTO(rn_json_freep) cJSON *all = images_list(req->cloud, req->region, rn_json_str(repository, "repositoryName"));
+	RN_AUTO(rn_json_freep) cJSON *all = images_list(req->cloud, req->region,
+				 rn_json_str(repository, "repositoryName"));
 	cJSON *ids = cJSON_CreateArray();
 	for (const cJSON *image = all->child; image; image = image->next) {
 		const cJSON *tags = rn_json_get(image, "imageTags");
 		if (!passes(req->json, image))
 			continue;
 		for (const cJSON *tag = tags->child; tag; tag = tag->next)
-			cJSON_AddItemToArray(ids, image_id(rn_json_str(image, "imageDigest"), tag->valuestring));
+			cJSON_AddItemToArray(
+				ids, image_id(rn_json_str(image, "imageDigest"), tag->valuestring));
 		if (!tags->child)
-			cJSON_AddItemToArray(ids, image_id(rn_json_str(image, "imageDigest"), NULL));
+			cJSON_AddItemToArray(ids,
+					     image_id(rn_json_str(image, "imageDigest"), NULL));
 	}
 	ecr_answer_page(req, res, "imageIds", ids, NULL);
 }
@@ -250,15 +263,18 @@ static cJSON *detail(const char *name, const cJSON *image)
 	cJSON_AddNumberToObject(out, "imagePushedAt", rn_json_num(image, "pushed", 0));
 	cJSON_AddStringToObject(out, "imageManifestMediaType", rn_json_str(image, "mediaType"));
 	if (rn_json_str(image, "artifactType"))
-		cJSON_AddStringToObject(out, "artifactMediaType", rn_json_str(image, "artifactType"));
+		cJSON_AddStringToObject(out, "artifactMediaType",
+					rn_json_str(image, "artifactType"));
 	return out;
 }
 
-static void answer_no_image(struct request *req, struct response *res, const char *name, const cJSON *id)
+static void answer_no_image(struct request *req, struct response *res, const char *name,
+			    const cJSON *id)
 {
 	const char *digest = rn_json_str(id, "imageDigest"), *tag = rn_json_str(id, "imageTag");
 	answer_error(req, res, 400, "ImageNotFoundException",
-		     "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s' in "
+		     "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist "
+		     "within the repository with name '%s' in "
 		     "the registry with id '" CLOUD_ACCOUNT "'",
 		     digest ? digest : "null", tag ? tag : "null", name);
 }
@@ -303,7 +319,9 @@ void ecr_scan_findings(struct request *req, struct response *res)
 		return;
 	}
 	answer_error(req, res, 400, "ScanNotFoundException",
-		     "Image scan does not exist for the image with '{imageDigest:'%s', imageTag:'%s'}' " WHERE, m.digest,
-		     rn_json_str(id, "imageTag") ? rn_json_str(id, "imageTag") : "null", name);
+		     "Image scan does not exist for the image with '{imageDigest:'%s', "
+		     "imageTag:'%s'}' " WHERE,
+		     m.digest, rn_json_str(id, "imageTag") ? rn_json_str(id, "imageTag") : "null",
+		     name);
 	image_manifest_clear(&m);
 }

@@ -27,7 +27,8 @@ void ecr_check_layers(struct request *req, struct response *res)
 	for (const cJSON *d = digests->child; d; d = d->next) {
 		uint64_t size = 0;
 		cJSON *one = cJSON_CreateObject();
-		cJSON_AddStringToObject(one, "layerDigest", cJSON_IsString(d) ? d->valuestring : "");
+		cJSON_AddStringToObject(one, "layerDigest",
+					cJSON_IsString(d) ? d->valuestring : "");
 		if (!cJSON_IsString(d) || !images_is_digest(d->valuestring)) {
 			cJSON_AddStringToObject(one, "failureCode", "InvalidLayerDigest");
 			cJSON_AddStringToObject(one, "failureReason", "Invalid layer digest");
@@ -35,10 +36,13 @@ void ecr_check_layers(struct request *req, struct response *res)
 			continue;
 		}
 		bool here = images_has_blob(req->cloud, req->region, name, d->valuestring, &size);
-		cJSON_AddStringToObject(one, "layerAvailability", here ? "AVAILABLE" : "UNAVAILABLE");
+		cJSON_AddStringToObject(one, "layerAvailability",
+					here ? "AVAILABLE" : "UNAVAILABLE");
 		if (here) {
 			cJSON_AddNumberToObject(one, "layerSize", (double)size);
-			cJSON_AddStringToObject(one, "mediaType", "application/vnd.docker.image.rootfs.diff.tar.gzip");
+			cJSON_AddStringToObject(
+				one, "mediaType",
+				"application/vnd.docker.image.rootfs.diff.tar.gzip");
 		}
 		cJSON_AddItemToArray(layers, one);
 	}
@@ -55,13 +59,16 @@ void ecr_download_url(struct request *req, struct response *res)
 	const char *name = rn_json_str(repository, "repositoryName");
 	if (!images_has_blob(req->cloud, req->region, name, digest, NULL)) {
 		answer_error(req, res, 400, "LayersNotFoundException",
-			     "The layer with digest '%s' does not exist in the repository with name '%s' in the registry with id "
+			     "The layer with digest '%s' does not exist in the repository with "
+			     "name '%s' in the registry with id "
 			     "'" CLOUD_ACCOUNT "'",
 			     digest, name);
 		return;
 	}
 	RN_AUTO(rn_freep) char *token = ecr_token_new(req->cloud, req->region, &expires);
-	RN_AUTO(rn_freep) char *url = rn_asprintf("%s/v2/%s/blobs/%s?token=%s", req->cloud->endpoint, name, digest, token);
+	RN_AUTO(rn_freep) char *url =
+		rn_asprintf("%s/v2/%s/blobs/%s?token=%s", req->cloud->endpoint, name, digest,
+				token);
 	cJSON *out = cJSON_CreateObject();
 	cJSON_AddStringToObject(out, "downloadUrl", url);
 	cJSON_AddStringToObject(out, "layerDigest", digest);
@@ -75,7 +82,8 @@ void ecr_initiate_upload(struct request *req, struct response *res)
 		return;
 	char id[37];
 	struct rn_error err = { 0 };
-	if (images_upload_start(req->cloud, req->region, rn_json_str(repository, "repositoryName"), id, &err) < 0) {
+	if (images_upload_start(req->cloud, req->region, rn_json_str(repository, "repositoryName"),
+				id, &err) < 0) {
 		answer_failure(req, res, &err);
 		return;
 	}
@@ -93,7 +101,8 @@ static struct upload *open_upload(struct request *req, struct response *res, con
 	struct upload *u = id ? images_upload_open(req->cloud, req->region, name, id, &err) : NULL;
 	if (id && !u && (err.code == RN_ENOTFOUND || err.code == RN_EEXISTS))
 		answer_error(req, res, 400, "UploadNotFoundException",
-			     "The upload with id '%s' does not exist in the repository with name '%s' in the registry with id "
+			     "The upload with id '%s' does not exist in the repository with name "
+			     "'%s' in the registry with id "
 			     "'" CLOUD_ACCOUNT "'",
 			     id, name);
 	else if (id && !u)
@@ -106,15 +115,18 @@ static void take_part(struct request *req, struct response *res, const char *nam
 	struct rn_error err = { 0 };
 	RN_AUTO(rn_buf_clearp) struct rn_buf part = RN_BUF_INIT;
 	const char *blob = rn_json_str(req->json, "layerPartBlob");
-	int64_t first = rn_json_int(req->json, "partFirstByte", -1), last = rn_json_int(req->json, "partLastByte", -1);
-	if (!blob || rn_base64_decode(blob, &part, NULL) < 0 || part.len == 0 || part.len > PART_SIZE) {
+	int64_t first = rn_json_int(req->json, "partFirstByte", -1),
+		last = rn_json_int(req->json, "partLastByte", -1);
+	if (!blob || rn_base64_decode(blob, &part, NULL) < 0 || part.len == 0 ||
+	    part.len > PART_SIZE) {
 		ecr_invalid(req, res, "layerPartBlob", "must be 1 to 20971520 bytes in base64");
 		return;
 	}
 	if (first != (int64_t)images_upload_size(u) || last - first + 1 != (int64_t)part.len) {
 		int64_t have = (int64_t)images_upload_size(u) - 1;
 		answer_error(req, res, 400, "InvalidLayerPartException",
-			     "The layer part with first byte %lld and last byte %lld is not the one expected: the last byte received is %lld",
+			     "The layer part with first byte %lld and last byte %lld is not the "
+			     "one expected: the last byte received is %lld",
 			     (long long)first, (long long)last, (long long)have);
 		return;
 	}
@@ -140,18 +152,22 @@ void ecr_upload_part(struct request *req, struct response *res)
 	images_upload_close(u);
 }
 
-static void complete(struct request *req, struct response *res, const char *name, struct upload *u, const char *digest)
+static void complete(struct request *req, struct response *res, const char *name, struct upload *u,
+		     const char *digest)
 {
 	struct rn_error err = { 0 };
 	if (images_upload_size(u) == 0) {
-		answer_error(req, res, 400, "EmptyUploadException", "The upload with id '%s' has no parts",
+		answer_error(req, res, 400, "EmptyUploadException",
+			     "The upload with id '%s' has no parts",
 			     rn_json_str(req->json, "uploadId"));
 		return;
 	}
 	if (images_has_blob(req->cloud, req->region, name, digest, NULL)) {
-		images_upload_abort(req->cloud, req->region, name, rn_json_str(req->json, "uploadId"), NULL);
+		images_upload_abort(req->cloud, req->region, name,
+				    rn_json_str(req->json, "uploadId"), NULL);
 		answer_error(req, res, 400, "LayerAlreadyExistsException",
-			     "Layer with digest '%s' already exists in the repository with name '%s' in registry with id '" CLOUD_ACCOUNT "'",
+			     "Layer with digest '%s' already exists in the repository with name "
+			     "'%s' in registry with id '" CLOUD_ACCOUNT "'",
 			     digest, name);
 		return;
 	}
@@ -178,7 +194,8 @@ void ecr_complete_upload(struct request *req, struct response *res)
 	const char *name = rn_json_str(repository, "repositoryName");
 	const cJSON *digests = rn_json_get(req->json, "layerDigests");
 	const cJSON *digest = cJSON_IsArray(digests) ? digests->child : NULL;
-	if (!digest || digest->next || !cJSON_IsString(digest) || !images_is_digest(digest->valuestring)) {
+	if (!digest || digest->next || !cJSON_IsString(digest) ||
+	    !images_is_digest(digest->valuestring)) {
 		ecr_invalid(req, res, "layerDigests", "must be one sha256 digest");
 		return;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Repositories: create to delete, settings, policies, tags. Private members of the document start with "_". */
+/* Repositories: create to delete, settings, policies, tags. Private members of the document start
+ * with "_". */
 #include "ecr.h"
 #include "store.h"
 
@@ -7,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_PATTERN \
-	"must satisfy regular expression '(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'"
+#define NAME_PATTERN                                                                               \
+	"must satisfy regular expression "                                                         \
+	"'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'"
 
 static bool is_name(const char *s)
 {
@@ -27,7 +29,8 @@ static bool is_name(const char *s)
 
 static void save(struct request *req, const cJSON *doc)
 {
-	store_put(req->cloud->store, REPOSITORY, req->region, rn_json_str(doc, "repositoryName"), doc, NULL);
+	store_put(req->cloud->store, REPOSITORY, req->region, rn_json_str(doc, "repositoryName"),
+		  doc, NULL);
 }
 
 static void set(cJSON *object, const char *name, cJSON *value)
@@ -46,7 +49,8 @@ static cJSON *shown(const struct request *req, const cJSON *doc)
 		if (m->string[0] == '_')
 			cJSON_Delete(cJSON_DetachItemViaPointer(out, m));
 	}
-	RN_AUTO(rn_freep) char *uri = rn_asprintf("%s/%s", req->cloud->host, rn_json_str(doc, "repositoryName"));
+	RN_AUTO(rn_freep) char *uri =
+		rn_asprintf("%s/%s", req->cloud->host, rn_json_str(doc, "repositoryName"));
 	cJSON_AddStringToObject(out, "repositoryUri", uri);
 	return out;
 }
@@ -54,7 +58,8 @@ static cJSON *shown(const struct request *req, const cJSON *doc)
 /* Mutability and its filters from the input into the document; -1: answered. */
 static int take_mutability(struct request *req, struct response *res, cJSON *doc, bool required)
 {
-	static const char *const MODES[] = { "MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION" };
+	static const char *const MODES[] = { "MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION",
+					     "IMMUTABLE_WITH_EXCLUSION" };
 	const char *mode = rn_json_str(req->json, "imageTagMutability");
 	const cJSON *filters = rn_json_get(req->json, "imageTagMutabilityExclusionFilters");
 	if (!mode && required)
@@ -66,13 +71,16 @@ static int take_mutability(struct request *req, struct response *res, cJSON *doc
 		i++;
 	if (i == RN_LEN(MODES))
 		return ecr_invalid(req, res, "imageTagMutability",
-				   "Member must satisfy enum value set: [IMMUTABLE, MUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]");
+				   "Member must satisfy enum value set: [IMMUTABLE, MUTABLE, "
+				   "IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]");
 	bool excludes = rn_ends(mode, "_WITH_EXCLUSION");
 	if (excludes != (cJSON_GetArraySize(filters) > 0))
-		return ecr_invalid(req, res, "imageTagMutabilityExclusionFilters",
-				   "must be given with, and only with, a mutability WITH_EXCLUSION");
+		return ecr_invalid(
+			req, res, "imageTagMutabilityExclusionFilters",
+			"must be given with, and only with, a mutability WITH_EXCLUSION");
 	set(doc, "imageTagMutability", cJSON_CreateString(mode));
-	set(doc, "imageTagMutabilityExclusionFilters", excludes ? cJSON_Duplicate(filters, true) : NULL);
+	set(doc, "imageTagMutabilityExclusionFilters",
+	    excludes ? cJSON_Duplicate(filters, true) : NULL);
 	return 0;
 }
 
@@ -82,9 +90,11 @@ static int merge_tags(struct request *req, struct response *res, cJSON *doc)
 	cJSON *tags = rn_json_get(doc, "_tags");
 	for (const cJSON *tag = list ? list->child : NULL; tag; tag = tag->next) {
 		const char *key = rn_json_str(tag, "Key"), *value = rn_json_str(tag, "Value");
-		if (!key || !value || !*key || strlen(key) > 128 || strlen(value) > 256 || rn_starts(key, "aws:"))
+		if (!key || !value || !*key || strlen(key) > 128 || strlen(value) > 256 ||
+		    rn_starts(key, "aws:"))
 			return answer_error(req, res, 400, "InvalidTagParameterException",
-					    "A tag has a Key of 1 to 128 characters without the prefix aws: and a Value of at most 256");
+					    "A tag has a Key of 1 to 128 characters without the "
+					    "prefix aws: and a Value of at most 256");
 		cJSON *old = tags->child;
 		while (old && strcmp(rn_json_str(old, "Key"), key) != 0)
 			old = old->next;
@@ -94,7 +104,8 @@ static int merge_tags(struct request *req, struct response *res, cJSON *doc)
 			cJSON_AddItemToArray(tags, cJSON_Duplicate(tag, true));
 	}
 	if (cJSON_GetArraySize(tags) > 50)
-		return answer_error(req, res, 400, "TooManyTagsException", "A repository may have 50 tags at most.");
+		return answer_error(req, res, 400, "TooManyTagsException",
+				    "A repository may have 50 tags at most.");
 	return 0;
 }
 
@@ -109,7 +120,9 @@ void ecr_create(struct request *req, struct response *res)
 	}
 	if (store_has(req->cloud->store, REPOSITORY, req->region, name)) {
 		answer_error(req, res, 400, "RepositoryAlreadyExistsException",
-			     "The repository with name '%s' already exists in the registry with id '" CLOUD_ACCOUNT "'", name);
+			     "The repository with name '%s' already exists in the registry with id "
+			     "'" CLOUD_ACCOUNT "'",
+			     name);
 		return;
 	}
 	RN_AUTO(rn_freep) char *arn = cloud_arn("ecr", req->region, "repository/%s", name);
@@ -145,18 +158,24 @@ void ecr_describe(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *list = cJSON_CreateArray();
 	if (names) {
 		for (const cJSON *name = names->child; name; name = name->next) {
-			RN_AUTO(rn_json_freep) cJSON *doc = cJSON_IsString(name) && (!registry || !strcmp(registry, CLOUD_ACCOUNT))
-				? store_get(req->cloud->store, REPOSITORY, req->region, name->valuestring) : NULL;
+			RN_AUTO(rn_json_freep) cJSON *doc = cJSON_IsString(name) &&
+						     (!registry || !strcmp(registry, CLOUD_ACCOUNT))
+					     ? store_get(req->cloud->store, REPOSITORY, req->region,
+							 name->valuestring)
+					     : NULL;
 			if (!doc) {
 				answer_error(req, res, 400, "RepositoryNotFoundException",
-					     "The repository with name '%s' does not exist in the registry with id '%s'",
-					     cJSON_IsString(name) ? name->valuestring : "", registry ? registry : CLOUD_ACCOUNT);
+					     "The repository with name '%s' does not exist in the "
+					     "registry with id '%s'",
+					     cJSON_IsString(name) ? name->valuestring : "",
+					     registry ? registry : CLOUD_ACCOUNT);
 				return;
 			}
 			cJSON_AddItemToArray(list, shown(req, doc));
 		}
 	} else {
-		RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, REPOSITORY, req->region, NULL, 0);
+		RN_AUTO(rn_json_freep) cJSON *all =
+			store_list(req->cloud->store, REPOSITORY, req->region, NULL, 0);
 		for (const cJSON *doc = all->child; doc; doc = doc->next)
 			cJSON_AddItemToArray(list, shown(req, doc));
 	}
@@ -222,14 +241,15 @@ void ecr_put_mutability(struct request *req, struct response *res)
 	cJSON_AddStringToObject(out, "imageTagMutability", rn_json_str(doc, "imageTagMutability"));
 	const cJSON *filters = rn_json_get(doc, "imageTagMutabilityExclusionFilters");
 	if (filters)
-		cJSON_AddItemToObject(out, "imageTagMutabilityExclusionFilters", cJSON_Duplicate(filters, true));
+		cJSON_AddItemToObject(out, "imageTagMutabilityExclusionFilters",
+				      cJSON_Duplicate(filters, true));
 	response_json(req, res, 200, out);
 }
 
 /* ---- lifecycle and repository policies: a text each ---- */
 
-static void answer_text(struct request *req, struct response *res, const cJSON *doc, const char *member, const char *name,
-			const cJSON *evaluated)
+static void answer_text(struct request *req, struct response *res, const cJSON *doc,
+			const char *member, const char *name, const cJSON *evaluated)
 {
 	cJSON *out = about(doc);
 	cJSON_AddStringToObject(out, name, rn_json_str(doc, member));
@@ -239,14 +259,15 @@ static void answer_text(struct request *req, struct response *res, const cJSON *
 }
 
 /* True when the document has that text; else the code is answered. */
-static bool has_text(struct request *req, struct response *res, const cJSON *doc, const char *member, const char *code,
-		     const char *what)
+static bool has_text(struct request *req, struct response *res, const cJSON *doc,
+		     const char *member, const char *code, const char *what)
 {
 	if (rn_json_str(doc, member))
 		return true;
 	answer_error(req, res, 400, code,
-		     "%s does not exist for the repository with name '%s' in the registry with id '" CLOUD_ACCOUNT "'", what,
-		     rn_json_str(doc, "repositoryName"));
+		     "%s does not exist for the repository with name '%s' in the registry with id "
+		     "'" CLOUD_ACCOUNT "'",
+		     what, rn_json_str(doc, "repositoryName"));
 	return false;
 }
 
@@ -261,8 +282,9 @@ static bool is_lifecycle(const char *text)
 		return false;
 	for (const cJSON *rule = rules->child; rule; rule = rule->next) {
 		const cJSON *selection = rn_json_get(rule, "selection");
-		if (rn_json_int(rule, "rulePriority", 0) < 1 || !rn_json_str(selection, "tagStatus") ||
-		    !rn_json_str(selection, "countType") || rn_json_int(selection, "countNumber", 0) < 1 ||
+		if (rn_json_int(rule, "rulePriority", 0) < 1 ||
+		    !rn_json_str(selection, "tagStatus") || !rn_json_str(selection, "countType") ||
+		    rn_json_int(selection, "countNumber", 0) < 1 ||
 		    !rn_json_str(rn_json_get(rule, "action"), "type"))
 			return false;
 	}
@@ -277,7 +299,8 @@ void ecr_put_lifecycle(struct request *req, struct response *res)
 		return;
 	if (!is_lifecycle(text)) {
 		ecr_invalid(req, res, "LifecyclePolicyText",
-			    "Lifecycle policy validation failure: each of its rules needs a rulePriority, a selection with tagStatus, "
+			    "Lifecycle policy validation failure: each of its rules needs a "
+			    "rulePriority, a selection with tagStatus, "
 			    "countType and countNumber, and an action");
 		return;
 	}
@@ -290,7 +313,8 @@ void ecr_get_lifecycle(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *doc = ecr_repository(req, res);
 	if (doc && has_text(req, res, doc, LIFECYCLE))
-		answer_text(req, res, doc, "_lifecycle", "lifecyclePolicyText", rn_json_get(doc, "createdAt"));
+		answer_text(req, res, doc, "_lifecycle", "lifecyclePolicyText",
+			    rn_json_get(doc, "createdAt"));
 }
 
 void ecr_delete_lifecycle(struct request *req, struct response *res)
@@ -298,7 +322,8 @@ void ecr_delete_lifecycle(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *doc = ecr_repository(req, res);
 	if (!doc || !has_text(req, res, doc, LIFECYCLE))
 		return;
-	answer_text(req, res, doc, "_lifecycle", "lifecyclePolicyText", rn_json_get(doc, "createdAt"));
+	answer_text(req, res, doc, "_lifecycle", "lifecyclePolicyText",
+		    rn_json_get(doc, "createdAt"));
 	set(doc, "_lifecycle", NULL);
 	save(req, doc);
 }
@@ -351,7 +376,8 @@ static cJSON *by_arn(struct request *req, struct response *res)
 	cJSON *doc = store_get(req->cloud->store, REPOSITORY, req->region, arn + strlen(prefix));
 	if (!doc)
 		answer_error(req, res, 400, "RepositoryNotFoundException",
-			     "The repository with name '%s' does not exist in the registry with id '" CLOUD_ACCOUNT "'",
+			     "The repository with name '%s' does not exist in the registry with id "
+			     "'" CLOUD_ACCOUNT "'",
 			     arn + strlen(prefix));
 	return doc;
 }

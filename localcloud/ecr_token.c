@@ -16,7 +16,8 @@ static void seal(const struct cloud *c, const char *text, char to[65])
 {
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
-	if (!HMAC(EVP_sha256(), c->secret_key, (int)strlen(c->secret_key), (const unsigned char *)text, strlen(text), mac, &size))
+	if (!HMAC(EVP_sha256(), c->secret_key, (int)strlen(c->secret_key),
+		  (const unsigned char *)text, strlen(text), mac, &size))
 		rn_die("the hash function failed");
 	rn_hex(mac, 32, to);
 }
@@ -45,7 +46,8 @@ char *ecr_token_region(const struct cloud *c, const char *password, struct rn_er
 		return NULL;
 	}
 	if (expires < (int64_t)cloud_now()) {
-		rn_fail(err, RN_ETIMEOUT, "Your authorization token has expired. Reauthenticate and try again.");
+		rn_fail(err, RN_ETIMEOUT,
+			"Your authorization token has expired. Reauthenticate and try again.");
 		return NULL;
 	}
 	*stop = '\0';

@@ -77,7 +77,8 @@ cJSON *iam_form_tags(const struct request *req, const char *name)
 			return list;
 		cJSON *tag = cJSON_CreateObject();
 		cJSON_AddStringToObject(tag, "Key", request_form(req, key));
-		cJSON_AddStringToObject(tag, "Value", request_form(req, value) ? request_form(req, value) : "");
+		cJSON_AddStringToObject(tag, "Value",
+					request_form(req, value) ? request_form(req, value) : "");
 		cJSON_AddItemToArray(list, tag);
 	}
 }
@@ -90,20 +91,24 @@ static char *member_name(const char *name)
 	return s;
 }
 
-const char *iam_form_name(struct request *req, struct response *res, const char *name, size_t max, bool free_text)
+const char *iam_form_name(struct request *req, struct response *res, const char *name, size_t max,
+			  bool free_text)
 {
 	const char *value = request_form(req, name);
 	RN_AUTO(rn_freep) char *member = member_name(name);
 	if (!value || !*value) {
 		answer_error(req, res, 400, "ValidationError",
-			     "1 validation error detected: Value %s at '%s' failed to satisfy constraint: %s",
+			     "1 validation error detected: Value %s at '%s' failed to satisfy "
+			     "constraint: %s",
 			     value ? "''" : "null", member,
-			     value ? "Member must have length greater than or equal to 1" : "Member must not be null");
+			     value ? "Member must have length greater than or equal to 1"
+				   : "Member must not be null");
 		return NULL;
 	}
 	if (strlen(value) > max) {
 		answer_error(req, res, 400, "ValidationError",
-			     "1 validation error detected: Value '%.200s' at '%s' failed to satisfy constraint: Member "
+			     "1 validation error detected: Value '%.200s' at '%s' failed to "
+			     "satisfy constraint: Member "
 			     "must have length less than or equal to %zu",
 			     value, member, max);
 		return NULL;
@@ -111,7 +116,8 @@ const char *iam_form_name(struct request *req, struct response *res, const char 
 	for (const char *p = value; *p && !free_text; p++)
 		if (!isalnum((unsigned char)*p) && !strchr("_+=,.@-", *p)) {
 			answer_error(req, res, 400, "ValidationError",
-				     "The specified value for %s is invalid. It must contain only alphanumeric "
+				     "The specified value for %s is invalid. It must contain only "
+				     "alphanumeric "
 				     "characters and/or the following: +=,.@_-",
 				     member);
 			return NULL;
@@ -125,14 +131,16 @@ static const char *sort_key(const cJSON *item, const char *key)
 	return s ? s : "";
 }
 
-void iam_answer_page(struct request *req, struct response *res, const char *name, cJSON *items, const char *key)
+void iam_answer_page(struct request *req, struct response *res, const char *name, cJSON *items,
+		     const char *key)
 {
 	RN_AUTO(rn_json_freep) cJSON *all = items;
 	const char *max_text = request_form(req, "MaxItems");
 	int64_t max = 100;
 	if (max_text && rn_parse_int(max_text, 1, 1000, &max, NULL) < 0) {
 		answer_error(req, res, 400, "ValidationError",
-			     "1 validation error detected: Value '%s' at 'maxItems' failed to satisfy constraint: Member "
+			     "1 validation error detected: Value '%s' at 'maxItems' failed to "
+			     "satisfy constraint: Member "
 			     "must have value between 1 and 1000",
 			     max_text);
 		return;
@@ -181,7 +189,8 @@ void iam_get_user(struct request *req, struct response *res)
 {
 	const char *name = request_form(req, "UserName");
 	if (name) {
-		answer_error(req, res, 404, "NoSuchEntity", "The user with name %s cannot be found.", name);
+		answer_error(req, res, 404, "NoSuchEntity",
+			     "The user with name %s cannot be found.", name);
 		return;
 	}
 	cJSON *result = cJSON_CreateObject();

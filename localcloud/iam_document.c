@@ -25,15 +25,21 @@ static int check_principal(const cJSON *principal, struct rn_error *err)
 		return rn_fail(err, RN_EINVAL, "Missing required field Principal");
 	for (const cJSON *kind = principal->child; kind; kind = kind->next) {
 		if (!rn_streq(kind->string, "Service") && !rn_streq(kind->string, "AWS") &&
-		    !rn_streq(kind->string, "Federated") && !rn_streq(kind->string, "CanonicalUser"))
-			return rn_fail(err, RN_EINVAL, "Invalid principal in policy: unknown kind \"%s\"", kind->string);
+		    !rn_streq(kind->string, "Federated") &&
+		    !rn_streq(kind->string, "CanonicalUser"))
+			return rn_fail(err, RN_EINVAL,
+				       "Invalid principal in policy: unknown kind \"%s\"",
+				       kind->string);
 		if (!is_one_or_many(kind))
 			return rn_fail(err, RN_EINVAL, "Syntax errors in policy.");
 		const cJSON *one = cJSON_IsString(kind) ? kind : kind->child;
-		for (; one && rn_streq(kind->string, "Service"); one = cJSON_IsString(kind) ? NULL : one->next) {
+		for (; one && rn_streq(kind->string, "Service");
+		     one = cJSON_IsString(kind) ? NULL : one->next) {
 			const char *s = one->valuestring;
 			if (!rn_ends(s, ".amazonaws.com") && !rn_ends(s, ".amazonaws.com.cn"))
-				return rn_fail(err, RN_EINVAL, "Invalid principal in policy: \"SERVICE\":\"%s\"", s);
+				return rn_fail(err, RN_EINVAL,
+					       "Invalid principal in policy: \"SERVICE\":\"%s\"",
+					       s);
 		}
 	}
 	return 0;
@@ -59,7 +65,8 @@ static int check_statement(const cJSON *st, bool is_trust, struct rn_error *err)
 	for (; one; one = cJSON_IsString(action) ? NULL : one->next)
 		if (!strchr(one->valuestring, ':') && strcmp(one->valuestring, "*") != 0)
 			return rn_fail(err, RN_EINVAL,
-				       "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
+				       "Actions/Conditions must be prefaced by a vendor, e.g., "
+				       "iam, sdb, ec2, etc.");
 	const cJSON *condition = rn_json_get(st, "Condition");
 	if (condition && !cJSON_IsObject(condition))
 		return rn_fail(err, RN_EINVAL, "Syntax errors in policy.");
@@ -70,7 +77,8 @@ static int check_statement(const cJSON *st, bool is_trust, struct rn_error *err)
 	}
 	if (rn_json_get(st, "Principal"))
 		return rn_fail(err, RN_EINVAL, "Policy document should not specify a principal.");
-	if (!is_one_or_many(rn_json_get(st, "Resource")) && !is_one_or_many(rn_json_get(st, "NotResource")))
+	if (!is_one_or_many(rn_json_get(st, "Resource")) &&
+	    !is_one_or_many(rn_json_get(st, "NotResource")))
 		return rn_fail(err, RN_EINVAL, "Policy statement must contain resources.");
 	return 0;
 }
@@ -81,7 +89,8 @@ int iam_document_check(const char *text, bool is_trust, struct rn_error *err)
 	RN_AUTO(rn_json_freep) cJSON *doc = rn_json_parse_str(text, &why);
 	if (!cJSON_IsObject(doc))
 		return rn_fail(err, RN_EINVAL, "%s contains invalid Json%s%s",
-			       is_trust ? "This policy" : "The policy document", why.msg[0] ? ": " : "", why.msg);
+			       is_trust ? "This policy" : "The policy document",
+			       why.msg[0] ? ": " : "", why.msg);
 	const char *version = rn_json_str(doc, "Version");
 	if (version && strcmp(version, "2012-10-17") != 0 && strcmp(version, "2008-10-17") != 0)
 		return rn_fail(err, RN_EINVAL, "The policy must contain a valid version string");
@@ -106,7 +115,8 @@ static bool any_matches(const cJSON *value, const char *s, bool wildcards, bool 
 		if (!cJSON_IsString(one))
 			continue;
 		if (wildcards ? fnmatch(one->valuestring, s, nocase ? FNM_CASEFOLD : 0) == 0
-			      : nocase ? strcasecmp(one->valuestring, s) == 0 : strcmp(one->valuestring, s) == 0)
+		    : nocase  ? strcasecmp(one->valuestring, s) == 0
+			      : strcmp(one->valuestring, s) == 0)
 			return true;
 	}
 	return false;
@@ -134,9 +144,12 @@ static bool conditions_hold(const cJSON *condition, const struct pairs *context)
 		const char *name;
 		bool wildcards, nocase, negated;
 	} OPERATORS[] = {
-		{ "StringEquals", false, false, false },	{ "StringNotEquals", false, false, true },
-		{ "StringEqualsIgnoreCase", false, true, false }, { "StringLike", true, false, false },
-		{ "StringNotLike", true, false, true },		{ "ArnEquals", true, false, false },
+		{ "StringEquals", false, false, false },
+		{ "StringNotEquals", false, false, true },
+		{ "StringEqualsIgnoreCase", false, true, false },
+		{ "StringLike", true, false, false },
+		{ "StringNotLike", true, false, true },
+		{ "ArnEquals", true, false, false },
 		{ "ArnLike", true, false, false },
 	};
 	for (const cJSON *op = condition ? condition->child : NULL; op; op = op->next) {
@@ -151,7 +164,8 @@ static bool conditions_hold(const cJSON *condition, const struct pairs *context)
 			return false;
 		for (const cJSON *key = op->child; key; key = key->next) {
 			const char *have = context ? pairs_get(context, key->string, true) : NULL;
-			bool hit = have && any_matches(key, have, OPERATORS[i].wildcards, OPERATORS[i].nocase);
+			bool hit = have && any_matches(key, have, OPERATORS[i].wildcards,
+						       OPERATORS[i].nocase);
 			if (hit == OPERATORS[i].negated)
 				return false;
 		}

@@ -10,7 +10,8 @@
 
 #define POLICY "iam.policy"
 
-/* AWS's managed policies; the document allows `actions` on everything (the originals list more statements). */
+/* AWS's managed policies; the document allows `actions` on everything (the originals list more
+ * statements). */
 static const struct {
 	const char *path, *name, *actions;
 } AWS_POLICIES[] = {
@@ -18,17 +19,22 @@ static const struct {
 	{ "/", "AWSLambda_FullAccess", "lambda:*,iam:PassRole,logs:DescribeLogGroups" },
 	{ "/", "AWSLambda_ReadOnlyAccess", "lambda:Get*,lambda:List*" },
 	{ "/", "AWSStepFunctionsFullAccess", "states:*" },
-	{ "/", "AWSXRayDaemonWriteAccess", "xray:PutTraceSegments,xray:PutTelemetryRecords,xray:GetSamplingRules" },
+	{ "/", "AWSXRayDaemonWriteAccess",
+	  "xray:PutTraceSegments,xray:PutTelemetryRecords,xray:GetSamplingRules" },
 	{ "/", "AWSXrayFullAccess", "xray:*" },
 	{ "/", "AdministratorAccess", "*" },
 	{ "/", "AmazonAPIGatewayAdministrator", "apigateway:*" },
-	{ "/", "AmazonAPIGatewayInvokeFullAccess", "execute-api:Invoke,execute-api:ManageConnections" },
+	{ "/", "AmazonAPIGatewayInvokeFullAccess",
+	  "execute-api:Invoke,execute-api:ManageConnections" },
 	{ "/", "AmazonBedrockFullAccess", "bedrock:*" },
 	{ "/", "AmazonDynamoDBFullAccess", "dynamodb:*" },
-	{ "/", "AmazonDynamoDBReadOnlyAccess", "dynamodb:BatchGetItem,dynamodb:Get*,dynamodb:Query,dynamodb:Scan" },
+	{ "/", "AmazonDynamoDBReadOnlyAccess",
+	  "dynamodb:BatchGetItem,dynamodb:Get*,dynamodb:Query,dynamodb:Scan" },
 	{ "/", "AmazonEC2ContainerRegistryFullAccess", "ecr:*" },
-	{ "/", "AmazonEC2ContainerRegistryPowerUser", "ecr:GetAuthorizationToken,ecr:Batch*,ecr:Describe*,ecr:PutImage" },
-	{ "/", "AmazonEC2ContainerRegistryReadOnly", "ecr:GetAuthorizationToken,ecr:BatchGetImage,ecr:Describe*" },
+	{ "/", "AmazonEC2ContainerRegistryPowerUser",
+	  "ecr:GetAuthorizationToken,ecr:Batch*,ecr:Describe*,ecr:PutImage" },
+	{ "/", "AmazonEC2ContainerRegistryReadOnly",
+	  "ecr:GetAuthorizationToken,ecr:BatchGetImage,ecr:Describe*" },
 	{ "/", "AmazonEventBridgeFullAccess", "events:*" },
 	{ "/", "AmazonKinesisFullAccess", "kinesis:*" },
 	{ "/", "AmazonRDSDataFullAccess", "rds-data:*" },
@@ -41,35 +47,49 @@ static const struct {
 	{ "/", "AmazonSSMReadOnlyAccess", "ssm:Describe*,ssm:Get*,ssm:List*" },
 	{ "/", "AmazonVPCFullAccess", "ec2:*" },
 	{ "/", "CloudWatchFullAccess", "cloudwatch:*,logs:*,sns:*" },
-	{ "/", "CloudWatchLambdaInsightsExecutionRolePolicy", "logs:CreateLogGroup,logs:CreateLogStream,logs:PutLogEvents" },
+	{ "/", "CloudWatchLambdaInsightsExecutionRolePolicy",
+	  "logs:CreateLogGroup,logs:CreateLogStream,logs:PutLogEvents" },
 	{ "/", "CloudWatchLogsFullAccess", "logs:*" },
 	{ "/", "IAMFullAccess", "iam:*" },
 	{ "/", "IAMReadOnlyAccess", "iam:Get*,iam:List*" },
 	{ "/", "PowerUserAccess", "*" },
 	{ "/", "ReadOnlyAccess", "*:Get*,*:List*,*:Describe*" },
 	{ "/", "SecretsManagerReadWrite", "secretsmanager:*" },
-	{ "/service-role/", "AWSLambdaBasicExecutionRole", "logs:CreateLogGroup,logs:CreateLogStream,logs:PutLogEvents" },
-	{ "/service-role/", "AWSLambdaDynamoDBExecutionRole", "dynamodb:DescribeStream,dynamodb:GetRecords,logs:*" },
-	{ "/service-role/", "AWSLambdaENIManagementAccess", "ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface" },
-	{ "/service-role/", "AWSLambdaKinesisExecutionRole", "kinesis:DescribeStream,kinesis:GetRecords,logs:*" },
-	{ "/service-role/", "AWSLambdaMSKExecutionRole", "kafka:DescribeCluster,kafka:GetBootstrapBrokers,logs:*" },
+	{ "/service-role/", "AWSLambdaBasicExecutionRole",
+	  "logs:CreateLogGroup,logs:CreateLogStream,logs:PutLogEvents" },
+	{ "/service-role/", "AWSLambdaDynamoDBExecutionRole",
+	  "dynamodb:DescribeStream,dynamodb:GetRecords,logs:*" },
+	{ "/service-role/", "AWSLambdaENIManagementAccess",
+	  "ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface" },
+	{ "/service-role/", "AWSLambdaKinesisExecutionRole",
+	  "kinesis:DescribeStream,kinesis:GetRecords,logs:*" },
+	{ "/service-role/", "AWSLambdaMSKExecutionRole",
+	  "kafka:DescribeCluster,kafka:GetBootstrapBrokers,logs:*" },
 	{ "/service-role/", "AWSLambdaRole", "lambda:InvokeFunction" },
-	{ "/service-role/", "AWSLambdaSQSQueueExecutionRole", "sqs:ReceiveMessage,sqs:DeleteMessage,logs:*" },
-	{ "/service-role/", "AWSLambdaVPCAccessExecutionRole", "logs:*,ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface" },
-	{ "/service-role/", "AmazonAPIGatewayPushToCloudWatchLogs", "logs:CreateLogGroup,logs:PutLogEvents" },
-	{ "/service-role/", "AmazonECSTaskExecutionRolePolicy", "ecr:GetAuthorizationToken,ecr:BatchGetImage,logs:*" },
+	{ "/service-role/", "AWSLambdaSQSQueueExecutionRole",
+	  "sqs:ReceiveMessage,sqs:DeleteMessage,logs:*" },
+	{ "/service-role/", "AWSLambdaVPCAccessExecutionRole",
+	  "logs:*,ec2:CreateNetworkInterface,ec2:DeleteNetworkInterface" },
+	{ "/service-role/", "AmazonAPIGatewayPushToCloudWatchLogs",
+	  "logs:CreateLogGroup,logs:PutLogEvents" },
+	{ "/service-role/", "AmazonECSTaskExecutionRolePolicy",
+	  "ecr:GetAuthorizationToken,ecr:BatchGetImage,logs:*" },
 };
 
 static cJSON *aws_policy(size_t i)
 {
-	RN_AUTO(rn_freep) char *arn = rn_asprintf("arn:aws:iam::aws:policy%s%s", AWS_POLICIES[i].path, AWS_POLICIES[i].name);
+	RN_AUTO(rn_freep) char *arn =
+		rn_asprintf("arn:aws:iam::aws:policy%s%s", AWS_POLICIES[i].path,
+				AWS_POLICIES[i].name);
 	cJSON *doc = cJSON_CreateObject(), *statement = cJSON_CreateObject();
 	cJSON_AddStringToObject(doc, "Version", "2012-10-17");
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(doc, "Statement"), statement);
 	cJSON_AddStringToObject(statement, "Effect", "Allow");
 	struct rn_strv actions = { 0 };
 	rn_strv_split(&actions, AWS_POLICIES[i].actions, ',');
-	cJSON_AddItemToObject(statement, "Action", cJSON_CreateStringArray((const char *const *)actions.v, (int)actions.n));
+	cJSON_AddItemToObject(
+		statement, "Action",
+		cJSON_CreateStringArray((const char *const *)actions.v, (int)actions.n));
 	rn_strv_clear(&actions);
 	cJSON_AddStringToObject(statement, "Resource", "*");
 	RN_AUTO(rn_freep) char *text = rn_json_print(doc);
@@ -98,7 +118,8 @@ cJSON *iam_policy_by_arn(struct cloud *c, const char *arn)
 	const char *rest = arn + strlen(PREFIX);
 	for (size_t i = 0; i < RN_LEN(AWS_POLICIES); i++) {
 		size_t n = strlen(AWS_POLICIES[i].path);
-		if (!strncmp(rest, AWS_POLICIES[i].path, n) && !strcmp(rest + n, AWS_POLICIES[i].name))
+		if (!strncmp(rest, AWS_POLICIES[i].path, n) &&
+		    !strcmp(rest + n, AWS_POLICIES[i].name))
 			return aws_policy(i);
 	}
 	return NULL;
@@ -113,8 +134,10 @@ static cJSON *holders(struct cloud *c, const char *arn)
 		for (const cJSON *one = rn_json_get(role, "_attached")->child; one; one = one->next)
 			if (rn_streq(rn_json_str(one, "PolicyArn"), arn)) {
 				cJSON *item = cJSON_CreateObject();
-				cJSON_AddStringToObject(item, "RoleName", rn_json_str(role, "RoleName"));
-				cJSON_AddStringToObject(item, "RoleId", rn_json_str(role, "RoleId"));
+				cJSON_AddStringToObject(item, "RoleName",
+							rn_json_str(role, "RoleName"));
+				cJSON_AddStringToObject(item, "RoleId",
+							rn_json_str(role, "RoleId"));
 				cJSON_AddItemToArray(out, item);
 			}
 	return out;
@@ -153,7 +176,8 @@ void iam_get_policy(struct request *req, struct response *res)
 void iam_create_policy(struct request *req, struct response *res)
 {
 	const char *name = iam_form_name(req, res, "PolicyName", 128, false);
-	const char *document = name ? iam_form_name(req, res, "PolicyDocument", 131072, true) : NULL;
+	const char *document = name ? iam_form_name(req, res, "PolicyDocument", 131072, true)
+				    : NULL;
 	if (!document)
 		return;
 	struct rn_error err = { 0 };
@@ -165,7 +189,8 @@ void iam_create_policy(struct request *req, struct response *res)
 	RN_AUTO(rn_freep) char *arn = cloud_arn("iam", "", "policy%s%s", path, name);
 	if (store_has(req->cloud->store, POLICY, "", arn)) {
 		answer_error(req, res, 409, "EntityAlreadyExists",
-			     "A policy called %s already exists. Duplicate names are not allowed.", name);
+			     "A policy called %s already exists. Duplicate names are not allowed.",
+			     name);
 		return;
 	}
 	char id[24], stamp[32];
@@ -195,7 +220,8 @@ void iam_delete_policy(struct request *req, struct response *res)
 		return;
 	const char *arn = rn_json_str(policy, "Arn");
 	if (rn_starts(arn, "arn:aws:iam::aws:")) {
-		answer_error(req, res, 403, "AccessDenied", "AWS managed policies cannot be deleted.");
+		answer_error(req, res, 403, "AccessDenied",
+			     "AWS managed policies cannot be deleted.");
 		return;
 	}
 	RN_AUTO(rn_json_freep) cJSON *roles = holders(req->cloud, arn);
@@ -216,7 +242,8 @@ void iam_list_policies(struct request *req, struct response *res)
 	for (size_t i = 0; i < RN_LEN(AWS_POLICIES) && !rn_streq(scope, "Local"); i++)
 		cJSON_AddItemToArray(all, aws_policy(i));
 	if (!rn_streq(scope, "AWS")) {
-		RN_AUTO(rn_json_freep) cJSON *local = store_list(req->cloud->store, POLICY, "", NULL, 0);
+		RN_AUTO(rn_json_freep) cJSON *local =
+			store_list(req->cloud->store, POLICY, "", NULL, 0);
 		while (local->child)
 			cJSON_AddItemToArray(all, cJSON_DetachItemFromArray(local, 0));
 	}
@@ -233,10 +260,13 @@ void iam_list_policies(struct request *req, struct response *res)
 		}
 		cJSON_AddItemToArray(policies, one);
 	}
-	/* AWS's come first and sort before this account's: "arn:aws:iam::aws" would not, so the key is made */
+	/* AWS's come first and sort before this account's: "arn:aws:iam::aws" would not, so the key
+	 * is made */
 	for (cJSON *one = policies->child; one; one = one->next) {
 		const char *arn = rn_json_str(one, "Arn");
-		RN_AUTO(rn_freep) char *key = rn_asprintf("%c%s", rn_starts(arn, "arn:aws:iam::aws:") ? '0' : '1', arn);
+		RN_AUTO(rn_freep) char *key =
+			rn_asprintf("%c%s", rn_starts(arn, "arn:aws:iam::aws:") ? '0' : '1',
+					arn);
 		cJSON_AddStringToObject(one, "_key", key);
 	}
 	iam_answer_page(req, res, "Policies", policies, "_key");
@@ -262,7 +292,8 @@ void iam_get_policy_version(struct request *req, struct response *res)
 	if (!id)
 		return;
 	if (strcmp(id, "v1") != 0) {
-		answer_error(req, res, 404, "NoSuchEntity", "Policy %s version %s does not exist or is not attachable.",
+		answer_error(req, res, 404, "NoSuchEntity",
+			     "Policy %s version %s does not exist or is not attachable.",
 			     rn_json_str(policy, "Arn"), id);
 		return;
 	}
@@ -285,5 +316,6 @@ void iam_list_entities_for_policy(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *policy = named_policy(req, res);
 	if (policy)
-		iam_answer_page(req, res, "PolicyRoles", holders(req->cloud, rn_json_str(policy, "Arn")), "RoleName");
+		iam_answer_page(req, res, "PolicyRoles",
+				holders(req->cloud, rn_json_str(policy, "Arn")), "RoleName");
 }

@@ -59,7 +59,8 @@ static cJSON *named_role(struct request *req, struct response *res)
 		return NULL;
 	cJSON *role = iam_role_by_name(req->cloud, name);
 	if (!role)
-		answer_error(req, res, 404, "NoSuchEntity", "The role with name %s cannot be found.", name);
+		answer_error(req, res, 404, "NoSuchEntity",
+			     "The role with name %s cannot be found.", name);
 	return role;
 }
 
@@ -80,7 +81,8 @@ static void set_string(cJSON *object, const char *name, const char *value)
 static cJSON *shown(const cJSON *role, bool in_list)
 {
 	cJSON *out = cJSON_Duplicate(role, true);
-	RN_AUTO(rn_freep) char *trust = rn_percent(rn_json_str(role, "AssumeRolePolicyDocument"), "");
+	RN_AUTO(rn_freep) char *trust =
+		rn_percent(rn_json_str(role, "AssumeRolePolicyDocument"), "");
 	set_string(out, "AssumeRolePolicyDocument", trust);
 	cJSON_DeleteItemFromObjectCaseSensitive(out, "_attached");
 	cJSON_DeleteItemFromObjectCaseSensitive(out, "_inline");
@@ -109,8 +111,11 @@ static int merge_tags(struct request *req, struct response *res, cJSON *role, co
 	for (const cJSON *tag = list->child; tag; tag = tag->next) {
 		const char *key = rn_json_str(tag, "Key"), *value = rn_json_str(tag, "Value");
 		if (!*key || strlen(key) > 128 || strlen(value) > 256 || rn_starts(key, "aws:"))
-			return answer_error(req, res, 400, rn_starts(key, "aws:") ? "InvalidInput" : "ValidationError",
-					    "The tag \"%.200s\" is not valid: keys have 1 to 128 characters and do not "
+			return answer_error(req, res, 400,
+					    rn_starts(key, "aws:") ? "InvalidInput"
+								   : "ValidationError",
+					    "The tag \"%.200s\" is not valid: keys have 1 to 128 "
+					    "characters and do not "
 					    "start with aws:, values have at most 256",
 					    key);
 		cJSON *old = tags->child;
@@ -122,7 +127,8 @@ static int merge_tags(struct request *req, struct response *res, cJSON *role, co
 			cJSON_AddItemToArray(tags, cJSON_Duplicate(tag, true));
 	}
 	if (cJSON_GetArraySize(tags) > TAGS_MAX)
-		return answer_error(req, res, 409, "LimitExceeded", "Cannot exceed quota for TagsPerRole: %d", TAGS_MAX);
+		return answer_error(req, res, 409, "LimitExceeded",
+				    "Cannot exceed quota for TagsPerRole: %d", TAGS_MAX);
 	return 0;
 }
 
@@ -146,7 +152,8 @@ static int set_duration(struct request *req, struct response *res, cJSON *role)
 	int64_t seconds = 3600;
 	if (text && rn_parse_int(text, 3600, 43200, &seconds, NULL) < 0)
 		return answer_error(req, res, 400, "ValidationError",
-				    "1 validation error detected: Value '%s' at 'maxSessionDuration' failed to satisfy "
+				    "1 validation error detected: Value '%s' at "
+				    "'maxSessionDuration' failed to satisfy "
 				    "constraint: Member must have value between 3600 and 43200",
 				    text);
 	if (text || !rn_json_get(role, "MaxSessionDuration")) {
@@ -161,7 +168,8 @@ static int check_description(struct request *req, struct response *res)
 	const char *text = request_form(req, "Description");
 	if (text && strlen(text) > 1000)
 		return answer_error(req, res, 400, "ValidationError",
-				    "1 validation error detected: Value at 'description' failed to satisfy constraint: "
+				    "1 validation error detected: Value at 'description' failed to "
+				    "satisfy constraint: "
 				    "Member must have length less than or equal to 1000");
 	return 0;
 }
@@ -197,19 +205,22 @@ static cJSON *new_role(const char *name, const char *path, const char *trust)
 void iam_create_role(struct request *req, struct response *res)
 {
 	const char *name = iam_form_name(req, res, "RoleName", 64, false);
-	const char *trust = name ? iam_form_name(req, res, "AssumeRolePolicyDocument", 131072, true) : NULL;
+	const char *trust = name ? iam_form_name(req, res, "AssumeRolePolicyDocument", 131072, true)
+				 : NULL;
 	if (!trust || check_trust(req, res, trust) < 0 || check_description(req, res) < 0)
 		return;
 	const char *path = request_form(req, "Path");
 	if (path && (!rn_starts(path, "/") || !rn_ends(path, "/") || strlen(path) > 512)) {
 		answer_error(req, res, 400, "ValidationError",
-			     "The specified value for path is invalid. It must begin and end with / and contain only "
+			     "The specified value for path is invalid. It must begin and end with "
+			     "/ and contain only "
 			     "alphanumeric characters and/or / characters.");
 		return;
 	}
 	RN_AUTO(rn_json_freep) cJSON *old = iam_role_by_name(req->cloud, name);
 	if (old) {
-		answer_error(req, res, 409, "EntityAlreadyExists", "Role with name %s already exists.", name);
+		answer_error(req, res, 409, "EntityAlreadyExists",
+			     "Role with name %s already exists.", name);
 		return;
 	}
 	RN_AUTO(rn_json_freep) cJSON *role = new_role(name, path ? path : "/", trust);
@@ -217,7 +228,8 @@ void iam_create_role(struct request *req, struct response *res)
 	const char *boundary = request_form(req, "PermissionsBoundary");
 	if (request_form(req, "Description"))
 		set_string(role, "Description", request_form(req, "Description"));
-	if (set_duration(req, res, role) < 0 || (boundary && set_boundary(req, res, role, boundary) < 0) ||
+	if (set_duration(req, res, role) < 0 ||
+	    (boundary && set_boundary(req, res, role, boundary) < 0) ||
 	    (tags->child && merge_tags(req, res, role, tags) < 0))
 		return;
 	save(req, role);
@@ -237,11 +249,13 @@ void iam_delete_role(struct request *req, struct response *res)
 	if (!role)
 		return;
 	if (cJSON_GetArraySize(rn_json_get(role, "_attached")) > 0) {
-		answer_error(req, res, 409, "DeleteConflict", "Cannot delete entity, must detach all policies first.");
+		answer_error(req, res, 409, "DeleteConflict",
+			     "Cannot delete entity, must detach all policies first.");
 		return;
 	}
 	if (cJSON_GetArraySize(rn_json_get(role, "_inline")) > 0) {
-		answer_error(req, res, 409, "DeleteConflict", "Cannot delete entity, must delete policies first.");
+		answer_error(req, res, 409, "DeleteConflict",
+			     "Cannot delete entity, must delete policies first.");
 		return;
 	}
 	RN_AUTO(rn_freep) char *id = role_id(rn_json_str(role, "RoleName"));
@@ -288,7 +302,8 @@ void iam_update_role_description(struct request *req, struct response *res)
 void iam_update_trust(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *role = named_role(req, res);
-	const char *document = role ? iam_form_name(req, res, "PolicyDocument", 131072, true) : NULL;
+	const char *document = role ? iam_form_name(req, res, "PolicyDocument", 131072, true)
+				    : NULL;
 	if (!document || check_trust(req, res, document) < 0)
 		return;
 	set_string(role, "AssumeRolePolicyDocument", document);
@@ -312,7 +327,8 @@ void iam_delete_boundary(struct request *req, struct response *res)
 	if (!role)
 		return;
 	if (!rn_json_get(role, "PermissionsBoundary")) {
-		answer_error(req, res, 404, "NoSuchEntity", "Role %s does not have a permission boundary.",
+		answer_error(req, res, 404, "NoSuchEntity",
+			     "Role %s does not have a permission boundary.",
 			     rn_json_str(role, "RoleName"));
 		return;
 	}
@@ -361,7 +377,8 @@ void iam_list_instance_profiles(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *role = named_role(req, res);
 	if (role)
-		iam_answer_page(req, res, "InstanceProfiles", cJSON_CreateArray(), "InstanceProfileName");
+		iam_answer_page(req, res, "InstanceProfiles", cJSON_CreateArray(),
+				"InstanceProfileName");
 }
 
 /* ---- managed policies of a role ---- */
@@ -386,14 +403,15 @@ void iam_attach(struct request *req, struct response *res)
 	}
 	RN_AUTO(rn_json_freep) cJSON *policy = iam_policy_by_arn(req->cloud, arn);
 	if (!policy) {
-		answer_error(req, res, 404, "NoSuchEntity", "Policy %s does not exist or is not attachable.", arn);
+		answer_error(req, res, 404, "NoSuchEntity",
+			     "Policy %s does not exist or is not attachable.", arn);
 		return;
 	}
 	cJSON *attached = rn_json_get(role, "_attached");
 	if (!find_member(attached, "PolicyArn", arn)) {
 		if (cJSON_GetArraySize(attached) >= ATTACHED_MAX) {
-			answer_error(req, res, 409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: %d",
-				     ATTACHED_MAX);
+			answer_error(req, res, 409, "LimitExceeded",
+				     "Cannot exceed quota for PoliciesPerRole: %d", ATTACHED_MAX);
 			return;
 		}
 		cJSON *one = cJSON_CreateObject();
@@ -424,7 +442,8 @@ void iam_detach(struct request *req, struct response *res)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(rn_json_str(*(cJSON *const *)a, "PolicyName"), rn_json_str(*(cJSON *const *)b, "PolicyName"));
+	return strcmp(rn_json_str(*(cJSON *const *)a, "PolicyName"),
+		      rn_json_str(*(cJSON *const *)b, "PolicyName"));
 }
 
 /* The list's items ordered by PolicyName; takes them out of `list`. */
@@ -445,7 +464,8 @@ void iam_list_attached(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *role = named_role(req, res);
 	if (role)
-		iam_answer_page(req, res, "AttachedPolicies", sorted(rn_json_get(role, "_attached")), "PolicyName");
+		iam_answer_page(req, res, "AttachedPolicies",
+				sorted(rn_json_get(role, "_attached")), "PolicyName");
 }
 
 /* ---- inline policies of a role ---- */
@@ -454,7 +474,8 @@ void iam_put_inline(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_json_freep) cJSON *role = named_role(req, res);
 	const char *name = role ? iam_form_name(req, res, "PolicyName", 128, false) : NULL;
-	const char *document = name ? iam_form_name(req, res, "PolicyDocument", 131072, true) : NULL;
+	const char *document = name ? iam_form_name(req, res, "PolicyDocument", 131072, true)
+				    : NULL;
 	if (!document)
 		return;
 	struct rn_error err = { 0 };
@@ -463,7 +484,8 @@ void iam_put_inline(struct request *req, struct response *res)
 		return;
 	}
 	if (strlen(document) > 10240) {
-		answer_error(req, res, 409, "LimitExceeded", "Maximum policy size of 10240 bytes exceeded for role %s",
+		answer_error(req, res, 409, "LimitExceeded",
+			     "Maximum policy size of 10240 bytes exceeded for role %s",
 			     rn_json_str(role, "RoleName"));
 		return;
 	}
@@ -485,7 +507,8 @@ static cJSON *named_inline(struct request *req, struct response *res, cJSON *rol
 	const char *name = iam_form_name(req, res, "PolicyName", 128, false);
 	cJSON *one = name ? find_member(rn_json_get(role, "_inline"), "PolicyName", name) : NULL;
 	if (name && !one)
-		answer_error(req, res, 404, "NoSuchEntity", "The role policy with name %s cannot be found.", name);
+		answer_error(req, res, 404, "NoSuchEntity",
+			     "The role policy with name %s cannot be found.", name);
 	return one;
 }
 

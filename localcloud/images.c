@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blobs, tags and reading of manifests. Writing of manifests: images_put.c; uploads: images_upload.c. */
+/* Blobs, tags and reading of manifests. Writing of manifests: images_put.c; uploads:
+ * images_upload.c. */
 #include "images.h"
 
 #include "store.h"
@@ -96,7 +97,8 @@ static void drop_unlinked(struct cloud *c)
 		rn_strv_add(&gone, (const char *)sqlite3_column_text(q, 0));
 	store_done(q);
 	for (size_t i = 0; i < gone.n; i++) {
-		store_exec(c->store, "DELETE FROM blob WHERE digest = ?", 1, (const char *[]){ gone.v[i] });
+		store_exec(c->store, "DELETE FROM blob WHERE digest = ?", 1,
+			   (const char *[]){ gone.v[i] });
 		RN_AUTO(rn_freep) char *path = images_blob_path(c, gone.v[i]);
 		unlink(path);
 	}
@@ -107,7 +109,8 @@ static void drop_stale_links(struct cloud *c)
 {
 	sqlite3_stmt *q = store_query(c->store,
 				      "DELETE FROM blob_link AS l WHERE linked < ? AND NOT EXISTS"
-				      " (SELECT 1 FROM manifest m WHERE m.region = l.region AND m.repository = l.repository"
+				      " (SELECT 1 FROM manifest m WHERE m.region = l.region AND "
+				      "m.repository = l.repository"
 				      " AND instr(m.body, CAST(l.digest AS BLOB)) > 0)",
 				      0, NULL);
 	if (q)
@@ -128,10 +131,12 @@ static int sweep_uploads(struct cloud *c, struct rn_error *err)
 	if (rn_list_dir(c->temp_dir, &names, err) < 0)
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
-		const char *id = rn_starts(names.v[i], "upload-") ? names.v[i] + strlen("upload-") : NULL;
+		const char *id = rn_starts(names.v[i], "upload-") ? names.v[i] + strlen("upload-")
+								  : NULL;
 		if (!id)
 			continue;
-		q = store_query(c->store, "SELECT 1 FROM upload WHERE id = ?", 1, (const char *[]){ id });
+		q = store_query(c->store, "SELECT 1 FROM upload WHERE id = ?", 1,
+				(const char *[]){ id });
 		bool known = !q || store_row(c->store, q);
 		store_done(q);
 		RN_AUTO(rn_freep) char *path = rn_path_join(c->temp_dir, names.v[i]);
@@ -146,13 +151,17 @@ int images_start(struct cloud *c, struct rn_error *err)
 	store_begin(c->store);
 	drop_stale_links(c);
 	drop_unlinked(c);
-	int rc = sweep_folder(c, "sha256", err) < 0 || sweep_folder(c, "sha512", err) < 0 || sweep_uploads(c, err) < 0 ? -1 : 0;
+	int rc = sweep_folder(c, "sha256", err) < 0 || sweep_folder(c, "sha512", err) < 0 ||
+				 sweep_uploads(c, err) < 0
+			 ? -1
+			 : 0;
 	return store_end(c->store, rc == 0, rc == 0 ? err : NULL) < 0 ? -1 : rc;
 }
 
 /* ---- blobs ---- */
 
-bool images_has_blob(struct cloud *c, const char *region, const char *repository, const char *digest, uint64_t *ret_size)
+bool images_has_blob(struct cloud *c, const char *region, const char *repository,
+		     const char *digest, uint64_t *ret_size)
 {
 	store_begin(c->store);
 	sqlite3_stmt *q = store_query(c->store,
@@ -167,28 +176,32 @@ bool images_has_blob(struct cloud *c, const char *region, const char *repository
 	return found;
 }
 
-int images_open_blob(struct cloud *c, const char *region, const char *repository, const char *digest,
-		     uint64_t *ret_size, struct rn_error *err)
+int images_open_blob(struct cloud *c, const char *region, const char *repository,
+		     const char *digest, uint64_t *ret_size, struct rn_error *err)
 {
 	uint64_t size = 0;
 	if (!images_is_digest(digest) || !images_has_blob(c, region, repository, digest, &size))
-		return rn_fail(err, RN_ENOTFOUND, "repository %s has no blob %s", repository, digest);
+		return rn_fail(err, RN_ENOTFOUND, "repository %s has no blob %s", repository,
+			       digest);
 	RN_AUTO(rn_freep) char *path = images_blob_path(c, digest);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return rn_fail(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "open blob %s: %m", digest);
+		return rn_fail(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "open blob %s: %m",
+			       digest);
 	if (ret_size)
 		*ret_size = size;
 	return fd;
 }
 
-bool images_mount_blob(struct cloud *c, const char *region, const char *from, const char *to, const char *digest)
+bool images_mount_blob(struct cloud *c, const char *region, const char *from, const char *to,
+		       const char *digest)
 {
-	sqlite3_stmt *q = store_query(c->store,
-				      "INSERT OR REPLACE INTO blob_link(region, repository, digest, linked)"
-				      " SELECT region, ?, digest, ? FROM blob_link WHERE region = ?"
-				      " AND repository = ifnull(?, repository) AND digest = ? LIMIT 1",
-				      5, (const char *[]){ to, NULL, region, from, digest });
+	sqlite3_stmt *q = store_query(
+		c->store,
+		"INSERT OR REPLACE INTO blob_link(region, repository, digest, linked)"
+		" SELECT region, ?, digest, ? FROM blob_link WHERE region = ?"
+		" AND repository = ifnull(?, repository) AND digest = ? LIMIT 1",
+		5, (const char *[]){ to, NULL, region, from, digest });
 	if (q)
 		sqlite3_bind_double(q, 2, cloud_now());
 	store_row(c->store, q);
@@ -196,63 +209,76 @@ bool images_mount_blob(struct cloud *c, const char *region, const char *from, co
 	return q && images_has_blob(c, region, to, digest, NULL);
 }
 
-void images_unlink_blob(struct cloud *c, const char *region, const char *repository, const char *digest)
+void images_unlink_blob(struct cloud *c, const char *region, const char *repository,
+			const char *digest)
 {
-	store_exec(c->store, "DELETE FROM blob_link WHERE region = ? AND repository = ? AND digest = ?", 3,
+	store_exec(c->store,
+		   "DELETE FROM blob_link WHERE region = ? AND repository = ? AND digest = ?", 3,
 		   (const char *[]){ region, repository, digest });
 	drop_unlinked(c);
 }
 
 /* ---- manifests and tags ---- */
 
-int images_manifest(struct cloud *c, const char *region, const char *repository, const char *reference,
-		    struct image_manifest *ret, struct rn_error *err)
+int images_manifest(struct cloud *c, const char *region, const char *repository,
+		    const char *reference, struct image_manifest *ret, struct rn_error *err)
 {
 	bool by_digest = images_is_digest(reference);
 	const char *args[] = { region, repository, reference };
 	store_begin(c->store);
-	sqlite3_stmt *q = store_query(c->store,
-				      by_digest ? "SELECT digest, media_type, body FROM manifest"
-						  " WHERE region = ? AND repository = ? AND digest = ?"
-						: "SELECT m.digest, m.media_type, m.body FROM tag t"
-						  " JOIN manifest m USING(region, repository, digest)"
-						  " WHERE t.region = ? AND t.repository = ? AND t.tag = ?",
-				      3, args);
+	sqlite3_stmt *q = store_query(
+		c->store,
+		by_digest ? "SELECT digest, media_type, body FROM manifest"
+			    " WHERE region = ? AND repository = ? AND digest = ?"
+			  : "SELECT m.digest, m.media_type, m.body FROM tag t"
+			    " JOIN manifest m USING(region, repository, digest)"
+			    " WHERE t.region = ? AND t.repository = ? AND t.tag = ?",
+		3, args);
 	bool found = store_row(c->store, q);
 	if (found) {
 		*ret = (struct image_manifest){ 0 };
-		snprintf(ret->digest, sizeof(ret->digest), "%s", (const char *)sqlite3_column_text(q, 0));
+		snprintf(ret->digest, sizeof(ret->digest), "%s",
+			 (const char *)sqlite3_column_text(q, 0));
 		ret->media_type = rn_strdup((const char *)sqlite3_column_text(q, 1));
-		rn_buf_add(&ret->body, sqlite3_column_blob(q, 2), (size_t)sqlite3_column_bytes(q, 2));
+		rn_buf_add(&ret->body, sqlite3_column_blob(q, 2),
+			   (size_t)sqlite3_column_bytes(q, 2));
 	}
 	store_done(q);
 	if (store_end(c->store, true, err) < 0)
 		return -1;
 	if (!found)
-		return rn_fail(err, RN_ENOTFOUND, "repository %s has no image %s", repository, reference);
+		return rn_fail(err, RN_ENOTFOUND, "repository %s has no image %s", repository,
+			       reference);
 	return 0;
 }
 
 bool images_remove_tag(struct cloud *c, const char *region, const char *repository, const char *tag)
 {
-	return store_exec(c->store, "DELETE FROM tag WHERE region = ? AND repository = ? AND tag = ?", 3,
+	return store_exec(c->store,
+			  "DELETE FROM tag WHERE region = ? AND repository = ? AND tag = ?", 3,
 			  (const char *[]){ region, repository, tag }) > 0;
 }
 
-bool images_remove_manifest(struct cloud *c, const char *region, const char *repository, const char *digest)
+bool images_remove_manifest(struct cloud *c, const char *region, const char *repository,
+			    const char *digest)
 {
 	const char *args[] = { region, repository, digest };
-	store_exec(c->store, "DELETE FROM tag WHERE region = ? AND repository = ? AND digest = ?", 3, args);
-	return store_exec(c->store, "DELETE FROM manifest WHERE region = ? AND repository = ? AND digest = ?", 3, args) > 0;
+	store_exec(c->store, "DELETE FROM tag WHERE region = ? AND repository = ? AND digest = ?",
+		   3, args);
+	return store_exec(c->store,
+			  "DELETE FROM manifest WHERE region = ? AND repository = ? AND digest = ?",
+			  3, args) > 0;
 }
 
-bool images_is_referenced(struct cloud *c, const char *region, const char *repository, const char *digest)
+bool images_is_referenced(struct cloud *c, const char *region, const char *repository,
+			  const char *digest)
 {
-	sqlite3_stmt *q = store_query(c->store,
-				      "SELECT 1 FROM manifest WHERE region = ? AND repository = ? AND digest <> ?3"
-				      " AND (media_type LIKE '%.index.v1+json' OR media_type LIKE '%.list.v2+json')"
-				      " AND instr(body, CAST(?3 AS BLOB)) > 0",
-				      3, (const char *[]){ region, repository, digest });
+	sqlite3_stmt *q = store_query(
+		c->store,
+		"SELECT 1 FROM manifest WHERE region = ? AND repository = ? AND digest <> ?3"
+		" AND (media_type LIKE '%.index.v1+json' OR media_type LIKE '%.list.v2+json')"
+		" AND instr(body, CAST(?3 AS BLOB)) > 0",
+		3, (const char *[]){ region, repository, digest });
 	bool found = store_row(c->store, q);
 	store_done(q);
 	return found;
@@ -270,11 +296,14 @@ void images_remove_all(struct cloud *c, const char *region, const char *reposito
 	drop_unlinked(c);
 }
 
-void images_tags(struct cloud *c, const char *region, const char *repository, const char *after, size_t n, struct rn_strv *ret)
+void images_tags(struct cloud *c, const char *region, const char *repository, const char *after,
+		 size_t n, struct rn_strv *ret)
 {
 	store_begin(c->store);
 	sqlite3_stmt *q = store_query(c->store,
-				      "SELECT tag FROM tag WHERE region = ? AND repository = ? AND tag > ? ORDER BY tag LIMIT ?", 3,
+				      "SELECT tag FROM tag WHERE region = ? AND repository = ? AND "
+				      "tag > ? ORDER BY tag LIMIT ?",
+				      3,
 				      (const char *[]){ region, repository, after ? after : "" });
 	if (q)
 		sqlite3_bind_int64(q, 4, n ? (sqlite3_int64)n : -1);
@@ -297,10 +326,13 @@ cJSON *images_list(struct cloud *c, const char *region, const char *repository)
 	store_begin(c->store);
 	sqlite3_stmt *q = store_query(
 		c->store,
-		"SELECT m.digest, m.media_type, m.size, m.image_size, m.pushed, m.artifact_type, m.subject, m.annotations,"
-		" (SELECT json_group_array(tag) FROM (SELECT t.tag FROM tag t WHERE t.region = m.region"
+		"SELECT m.digest, m.media_type, m.size, m.image_size, m.pushed, m.artifact_type, "
+		"m.subject, m.annotations,"
+		" (SELECT json_group_array(tag) FROM (SELECT t.tag FROM tag t WHERE t.region = "
+		"m.region"
 		" AND t.repository = m.repository AND t.digest = m.digest ORDER BY t.tag))"
-		" FROM manifest m WHERE m.region = ? AND m.repository = ? ORDER BY m.pushed DESC, m.digest",
+		" FROM manifest m WHERE m.region = ? AND m.repository = ? ORDER BY m.pushed DESC, "
+		"m.digest",
 		2, (const char *[]){ region, repository });
 	while (store_row(c->store, q)) {
 		cJSON *one = cJSON_CreateObject();
@@ -337,12 +369,13 @@ static const char *strip_host(const struct cloud *c, const char *uri)
 	return aws || rn_streq(host, c->host) || rn_streq(host, local) ? uri + n + 1 : NULL;
 }
 
-int images_parse_uri(const struct cloud *c, const char *uri, char **ret_repository, char **ret_reference,
-		     struct rn_error *err)
+int images_parse_uri(const struct cloud *c, const char *uri, char **ret_repository,
+		     char **ret_reference, struct rn_error *err)
 {
 	const char *name = strip_host(c, uri);
 	if (!name)
-		return rn_fail(err, RN_EINVAL, "%s is not an image of this cloud's registry %s", uri, c->host);
+		return rn_fail(err, RN_EINVAL, "%s is not an image of this cloud's registry %s",
+			       uri, c->host);
 	const char *at = strchr(name, '@');
 	size_t n = at ? (size_t)(at - name) : strlen(name);
 	RN_AUTO(rn_freep) char *repository = rn_strndup(name, n);

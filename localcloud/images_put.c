@@ -33,8 +33,9 @@ struct facts {
 	uint64_t image_size;
 };
 
-static enum images_put_status check_descriptor(struct cloud *c, const struct images_put *put, const cJSON *descriptor,
-					       bool is_manifest, struct facts *facts, struct rn_error *err)
+static enum images_put_status check_descriptor(struct cloud *c, const struct images_put *put,
+					       const cJSON *descriptor, bool is_manifest,
+					       struct facts *facts, struct rn_error *err)
 {
 	const char *digest = rn_json_str(descriptor, "digest");
 	if (!images_is_digest(digest)) {
@@ -42,8 +43,11 @@ static enum images_put_status check_descriptor(struct cloud *c, const struct ima
 		return IMAGES_PUT_INVALID;
 	}
 	if (is_manifest) {
-		sqlite3_stmt *q = store_query(c->store, "SELECT image_size FROM manifest WHERE region = ? AND repository = ? AND digest = ?",
-					      3, (const char *[]){ put->region, put->repository, digest });
+		sqlite3_stmt *q = store_query(
+			c->store,
+			"SELECT image_size FROM manifest WHERE region = ? AND repository = ? AND "
+			"digest = ?",
+			3, (const char *[]){ put->region, put->repository, digest });
 		bool found = store_row(c->store, q);
 		if (found)
 			facts->image_size += (uint64_t)sqlite3_column_int64(q, 0);
@@ -64,15 +68,18 @@ static enum images_put_status check_descriptor(struct cloud *c, const struct ima
 	return IMAGES_PUT_BLOB_UNKNOWN;
 }
 
-static enum images_put_status check_list(struct cloud *c, const struct images_put *put, const cJSON *list,
-					 bool is_manifest, struct facts *facts, struct rn_error *err)
+static enum images_put_status check_list(struct cloud *c, const struct images_put *put,
+					 const cJSON *list, bool is_manifest, struct facts *facts,
+					 struct rn_error *err)
 {
 	if (!cJSON_IsArray(list)) {
-		rn_fail(err, RN_EINVAL, "it has no list of %s", is_manifest ? "manifests" : "layers");
+		rn_fail(err, RN_EINVAL, "it has no list of %s",
+			is_manifest ? "manifests" : "layers");
 		return IMAGES_PUT_INVALID;
 	}
 	for (const cJSON *one = list->child; one; one = one->next) {
-		enum images_put_status status = check_descriptor(c, put, one, is_manifest, facts, err);
+		enum images_put_status status = check_descriptor(c, put, one, is_manifest, facts,
+								 err);
 		if (status != IMAGES_PUT_OK)
 			return status;
 	}
@@ -92,7 +99,8 @@ static enum images_put_status check(struct cloud *c, const struct images_put *pu
 		return IMAGES_PUT_INVALID;
 	}
 	if (said && strcmp(said, facts->media_type) != 0) {
-		rn_fail(err, RN_EINVAL, "it says it is %s but was sent as %s", said, facts->media_type);
+		rn_fail(err, RN_EINVAL, "it says it is %s but was sent as %s", said,
+			facts->media_type);
 		return IMAGES_PUT_INVALID;
 	}
 	if (rn_json_int(doc, "schemaVersion", 0) != 2) {
@@ -111,19 +119,23 @@ static enum images_put_status check(struct cloud *c, const struct images_put *pu
 	if (is_index)
 		return check_list(c, put, rn_json_get(doc, "manifests"), true, facts, err);
 	enum images_put_status status = check_descriptor(c, put, config, false, facts, err);
-	return status == IMAGES_PUT_OK ? check_list(c, put, rn_json_get(doc, "layers"), false, facts, err) : status;
+	return status == IMAGES_PUT_OK
+		       ? check_list(c, put, rn_json_get(doc, "layers"), false, facts, err)
+		       : status;
 }
 
 /* May the tag move? By the repository's mutability and its exclusion filters. */
 static bool may_move(struct cloud *c, const struct images_put *put)
 {
-	RN_AUTO(rn_json_freep) cJSON *repository = store_get(c->store, REPOSITORY, put->region, put->repository);
+	RN_AUTO(rn_json_freep) cJSON *repository =
+		store_get(c->store, REPOSITORY, put->region, put->repository);
 	const char *mode = rn_json_str(repository, "imageTagMutability");
 	if (!mode)
 		return true;
 	bool movable = rn_starts(mode, "MUTABLE");
 	const cJSON *filters = rn_json_get(repository, "imageTagMutabilityExclusionFilters");
-	for (const cJSON *f = filters && rn_ends(mode, "_WITH_EXCLUSION") ? filters->child : NULL; f; f = f->next) {
+	for (const cJSON *f = filters && rn_ends(mode, "_WITH_EXCLUSION") ? filters->child : NULL;
+	     f; f = f->next) {
 		const char *pattern = rn_json_str(f, "filter");
 		if (pattern && fnmatch(pattern, put->tag, 0) == 0)
 			return !movable;
@@ -131,16 +143,20 @@ static bool may_move(struct cloud *c, const struct images_put *put)
 	return movable;
 }
 
-static void insert(struct cloud *c, const struct images_put *put, const char *digest, const struct facts *facts,
-		   const cJSON *doc)
+static void insert(struct cloud *c, const struct images_put *put, const char *digest,
+		   const struct facts *facts, const cJSON *doc)
 {
 	const cJSON *annotations = rn_json_get(doc, "annotations");
 	RN_AUTO(rn_freep) char *text = annotations ? rn_json_print(annotations) : NULL;
 	sqlite3_stmt *q = store_query(c->store,
-				      "INSERT OR IGNORE INTO manifest(region, repository, digest, media_type, artifact_type,"
-				      " subject, annotations, size, image_size, pushed, body) VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-				      7, (const char *[]){ put->region, put->repository, digest, facts->media_type,
-							   facts->artifact_type, facts->subject, text });
+				      "INSERT OR IGNORE INTO manifest(region, repository, digest, "
+				      "media_type, artifact_type,"
+				      " subject, annotations, size, image_size, pushed, body) "
+				      "VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+				      7,
+				      (const char *[]){ put->region, put->repository, digest,
+							facts->media_type, facts->artifact_type,
+							facts->subject, text });
 	if (!q)
 		return;
 	sqlite3_bind_int64(q, 8, (sqlite3_int64)put->n);
@@ -171,20 +187,23 @@ static bool tagged(struct cloud *c, const struct images_put *put, char *to)
 	return true;
 }
 
-enum images_put_status images_put_manifest(struct cloud *c, const struct images_put *put, char *ret_digest,
-					   char **ret_subject, struct rn_error *err)
+enum images_put_status images_put_manifest(struct cloud *c, const struct images_put *put,
+					   char *ret_digest, char **ret_subject,
+					   struct rn_error *err)
 {
 	struct facts facts = { 0 };
 	struct rn_error why = { 0 };
 	char digest[IMAGES_DIGEST_MAX], old[IMAGES_DIGEST_MAX] = "";
 	images_digest(put->body, put->n, put->digest, digest);
 	if (put->digest && strcmp(put->digest, digest) != 0) {
-		rn_fail(err, RN_EINVAL, "the content has the digest %s, not %s", digest, put->digest);
+		rn_fail(err, RN_EINVAL, "the content has the digest %s, not %s", digest,
+			put->digest);
 		return IMAGES_PUT_DIGEST_MISMATCH;
 	}
 	RN_AUTO(rn_json_freep) cJSON *doc = rn_json_parse(put->body, put->n, &why);
 	if (!cJSON_IsObject(doc)) {
-		rn_fail(err, RN_EINVAL, "it is not a JSON object%s%s", why.msg[0] ? ": " : "", why.msg);
+		rn_fail(err, RN_EINVAL, "it is not a JSON object%s%s", why.msg[0] ? ": " : "",
+			why.msg);
 		return IMAGES_PUT_INVALID;
 	}
 	enum images_put_status status = check(c, put, doc, &facts, err);
@@ -197,8 +216,10 @@ enum images_put_status images_put_manifest(struct cloud *c, const struct images_
 		return IMAGES_PUT_IMMUTABLE;
 	insert(c, put, digest, &facts, doc);
 	if (put->tag && !same_tag)
-		store_exec(c->store, "INSERT OR REPLACE INTO tag(region, repository, tag, digest) VALUES(?,?,?,?)", 4,
-			   (const char *[]){ put->region, put->repository, put->tag, digest });
+		store_exec(c->store,
+			   "INSERT OR REPLACE INTO tag(region, repository, tag, digest) "
+			   "VALUES(?,?,?,?)",
+			   4, (const char *[]){ put->region, put->repository, put->tag, digest });
 	memcpy(ret_digest, digest, sizeof(digest));
 	if (ret_subject)
 		*ret_subject = rn_strdup(facts.subject);

@@ -29,7 +29,8 @@ static char *upload_path(const struct cloud *c, const char *id)
 	return rn_asprintf("%s/upload-%s", c->temp_dir, id);
 }
 
-int images_upload_start(struct cloud *c, const char *region, const char *repository, char *ret_id, struct rn_error *err)
+int images_upload_start(struct cloud *c, const char *region, const char *repository, char *ret_id,
+			struct rn_error *err)
 {
 	cloud_uuid(ret_id);
 	RN_AUTO(rn_freep) char *path = upload_path(c, ret_id);
@@ -37,8 +38,9 @@ int images_upload_start(struct cloud *c, const char *region, const char *reposit
 	if (fd < 0)
 		return rn_fail(err, RN_EIO, "create %s: %m", path);
 	store_begin(c->store);
-	sqlite3_stmt *q = store_query(c->store, "INSERT INTO upload(id, region, repository, started) VALUES(?,?,?,?)", 3,
-				      (const char *[]){ ret_id, region, repository });
+	sqlite3_stmt *q = store_query(
+		c->store, "INSERT INTO upload(id, region, repository, started) VALUES(?,?,?,?)", 3,
+		(const char *[]){ ret_id, region, repository });
 	if (q)
 		sqlite3_bind_double(q, 4, cloud_now());
 	store_row(c->store, q);
@@ -49,18 +51,21 @@ int images_upload_start(struct cloud *c, const char *region, const char *reposit
 static bool is_known(struct cloud *c, const char *region, const char *repository, const char *id)
 {
 	store_begin(c->store);
-	sqlite3_stmt *q = store_query(c->store, "SELECT 1 FROM upload WHERE id = ? AND region = ? AND repository = ?", 3,
-				      (const char *[]){ id, region, repository });
+	sqlite3_stmt *q = store_query(
+		c->store, "SELECT 1 FROM upload WHERE id = ? AND region = ? AND repository = ?", 3,
+		(const char *[]){ id, region, repository });
 	bool found = store_row(c->store, q);
 	store_done(q);
 	store_end(c->store, true, NULL);
 	return found;
 }
 
-struct upload *images_upload_open(struct cloud *c, const char *region, const char *repository, const char *id, struct rn_error *err)
+struct upload *images_upload_open(struct cloud *c, const char *region, const char *repository,
+				  const char *id, struct rn_error *err)
 {
 	if (!is_known(c, region, repository, id)) {
-		rn_fail(err, RN_ENOTFOUND, "there is no upload %s in repository %s", id, repository);
+		rn_fail(err, RN_ENOTFOUND, "there is no upload %s in repository %s", id,
+			repository);
 		return NULL;
 	}
 	RN_AUTO(rn_freep) char *path = upload_path(c, id);
@@ -79,8 +84,12 @@ struct upload *images_upload_open(struct cloud *c, const char *region, const cha
 		return NULL;
 	}
 	struct upload *u = rn_alloc(sizeof(*u));
-	*u = (struct upload){ .cloud = c, .region = rn_strdup(region), .repository = rn_strdup(repository),
-			      .id = rn_strdup(id), .path = rn_take(&path), .size = (uint64_t)st.st_size };
+	*u = (struct upload){ .cloud = c,
+			      .region = rn_strdup(region),
+			      .repository = rn_strdup(repository),
+			      .id = rn_strdup(id),
+			      .path = rn_take(&path),
+			      .size = (uint64_t)st.st_size };
 	u->fd = rn_take_fd(&fd);
 	if (u->size == 0) {
 		u->hash = EVP_MD_CTX_new();
@@ -109,7 +118,8 @@ int images_upload_write(struct upload *u, const void *data, size_t n, struct rn_
 	return 0;
 }
 
-static int hash_file(struct upload *u, const EVP_MD *type, unsigned char *ret, unsigned *ret_size, struct rn_error *err)
+static int hash_file(struct upload *u, const EVP_MD *type, unsigned char *ret, unsigned *ret_size,
+		     struct rn_error *err)
 {
 	enum { CHUNK = 1 << 18 };
 	RN_AUTO(rn_freep) unsigned char *chunk = rn_alloc(CHUNK);
@@ -141,11 +151,13 @@ static int check_digest(struct upload *u, const char *digest, struct rn_error *e
 	char text[2 * EVP_MAX_MD_SIZE + 1];
 	rn_hex(hash, size, text);
 	if (strcmp(text, digest + 7) != 0)
-		return rn_fail(err, RN_EINVAL, "the content has the digest %.7s%s, not %s", digest, text, digest);
+		return rn_fail(err, RN_EINVAL, "the content has the digest %.7s%s, not %s", digest,
+			       text, digest);
 	return 0;
 }
 
-/* Moves the file into place and links it, all under the store's lock: nobody sweeps it in between. */
+/* Moves the file into place and links it, all under the store's lock: nobody sweeps it in between.
+ */
 static int publish(struct upload *u, const char *digest, struct rn_error *err)
 {
 	struct cloud *c = u->cloud;
@@ -158,14 +170,17 @@ static int publish(struct upload *u, const char *digest, struct rn_error *err)
 		store_end(c->store, false, NULL);
 		return -1;
 	}
-	sqlite3_stmt *q = store_query(c->store, "INSERT OR IGNORE INTO blob(digest, size) VALUES(?,?)", 1,
+	sqlite3_stmt *q = store_query(c->store,
+				      "INSERT OR IGNORE INTO blob(digest, size) VALUES(?,?)", 1,
 				      (const char *[]){ digest });
 	if (q)
 		sqlite3_bind_int64(q, 2, (sqlite3_int64)u->size);
 	store_row(c->store, q);
 	store_done(q);
-	q = store_query(c->store, "INSERT OR REPLACE INTO blob_link(region, repository, digest, linked) VALUES(?,?,?,?)", 3,
-			(const char *[]){ u->region, u->repository, digest });
+	q = store_query(c->store,
+			"INSERT OR REPLACE INTO blob_link(region, repository, digest, linked) "
+			"VALUES(?,?,?,?)",
+			3, (const char *[]){ u->region, u->repository, digest });
 	if (q)
 		sqlite3_bind_double(q, 4, cloud_now());
 	store_row(c->store, q);
@@ -196,7 +211,8 @@ void images_upload_close(struct upload *u)
 	free(u);
 }
 
-int images_upload_abort(struct cloud *c, const char *region, const char *repository, const char *id, struct rn_error *err)
+int images_upload_abort(struct cloud *c, const char *region, const char *repository, const char *id,
+			struct rn_error *err)
 {
 	if (!is_known(c, region, repository, id))
 		return 0;

@@ -41,11 +41,21 @@ static const struct {
 	struct option option;
 	const char *argument, *help;
 } OPTIONS[] = {
-	{ { "state", required_argument, NULL, 's' }, "DIR", "where everything is kept (" DEFAULT_STATE ")" },
-	{ { "port", required_argument, NULL, 'p' }, "N", "port to listen on (the one of the last time, else a free one)" },
-	{ { "host", required_argument, NULL, 'o' }, "ADDRESS", "loopback address to listen on (127.0.0.1)" },
-	{ { "region", required_argument, NULL, 'r' }, "NAME", "region that is printed for clients (" CLOUD_DEFAULT_REGION ")" },
-	{ { "env-fd", required_argument, NULL, 'e' }, "N", "write NAME=VALUE lines and an empty one to this descriptor when ready" },
+	{ { "state", required_argument, NULL, 's' },
+	  "DIR",
+	  "where everything is kept (" DEFAULT_STATE ")" },
+	{ { "port", required_argument, NULL, 'p' },
+	  "N",
+	  "port to listen on (the one of the last time, else a free one)" },
+	{ { "host", required_argument, NULL, 'o' },
+	  "ADDRESS",
+	  "loopback address to listen on (127.0.0.1)" },
+	{ { "region", required_argument, NULL, 'r' },
+	  "NAME",
+	  "region that is printed for clients (" CLOUD_DEFAULT_REGION ")" },
+	{ { "env-fd", required_argument, NULL, 'e' },
+	  "N",
+	  "write NAME=VALUE lines and an empty one to this descriptor when ready" },
 	{ { "quiet", no_argument, NULL, 'q' }, NULL, "no line for each request on stderr" },
 	{ { "help", no_argument, NULL, 'h' }, NULL, "print this" },
 };
@@ -57,8 +67,8 @@ static void print_help(FILE *to)
 	      "       runner cloud reset [--state DIR]  remove all it holds\n\noptions:\n",
 	      to);
 	for (size_t i = 0; i < RN_LEN(OPTIONS); i++)
-		fprintf(to, "  --%-8s %-8s %s\n", OPTIONS[i].option.name, OPTIONS[i].argument ? OPTIONS[i].argument : "",
-			OPTIONS[i].help);
+		fprintf(to, "  --%-8s %-8s %s\n", OPTIONS[i].option.name,
+			OPTIONS[i].argument ? OPTIONS[i].argument : "", OPTIONS[i].help);
 }
 
 static int report(const struct rn_error *err)
@@ -69,7 +79,8 @@ static int report(const struct rn_error *err)
 	return err->code == RN_EINVAL ? 2 : 3;
 }
 
-static int take_number(const char *name, const char *text, int64_t max, int *ret, struct rn_error *err)
+static int take_number(const char *name, const char *text, int64_t max, int *ret,
+		       struct rn_error *err)
 {
 	int64_t n = 0;
 	if (rn_parse_int(text, 0, max, &n, err) < 0)
@@ -83,8 +94,10 @@ static int take_host(const char *text, struct options *o, struct rn_error *err)
 	if (!strcmp(text, "localhost"))
 		text = "127.0.0.1";
 	if (!rn_starts(text, "127.")) {
-		rn_fail(err, RN_EINVAL, "--host %s: the local cloud listens on loopback addresses only", text);
-		return rn_hint(err, "anyone who reaches it can run code in its functions; use 127.0.0.1, or a tunnel");
+		rn_fail(err, RN_EINVAL,
+			"--host %s: the local cloud listens on loopback addresses only", text);
+		return rn_hint(err, "anyone who reaches it can run code in its functions; use "
+				    "127.0.0.1, or a tunnel");
 	}
 	o->host = text;
 	return 0;
@@ -99,14 +112,30 @@ static int parse_options(int argc, char **argv, struct options *o, struct rn_err
 	int c, rc = 0;
 	while (rc == 0 && (c = getopt_long(argc, argv, ":", table, NULL)) != -1) {
 		switch (c) {
-		case 's': o->state = optarg; break;
-		case 'p': rc = take_number("port", optarg, 65535, &o->port, err); break;
-		case 'o': rc = take_host(optarg, o, err); break;
-		case 'r': o->region = optarg; break;
-		case 'e': rc = take_number("env-fd", optarg, 1 << 20, &o->env_fd, err); break;
-		case 'q': o->quiet = true; break;
-		case 'h': o->help = true; break;
-		case ':': rc = rn_fail(err, RN_EINVAL, "%s needs a value", argv[optind - 1]); break;
+		case 's':
+			o->state = optarg;
+			break;
+		case 'p':
+			rc = take_number("port", optarg, 65535, &o->port, err);
+			break;
+		case 'o':
+			rc = take_host(optarg, o, err);
+			break;
+		case 'r':
+			o->region = optarg;
+			break;
+		case 'e':
+			rc = take_number("env-fd", optarg, 1 << 20, &o->env_fd, err);
+			break;
+		case 'q':
+			o->quiet = true;
+			break;
+		case 'h':
+			o->help = true;
+			break;
+		case ':':
+			rc = rn_fail(err, RN_EINVAL, "%s needs a value", argv[optind - 1]);
+			break;
 		default:
 			rc = rn_fail(err, RN_EINVAL, "unknown option %s", argv[optind - 1]);
 			rn_hint(err, "runner cloud --help lists the options");
@@ -151,7 +180,9 @@ static int announce(const struct cloud *c, const struct options *o, struct rn_er
 	state_environment(c, &lines);
 	if (o->env_fd >= 0)
 		return write_environment(o->env_fd, &lines, err);
-	RN_AUTO(rn_freep) char *first = rn_asprintf("local cloud at %s, state in %s; Ctrl-C stops it", c->endpoint, c->dir);
+	RN_AUTO(rn_freep) char *first =
+		rn_asprintf("local cloud at %s, state in %s; Ctrl-C stops it", c->endpoint,
+				  c->dir);
 	print_environment(first, &lines);
 	return 0;
 }
@@ -196,7 +227,8 @@ static void wait_for_stop(int parent_fd)
 	sigset_t set;
 	stop_signals(&set);
 	RN_AUTO(rn_closep) int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN }, { .fd = parent_fd, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN },
+				{ .fd = parent_fd, .events = POLLIN } };
 	while (poll(fds, RN_LEN(fds), -1) < 0 && errno == EINTR)
 		;
 	if (fds[0].revents & POLLIN) {
@@ -207,7 +239,8 @@ static void wait_for_stop(int parent_fd)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* a second one ends it at once */
 }
 
-static int run_services(struct cloud *c, const struct options *o, int listen_fd, struct rn_error *err)
+static int run_services(struct cloud *c, const struct options *o, int listen_fd,
+			struct rn_error *err)
 {
 	static const struct server_hooks HOOKS = { .begin = route_begin, .handle = route_handle };
 	if (route_start(c, err) < 0) {
@@ -217,7 +250,8 @@ static int run_services(struct cloud *c, const struct options *o, int listen_fd,
 	}
 	struct server *server = server_start(c, listen_fd, &HOOKS, err);
 	int rc = -1;
-	if (server && state_save_port(c, err) == 0 && state_publish(c, err) == 0 && announce(c, o, err) == 0) {
+	if (server && state_save_port(c, err) == 0 && state_publish(c, err) == 0 &&
+	    announce(c, o, err) == 0) {
 		rc = 0;
 		wait_for_stop(o->parent_fd);
 	}
@@ -269,9 +303,12 @@ static int serve(const struct options *o)
 static const struct {
 	const char *kind, *label, *name;
 } LISTED[] = {
-	{ "iam.role", "role", "Arn" },		     { "iam.policy", "policy", "Arn" },
-	{ "ecr.repository", "repository", "repositoryArn" }, { "lambda.function", "function", "FunctionArn" },
-	{ "apigw.api", "rest api", "name" },	     { "apigw.key", "api key", "name" },
+	{ "iam.role", "role", "Arn" },
+	{ "iam.policy", "policy", "Arn" },
+	{ "ecr.repository", "repository", "repositoryArn" },
+	{ "lambda.function", "function", "FunctionArn" },
+	{ "apigw.api", "rest api", "name" },
+	{ "apigw.key", "api key", "name" },
 	{ "apigw.plan", "usage plan", "name" },
 };
 
@@ -286,13 +323,15 @@ static int list(const struct options *o)
 			return report(&err);
 		store_begin(s);
 		for (size_t i = 0; i < RN_LEN(LISTED); i++) {
-			sqlite3_stmt *q = store_query(s,
-						      "SELECT parent, id, json_extract(doc, '$.' || ?2) FROM object"
-						      " WHERE kind = ?1 ORDER BY parent, id",
-						      2, (const char *[]){ LISTED[i].kind, LISTED[i].name });
+			sqlite3_stmt *q = store_query(
+				s,
+				"SELECT parent, id, json_extract(doc, '$.' || ?2) FROM object"
+				" WHERE kind = ?1 ORDER BY parent, id",
+				2, (const char *[]){ LISTED[i].kind, LISTED[i].name });
 			for (; store_row(s, q); count++) {
 				const char *name = (const char *)sqlite3_column_text(q, 2);
-				printf("%-11s %-15s %s\n", LISTED[i].label, (const char *)sqlite3_column_text(q, 0),
+				printf("%-11s %-15s %s\n", LISTED[i].label,
+				       (const char *)sqlite3_column_text(q, 0),
 				       name ? name : (const char *)sqlite3_column_text(q, 1));
 			}
 			store_done(q);
@@ -332,7 +371,12 @@ static int reset(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .state = DEFAULT_STATE, .host = "127.0.0.1", .region = CLOUD_DEFAULT_REGION, .port = -1, .env_fd = -1, .parent_fd = -1 };
+	struct options o = { .state = DEFAULT_STATE,
+			     .host = "127.0.0.1",
+			     .region = CLOUD_DEFAULT_REGION,
+			     .port = -1,
+			     .env_fd = -1,
+			     .parent_fd = -1 };
 	struct rn_error err = { 0 };
 	if (parse_options(argc, argv, &o, &err) < 0)
 		return report(&err);

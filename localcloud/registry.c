@@ -42,7 +42,8 @@ int registry_refuse(struct registry_call *call, int status, const char *code, co
 /* ---- addresses ---- */
 
 /* Splits "NAME/MARK/REST" at the last "/MARK/"; false when it is not there. */
-static bool split(struct registry_call *call, const char *rest, const char *mark, enum registry_kind kind)
+static bool split(struct registry_call *call, const char *rest, const char *mark,
+		  enum registry_kind kind)
 {
 	const char *found = NULL;
 	for (const char *p = rest; (p = strstr(p, mark)); p++)
@@ -73,7 +74,8 @@ static struct registry_call *parse(const struct request *req)
 	} else if (rn_ends(rest, "/blobs/uploads")) {
 		call->kind = REGISTRY_UPLOADS;
 		call->name = rn_strndup(rest, strlen(rest) - strlen("/blobs/uploads"));
-	} else if (!split(call, rest, "/blobs/", REGISTRY_BLOB) && !split(call, rest, "/manifests/", REGISTRY_MANIFEST)) {
+	} else if (!split(call, rest, "/blobs/", REGISTRY_BLOB) &&
+		   !split(call, rest, "/manifests/", REGISTRY_MANIFEST)) {
 		split(call, rest, "/referrers/", REGISTRY_REFERRERS);
 	}
 	return call;
@@ -88,7 +90,8 @@ int registry_authenticate(struct request *req, struct registry_call *call)
 	struct rn_error err = { 0 };
 	if (!header && request_arg(req, "token")) /* GetDownloadUrlForLayer's address carries it */
 		rn_buf_addf(&plain, "AWS:%s", request_arg(req, "token"));
-	else if (!header || strncasecmp(header, "Basic ", 6) != 0 || rn_base64_decode(header + 6, &plain, NULL) < 0)
+	else if (!header || strncasecmp(header, "Basic ", 6) != 0 ||
+		 rn_base64_decode(header + 6, &plain, NULL) < 0)
 		return registry_refuse(call, 401, "UNAUTHORIZED", "Not Authorized");
 	const char *text = rn_buf_str(&plain);
 	req->region = rn_starts(text, "AWS:") ? ecr_token_region(req->cloud, text + 4, &err) : NULL;
@@ -104,7 +107,8 @@ bool registry_has_repository(struct request *req, struct registry_call *call)
 	if (store_has(req->cloud->store, REPOSITORY, req->region, call->name))
 		return true;
 	registry_refuse(call, 404, "NAME_UNKNOWN",
-			"The repository with name '%s' does not exist in the registry with id '" CLOUD_ACCOUNT "'",
+			"The repository with name '%s' does not exist in the registry with id "
+			"'" CLOUD_ACCOUNT "'",
 			call->name);
 	return false;
 }
@@ -113,7 +117,8 @@ static void answer_refusal(struct request *req, struct registry_call *call, stru
 {
 	answer_error(req, res, call->refusal, call->code, "%s", call->message);
 	if (call->refusal == 401)
-		response_header(res, "WWW-Authenticate", "Basic realm=\"%s/\",service=\"ecr.amazonaws.com\"",
+		response_header(res, "WWW-Authenticate",
+				"Basic realm=\"%s/\",service=\"ecr.amazonaws.com\"",
 				req->cloud->endpoint);
 }
 
@@ -130,7 +135,8 @@ static int64_t page_size(const struct request *req)
 static void add_link(const struct request *req, struct response *res, int64_t n, const char *last)
 {
 	RN_AUTO(rn_freep) char *name = rn_percent(last, "");
-	response_header(res, "Link", "<%s?n=%lld&last=%s>; rel=\"next\"", req->path, (long long)n, name);
+	response_header(res, "Link", "<%s?n=%lld&last=%s>; rel=\"next\"", req->path, (long long)n,
+			name);
 }
 
 static void list_tags(struct request *req, struct registry_call *call, struct response *res)
@@ -143,7 +149,8 @@ static void list_tags(struct request *req, struct registry_call *call, struct re
 	RN_AUTO(rn_strv_clear) struct rn_strv tags = { 0 };
 	bool none = request_arg(req, "n") && n == 0;
 	if (!none)
-		images_tags(req->cloud, req->region, call->name, request_arg(req, "last"), n ? (size_t)n + 1 : 0, &tags);
+		images_tags(req->cloud, req->region, call->name, request_arg(req, "last"),
+			    n ? (size_t)n + 1 : 0, &tags);
 	bool more = n > 0 && tags.n > (size_t)n;
 	size_t shown = more ? (size_t)n : tags.n;
 	cJSON *doc = cJSON_CreateObject();
@@ -164,11 +171,12 @@ static void list_repositories(struct request *req, struct response *res)
 		return;
 	}
 	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, REPOSITORY, req->region,
-						       request_arg(req, "last"), n ? (size_t)n + 1 : 0);
+				request_arg(req, "last"), n ? (size_t)n + 1 : 0);
 	cJSON *doc = cJSON_CreateObject(), *names = cJSON_AddArrayToObject(doc, "repositories");
 	const char *last = NULL;
 	int64_t count = 0;
-	for (const cJSON *one = all->child; one && (n == 0 || count < n); one = one->next, count++) {
+	for (const cJSON *one = all->child; one && (n == 0 || count < n);
+	     one = one->next, count++) {
 		last = rn_json_str(one, "repositoryName");
 		cJSON_AddItemToArray(names, cJSON_CreateString(last));
 	}
@@ -180,7 +188,8 @@ static void list_repositories(struct request *req, struct response *res)
 static void list_referrers(struct request *req, struct registry_call *call, struct response *res)
 {
 	if (!images_is_digest(call->reference)) {
-		answer_error(req, res, 400, "DIGEST_INVALID", "%s is not a digest", call->reference);
+		answer_error(req, res, 400, "DIGEST_INVALID", "%s is not a digest",
+			     call->reference);
 		return;
 	}
 	const char *wanted = request_arg(req, "artifactType");
@@ -191,7 +200,8 @@ static void list_referrers(struct request *req, struct registry_call *call, stru
 	RN_AUTO(rn_json_freep) cJSON *all = images_list(req->cloud, req->region, call->name);
 	for (cJSON *one = all->child; one; one = one->next) {
 		const char *type = rn_json_str(one, "artifactType");
-		if (!rn_streq(rn_json_str(one, "subject"), call->reference) || (wanted && !rn_streq(type, wanted)))
+		if (!rn_streq(rn_json_str(one, "subject"), call->reference) ||
+		    (wanted && !rn_streq(type, wanted)))
 			continue;
 		cJSON *item = cJSON_CreateObject();
 		cJSON_AddStringToObject(item, "mediaType", rn_json_str(one, "mediaType"));
@@ -219,7 +229,8 @@ static void get_manifest(struct request *req, struct registry_call *call, struct
 	struct rn_error err = { 0 };
 	if (images_manifest(req->cloud, req->region, call->name, call->reference, &m, &err) < 0) {
 		if (err.code == RN_ENOTFOUND)
-			answer_error(req, res, 404, "MANIFEST_UNKNOWN", "Requested image not found");
+			answer_error(req, res, 404, "MANIFEST_UNKNOWN",
+				     "Requested image not found");
 		else
 			answer_failure(req, res, &err);
 		return;
@@ -231,7 +242,8 @@ static void get_manifest(struct request *req, struct registry_call *call, struct
 }
 
 static void answer_put(struct request *req, struct registry_call *call, struct response *res,
-		       enum images_put_status status, const char *digest, const char *subject, const struct rn_error *err)
+		       enum images_put_status status, const char *digest, const char *subject,
+		       const struct rn_error *err)
 {
 	switch (status) {
 	case IMAGES_PUT_OK:
@@ -243,23 +255,28 @@ static void answer_put(struct request *req, struct registry_call *call, struct r
 			response_header(res, "OCI-Subject", "%s", subject);
 		break;
 	case IMAGES_PUT_INVALID:
-		answer_error(req, res, 400, "MANIFEST_INVALID", "The manifest is not valid: %s", err->msg);
+		answer_error(req, res, 400, "MANIFEST_INVALID", "The manifest is not valid: %s",
+			     err->msg);
 		break;
 	case IMAGES_PUT_DIGEST_MISMATCH:
 		answer_error(req, res, 400, "DIGEST_INVALID", "%s", err->msg);
 		break;
 	case IMAGES_PUT_BLOB_UNKNOWN:
-		answer_error(req, res, 400, "MANIFEST_BLOB_UNKNOWN",
-			     "The manifest mentions the blob %s, which repository '%s' does not have", err->msg, call->name);
+		answer_error(
+			req, res, 400, "MANIFEST_BLOB_UNKNOWN",
+			"The manifest mentions the blob %s, which repository '%s' does not have",
+			err->msg, call->name);
 		break;
 	case IMAGES_PUT_CHILD_UNKNOWN:
 		answer_error(req, res, 400, "MANIFEST_BLOB_UNKNOWN",
-			     "Images with digest '%s' required for pushing image into repository '%s' do not exist", err->msg,
-			     call->name);
+			     "Images with digest '%s' required for pushing image into repository "
+			     "'%s' do not exist",
+			     err->msg, call->name);
 		break;
 	case IMAGES_PUT_IMMUTABLE:
 		answer_error(req, res, 400, "TAG_INVALID",
-			     "The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the "
+			     "The image tag '%s' already exists in the '%s' repository and cannot "
+			     "be overwritten because the "
 			     "tag is immutable.",
 			     call->reference, call->name);
 		break;
@@ -272,11 +289,13 @@ static void put_manifest(struct request *req, struct registry_call *call, struct
 	const char *type = request_header(req, "Content-Type");
 	RN_AUTO(rn_freep) char *media_type = type ? rn_strndup(type, strcspn(type, "; ")) : NULL;
 	if (!by_digest && !images_is_tag(call->reference)) {
-		answer_error(req, res, 400, "TAG_INVALID", "'%s' is neither a tag nor a digest", call->reference);
+		answer_error(req, res, 400, "TAG_INVALID", "'%s' is neither a tag nor a digest",
+			     call->reference);
 		return;
 	}
 	if (req->body.len > MANIFEST_MAX || req->body_error.code) {
-		answer_error(req, res, 413, "SIZE_INVALID", "a manifest may have %u bytes at most", MANIFEST_MAX);
+		answer_error(req, res, 413, "SIZE_INVALID", "a manifest may have %u bytes at most",
+			     MANIFEST_MAX);
 		return;
 	}
 	const struct images_put put = {
@@ -292,7 +311,8 @@ static void put_manifest(struct request *req, struct registry_call *call, struct
 	RN_AUTO(rn_freep) char *subject = NULL;
 	struct rn_error err = { 0 };
 	store_begin(req->cloud->store);
-	enum images_put_status status = images_put_manifest(req->cloud, &put, digest, &subject, &err);
+	enum images_put_status status = images_put_manifest(req->cloud, &put, digest, &subject,
+							    &err);
 	bool stored = status == IMAGES_PUT_OK || status == IMAGES_PUT_SAME;
 	if (store_end(req->cloud->store, stored, &err) < 0)
 		answer_failure(req, res, &err);
@@ -305,8 +325,10 @@ static void delete_manifest(struct request *req, struct registry_call *call, str
 	struct rn_error err = { 0 };
 	store_begin(req->cloud->store);
 	bool gone = images_is_digest(call->reference)
-			    ? images_remove_manifest(req->cloud, req->region, call->name, call->reference)
-			    : images_remove_tag(req->cloud, req->region, call->name, call->reference);
+			    ? images_remove_manifest(req->cloud, req->region, call->name,
+						     call->reference)
+			    : images_remove_tag(req->cloud, req->region, call->name,
+						call->reference);
 	if (store_end(req->cloud->store, true, &err) < 0)
 		answer_failure(req, res, &err);
 	else if (!gone)
@@ -348,7 +370,8 @@ static void get_blob(struct request *req, struct registry_call *call, struct res
 {
 	struct rn_error err = { 0 };
 	uint64_t size = 0, first = 0, last = 0;
-	int fd = images_open_blob(req->cloud, req->region, call->name, call->reference, &size, &err);
+	int fd = images_open_blob(req->cloud, req->region, call->name, call->reference, &size,
+				  &err);
 	if (fd < 0) {
 		if (err.code == RN_ENOTFOUND)
 			answer_error(req, res, 404, "BLOB_UNKNOWN", "%s", err.msg);
@@ -359,7 +382,8 @@ static void get_blob(struct request *req, struct registry_call *call, struct res
 	int part = parse_range(request_header(req, "Range"), size, &first, &last);
 	if (part < 0) {
 		close(fd);
-		answer_error(req, res, 416, "RANGE_INVALID", "the blob has %llu bytes", (unsigned long long)size);
+		answer_error(req, res, 416, "RANGE_INVALID", "the blob has %llu bytes",
+			     (unsigned long long)size);
 		response_header(res, "Content-Range", "bytes */%llu", (unsigned long long)size);
 		return;
 	}
@@ -372,8 +396,9 @@ static void get_blob(struct request *req, struct registry_call *call, struct res
 	response_header(res, "ETag", "\"%s\"", call->reference);
 	response_header(res, "Accept-Ranges", "bytes");
 	if (part)
-		response_header(res, "Content-Range", "bytes %llu-%llu/%llu", (unsigned long long)first,
-				(unsigned long long)last, (unsigned long long)size);
+		response_header(res, "Content-Range", "bytes %llu-%llu/%llu",
+				(unsigned long long)first, (unsigned long long)last,
+				(unsigned long long)size);
 }
 
 static void delete_blob(struct request *req, struct registry_call *call, struct response *res)
@@ -386,7 +411,8 @@ static void delete_blob(struct request *req, struct registry_call *call, struct 
 	if (store_end(req->cloud->store, true, &err) < 0)
 		answer_failure(req, res, &err);
 	else if (!found)
-		answer_error(req, res, 404, "BLOB_UNKNOWN", "repository %s has no blob %s", call->name, call->reference);
+		answer_error(req, res, 404, "BLOB_UNKNOWN", "repository %s has no blob %s",
+			     call->name, call->reference);
 	else
 		response_body(res, 202, NULL, NULL, 0);
 }

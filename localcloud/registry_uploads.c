@@ -35,13 +35,15 @@ static int check_range(struct request *req, struct registry_call *call)
 	if (rn_starts(range, "bytes "))
 		range += strlen("bytes ");
 	if (sscanf(range, "%lld-%lld", &first, &last) != 2 || first < 0 || last < first)
-		return registry_refuse(call, 400, "BLOB_UPLOAD_INVALID", "Content-Range is not FIRST-LAST");
+		return registry_refuse(call, 400, "BLOB_UPLOAD_INVALID",
+				       "Content-Range is not FIRST-LAST");
 	if ((uint64_t)first != images_upload_size(call->upload))
 		return registry_refuse(call, 416, "BLOB_UPLOAD_INVALID",
-				       "the chunk starts at %lld, but the upload has %llu bytes", first,
-				       (unsigned long long)images_upload_size(call->upload));
+				       "the chunk starts at %lld, but the upload has %llu bytes",
+				       first, (unsigned long long)images_upload_size(call->upload));
 	if (length && strtoll(length, NULL, 10) != last - first + 1)
-		return registry_refuse(call, 400, "SIZE_INVALID", "Content-Range and Content-Length differ");
+		return registry_refuse(call, 400, "SIZE_INVALID",
+				       "Content-Range and Content-Length differ");
 	return 0;
 }
 
@@ -69,13 +71,15 @@ void registry_upload_begin(struct request *req, struct registry_call *call)
 	if (call->refusal || !(is_post || is_put || is_patch))
 		return;
 	if ((is_put || (is_post && digest)) && !images_is_digest(digest)) {
-		registry_refuse(call, 400, "DIGEST_INVALID", "the digest is missing or not one of sha256 and sha512");
+		registry_refuse(call, 400, "DIGEST_INVALID",
+				"the digest is missing or not one of sha256 and sha512");
 		return;
 	}
 	if (is_post && !digest)
 		return;
 	if (is_post) {
-		if (images_upload_start(req->cloud, req->region, call->name, call->upload_id, &err) < 0) {
+		if (images_upload_start(req->cloud, req->region, call->name, call->upload_id,
+					&err) < 0) {
 			registry_refuse(call, 500, "UNKNOWN", "%s", err.msg);
 			return;
 		}
@@ -86,7 +90,8 @@ void registry_upload_begin(struct request *req, struct registry_call *call)
 		req->sink = to_upload;
 }
 
-static void answer_session(struct request *req, struct registry_call *call, struct response *res, int status, uint64_t size)
+static void answer_session(struct request *req, struct registry_call *call, struct response *res,
+			   int status, uint64_t size)
 {
 	(void)req;
 	response_body(res, status, NULL, NULL, 0);
@@ -124,7 +129,8 @@ static void start(struct request *req, struct registry_call *call, struct respon
 	const char *mount = request_arg(req, "mount");
 	if (mount && images_is_digest(mount)) {
 		store_begin(req->cloud->store);
-		bool done = images_mount_blob(req->cloud, req->region, request_arg(req, "from"), call->name, mount);
+		bool done = images_mount_blob(req->cloud, req->region, request_arg(req, "from"),
+					      call->name, mount);
 		if (store_end(req->cloud->store, done, &err) < 0) {
 			answer_failure(req, res, &err);
 			return;
@@ -143,7 +149,8 @@ static void start(struct request *req, struct registry_call *call, struct respon
 static void status(struct request *req, struct registry_call *call, struct response *res)
 {
 	struct rn_error err = { 0 };
-	struct upload *u = images_upload_open(req->cloud, req->region, call->name, call->reference, &err);
+	struct upload *u = images_upload_open(req->cloud, req->region, call->name, call->reference,
+					      &err);
 	snprintf(call->upload_id, sizeof(call->upload_id), "%s", call->reference);
 	if (u) {
 		answer_session(req, call, res, 204, images_upload_size(u));
@@ -164,7 +171,8 @@ static void give_up(struct request *req, struct registry_call *call, struct resp
 	if (rc < 0)
 		answer_failure(req, res, &err);
 	else if (rc == 0)
-		answer_error(req, res, 404, "BLOB_UPLOAD_UNKNOWN", "there is no upload %s", call->reference);
+		answer_error(req, res, 404, "BLOB_UPLOAD_UNKNOWN", "there is no upload %s",
+			     call->reference);
 	else
 		response_body(res, 204, NULL, NULL, 0);
 }

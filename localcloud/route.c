@@ -45,7 +45,8 @@ static size_t segment(const char *s)
 	return strcspn(s, "/");
 }
 
-static void add_param(struct pairs *ret, const char *name, size_t name_len, const char *value, size_t value_len)
+static void add_param(struct pairs *ret, const char *name, size_t name_len, const char *value,
+		      size_t value_len)
 {
 	RN_AUTO(rn_freep) char *key = rn_strndup(name, name_len);
 	RN_AUTO(rn_freep) char *raw = rn_strndup(value, value_len);
@@ -115,7 +116,8 @@ static const char *operation_name(struct request *req, const struct service *ser
 		return request_form(req, "Action");
 	const char *target = request_header(req, "X-Amz-Target");
 	size_t n = strlen(service->target);
-	return target && !strncmp(target, service->target, n) && target[n] == '.' ? target + n + 1 : NULL;
+	return target && !strncmp(target, service->target, n) && target[n] == '.' ? target + n + 1
+										  : NULL;
 }
 
 static const struct route *find_route(struct request *req, const struct service *service)
@@ -125,7 +127,8 @@ static const struct route *find_route(struct request *req, const struct service 
 	for (size_t i = 0; i < service->n_routes; i++) {
 		const struct route *r = &service->routes[i];
 		if (!by_path ? name && !strcmp(r->operation, name)
-			     : !strcmp(r->method, req->method) && route_match(r->pattern, req->path, &req->params))
+			     : !strcmp(r->method, req->method) &&
+				       route_match(r->pattern, req->path, &req->params))
 			return r;
 	}
 	return NULL;
@@ -133,27 +136,32 @@ static const struct route *find_route(struct request *req, const struct service 
 
 static void answer_unknown(struct request *req, const struct service *service, struct response *res)
 {
-	const char *name = service->protocol == PROTOCOL_REST_JSON ? NULL : operation_name(req, service);
+	const char *name = service->protocol == PROTOCOL_REST_JSON ? NULL
+								   : operation_name(req, service);
 	if (service->protocol == PROTOCOL_QUERY)
-		answer_error(req, res, 400, name ? "InvalidAction" : "MissingAction",
-			     name ? "Could not find operation %s for version %s" : "Missing Action%s%s",
-			     name ? name : "", name && request_form(req, "Version") ? request_form(req, "Version") : "");
+		answer_error(
+			req, res, 400, name ? "InvalidAction" : "MissingAction",
+			name ? "Could not find operation %s for version %s" : "Missing Action%s%s",
+			name ? name : "",
+			name && request_form(req, "Version") ? request_form(req, "Version") : "");
 	else if (service->protocol == PROTOCOL_JSON)
-		answer_error(req, res, 400, "UnknownOperationException", "The operation %s is not known",
-			     name ? name : "(none)");
+		answer_error(req, res, 400, "UnknownOperationException",
+			     "The operation %s is not known", name ? name : "(none)");
 	else
-		answer_error(req, res, 404, "UnknownOperationException", "%s %s is no operation of %s", req->method,
-			     req->path, service->name);
+		answer_error(req, res, 404, "UnknownOperationException",
+			     "%s %s is no operation of %s", req->method, req->path, service->name);
 }
 
-static void run(struct request *req, const struct service *service, const struct route *route, struct response *res)
+static void run(struct request *req, const struct service *service, const struct route *route,
+		struct response *res)
 {
 	struct rn_error err = { 0 };
 	bool transaction = service->transaction && !route->blocks;
 	if (transaction)
 		store_begin(req->cloud->store);
 	route->handle(req, res);
-	if (transaction && store_end(req->cloud->store, res->status > 0 && res->status < 400, &err) < 0)
+	if (transaction &&
+	    store_end(req->cloud->store, res->status > 0 && res->status < 400, &err) < 0)
 		answer_failure(req, res, &err);
 }
 
@@ -171,15 +179,16 @@ static void handle_api(struct request *req, struct response *res)
 	req->protocol = guess_protocol(req, service);
 	req->xmlns = service ? service->xmlns : NULL;
 	req->service = rn_strdup(name);
-	bool is_signed = !rn_streq(request_form(req, "Action"), "AssumeRoleWithWebIdentity") || !service ||
-			 !rn_streq(service->name, "sts");
+	bool is_signed = !rn_streq(request_form(req, "Action"), "AssumeRoleWithWebIdentity") ||
+			 !service || !rn_streq(service->name, "sts");
 	if (is_signed && sigv4_verify(req, res) < 0)
 		return;
 	if (!is_signed)
 		req->region = rn_strdup(CLOUD_DEFAULT_REGION);
 	if (!service) {
 		answer_error(req, res, 501, "NotImplemented",
-			     "this local cloud has no service \"%s\": it serves ecr, iam, sts, lambda, logs and apigateway",
+			     "this local cloud has no service \"%s\": it serves ecr, iam, sts, "
+			     "lambda, logs and apigateway",
 			     name ? name : "");
 		return;
 	}
@@ -197,7 +206,8 @@ static void handle_api(struct request *req, struct response *res)
 static bool is_registry(const struct request *req)
 {
 	const char *auth = request_header(req, "Authorization");
-	return (rn_starts(req->path, "/v2/") || !strcmp(req->path, "/v2")) && !(auth && rn_starts(auth, "AWS4-"));
+	return (rn_starts(req->path, "/v2/") || !strcmp(req->path, "/v2")) &&
+	       !(auth && rn_starts(auth, "AWS4-"));
 }
 
 static void handle_health(struct request *req, struct response *res)
@@ -221,7 +231,8 @@ void route_handle(struct request *req, struct response *res)
 	if (is_registry(req)) {
 		registry_handle(req, res);
 	} else if (req->body_error.code == RN_ELIMIT) {
-		answer_error(req, res, 413, "RequestEntityTooLargeException", "%s", req->body_error.msg);
+		answer_error(req, res, 413, "RequestEntityTooLargeException", "%s",
+			     req->body_error.msg);
 	} else if (!strcmp(req->path, "/_runner/health")) {
 		handle_health(req, res);
 	} else if (gateway_is_call(req)) {

@@ -71,7 +71,8 @@ void pairs_parse(struct pairs *l, const char *text)
 			if (value)
 				*value++ = '\0';
 			RN_AUTO(rn_freep) char *name = rn_percent_decode(item, true);
-			RN_AUTO(rn_freep) char *decoded = rn_percent_decode(value ? value : "", true);
+			RN_AUTO(rn_freep) char *decoded =
+				rn_percent_decode(value ? value : "", true);
 			pairs_add(l, name, decoded);
 		}
 		text += n;
@@ -148,8 +149,9 @@ void response_json(const struct request *req, struct response *res, int status, 
 	RN_AUTO(rn_freep) char *text = rn_json_print(doc);
 	cJSON_Delete(doc);
 	response_body(res, status,
-		      req->protocol == PROTOCOL_JSON ? "application/x-amz-json-1.1" : "application/json", text,
-		      strlen(text));
+		      req->protocol == PROTOCOL_JSON ? "application/x-amz-json-1.1"
+						     : "application/json",
+		      text, strlen(text));
 }
 
 /* ---- one exchange ---- */
@@ -202,7 +204,8 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *s
 	return strlen(s);
 }
 
-static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name,
+				 const char *value)
 {
 	(void)kind;
 	pairs_add(cls, name, value);
@@ -212,10 +215,12 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 static void take_peer(struct request *req, struct MHD_Connection *connection)
 {
 	char text[INET6_ADDRSTRLEN] = "127.0.0.1";
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (info && info->client_addr && info->client_addr->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr, text,
-			  sizeof(text));
+		inet_ntop(AF_INET,
+			  &((const struct sockaddr_in *)(const void *)info->client_addr)->sin_addr,
+			  text, sizeof(text));
 	req->source_ip = rn_strdup(text);
 }
 
@@ -229,14 +234,17 @@ static void take_body(struct request *req, const char *data, size_t n)
 		return;
 	}
 	if (rn_buf_add(&req->body, data, n) < 0)
-		rn_fail(&req->body_error, RN_ELIMIT, "the request body is larger than %u bytes", BODY_MAX);
+		rn_fail(&req->body_error, RN_ELIMIT, "the request body is larger than %u bytes",
+			BODY_MAX);
 }
 
-static enum MHD_Result send_response(struct MHD_Connection *connection, struct exchange *x, struct response *res)
+static enum MHD_Result send_response(struct MHD_Connection *connection, struct exchange *x,
+				     struct response *res)
 {
 	struct MHD_Response *out;
 	if (res->fd >= 0) {
-		out = MHD_create_response_from_fd_at_offset64(res->fd_size, res->fd, res->fd_offset);
+		out = MHD_create_response_from_fd_at_offset64(res->fd_size, res->fd,
+							      res->fd_offset);
 		if (out)
 			res->fd = -1;
 	} else {
@@ -257,8 +265,9 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, struct e
 	return rc;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-				  const char *version, const char *data, size_t *n, void **state)
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+				  const char *method, const char *version, const char *data,
+				  size_t *n, void **state)
 {
 	(void)url;
 	(void)version;
@@ -327,19 +336,23 @@ int server_listen(const char *host, int port, int *ret_port, struct rn_error *er
 	return rn_take_fd(&fd);
 }
 
-struct server *server_start(struct cloud *cloud, int listen_fd, const struct server_hooks *hooks, struct rn_error *err)
+struct server *server_start(struct cloud *cloud, int listen_fd, const struct server_hooks *hooks,
+			    struct rn_error *err)
 {
 	struct server *s = rn_alloc(sizeof(*s));
 	s->cloud = cloud;
 	s->hooks = *hooks;
 	/* order matters to libmicrohttpd: the callbacks first */
 	s->daemon = MHD_start_daemon(
-		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL,
-		NULL, on_request, s, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK,
-		keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_LISTEN_SOCKET,
-		(MHD_socket)listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)128 << 10, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_SIZE, MHD_OPTION_END);
+		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+			MHD_USE_ITC,
+		0, NULL, NULL, on_request, s, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+		MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, s, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)listen_fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)128 << 10, MHD_OPTION_THREAD_STACK_SIZE,
+		(size_t)STACK_SIZE, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(listen_fd);
 		free(s);

@@ -32,13 +32,15 @@ struct refusal {
 	const char *rest;  /* REST-JSON and JSON 1.1 */
 	const char *query; /* query protocol         */
 };
-static const struct refusal MISSING = { "MissingAuthenticationTokenException", "MissingAuthenticationToken" };
+static const struct refusal MISSING = { "MissingAuthenticationTokenException",
+					"MissingAuthenticationToken" };
 static const struct refusal INCOMPLETE = { "IncompleteSignatureException", "IncompleteSignature" };
 static const struct refusal UNKNOWN_KEY = { "UnrecognizedClientException", "InvalidClientTokenId" };
 static const struct refusal WRONG = { "InvalidSignatureException", "SignatureDoesNotMatch" };
 static const struct refusal EXPIRED = { "ExpiredTokenException", "ExpiredToken" };
 
-static int refuse(struct request *req, struct response *res, const struct refusal *why, const char *text)
+static int refuse(struct request *req, struct response *res, const struct refusal *why,
+		  const char *text)
 {
 	bool query = req->protocol == PROTOCOL_QUERY;
 	int status = req->protocol == PROTOCOL_JSON || why == &INCOMPLETE ? 400 : 403;
@@ -76,11 +78,12 @@ static char *unsigned_query(const char *query)
 static int read_presigned(const struct request *req, struct claim *claim, struct rn_error *err)
 {
 	const char *expires = request_arg(req, "X-Amz-Expires");
-	RN_AUTO(rn_freep) char *header =
-		rn_asprintf("AWS4-HMAC-SHA256 Credential=%s, SignedHeaders=%s, Signature=%s",
-			    request_arg(req, "X-Amz-Credential"),
-			    request_arg(req, "X-Amz-SignedHeaders") ? request_arg(req, "X-Amz-SignedHeaders") : "",
-			    request_arg(req, "X-Amz-Signature") ? request_arg(req, "X-Amz-Signature") : "");
+	RN_AUTO(rn_freep) char *header = rn_asprintf(
+		"AWS4-HMAC-SHA256 Credential=%s, SignedHeaders=%s, Signature=%s",
+		request_arg(req, "X-Amz-Credential"),
+		request_arg(req, "X-Amz-SignedHeaders") ? request_arg(req, "X-Amz-SignedHeaders")
+							: "",
+		request_arg(req, "X-Amz-Signature") ? request_arg(req, "X-Amz-Signature") : "");
 	if (sigv4_parse_authorization(header, &claim->auth, err) < 0)
 		return -1;
 	if (!expires || rn_parse_int(expires, 1, 604800, &claim->expires_s, NULL) < 0)
@@ -110,19 +113,25 @@ static int check_time(struct request *req, struct response *res, const struct cl
 {
 	int64_t at = 0, now = rn_wall_ms();
 	if (!claim->timestamp || sigv4_parse_timestamp(claim->timestamp, &at) < 0)
-		return refuse(req, res, &INCOMPLETE, "Date must be in ISO-8601 'basic format' in the X-Amz-Date header.");
+		return refuse(req, res, &INCOMPLETE,
+			      "Date must be in ISO-8601 'basic format' in the X-Amz-Date header.");
 	if (strncmp(claim->timestamp, claim->auth.date, 8) != 0)
-		return refuse(req, res, &WRONG, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP");
+		return refuse(req, res, &WRONG,
+			      "Date in Credential scope does not match YYYYMMDD from ISO-8601 "
+			      "version of date from HTTP");
 	int64_t oldest = now - (claim->expires_s ? claim->expires_s * 1000 : SKEW_MS);
 	char now_text[20], limit[20];
 	sigv4_timestamp(now, now_text);
 	RN_AUTO(rn_freep) char *text = NULL;
 	if (at < oldest)
-		text = rn_asprintf("Signature expired: %s is now earlier than %s (%s - %" PRId64 " min.)", claim->timestamp,
-				   sigv4_timestamp(oldest, limit), now_text, (now - oldest) / 60000);
+		text = rn_asprintf("Signature expired: %s is now earlier than %s (%s - %" PRId64
+				   " min.)",
+				   claim->timestamp, sigv4_timestamp(oldest, limit), now_text,
+				   (now - oldest) / 60000);
 	else if (at > now + SKEW_MS)
-		text = rn_asprintf("Signature not yet current: %s is still later than %s (%s + 15 min.)",
-				   claim->timestamp, sigv4_timestamp(now + SKEW_MS, limit), now_text);
+		text = rn_asprintf(
+			"Signature not yet current: %s is still later than %s (%s + 15 min.)",
+			claim->timestamp, sigv4_timestamp(now + SKEW_MS, limit), now_text);
 	return text ? refuse(req, res, &WRONG, text) : 0;
 }
 
@@ -135,9 +144,12 @@ static char *find_secret(struct request *req, struct response *res, const struct
 		req->caller_id = rn_strdup(CLOUD_ACCOUNT);
 		return rn_strdup(c->secret_key);
 	}
-	RN_AUTO(rn_json_freep) cJSON *session = store_get(c->store, SESSION, "", claim->auth.access_key);
-	if (!session || !claim->token || !sigv4_equal(claim->token, rn_json_str(session, "token"))) {
-		refuse(req, res, &UNKNOWN_KEY, "The security token included in the request is invalid.");
+	RN_AUTO(rn_json_freep) cJSON *session =
+		store_get(c->store, SESSION, "", claim->auth.access_key);
+	if (!session || !claim->token ||
+	    !sigv4_equal(claim->token, rn_json_str(session, "token"))) {
+		refuse(req, res, &UNKNOWN_KEY,
+		       "The security token included in the request is invalid.");
 		return NULL;
 	}
 	if (rn_json_num(session, "expires", 0) < cloud_now()) {
@@ -149,8 +161,10 @@ static char *find_secret(struct request *req, struct response *res, const struct
 	return rn_strdup(rn_json_str(session, "secret"));
 }
 
-/* Header values as signed: several of one name are joined by commas. New array in *ret; values to free in `joined`. */
-static size_t collect_headers(const struct request *req, struct sigv4_header *to, struct rn_strv *joined)
+/* Header values as signed: several of one name are joined by commas. New array in *ret; values to
+ * free in `joined`. */
+static size_t collect_headers(const struct request *req, struct sigv4_header *to,
+			      struct rn_strv *joined)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < req->headers.n; i++) {
@@ -170,12 +184,14 @@ static size_t collect_headers(const struct request *req, struct sigv4_header *to
 	return n;
 }
 
-static int compare(struct request *req, struct response *res, const struct claim *claim, const char *secret)
+static int compare(struct request *req, struct response *res, const struct claim *claim,
+		   const char *secret)
 {
 	char hash[SIGV4_HASH_LEN + 1];
 	const char *declared = request_header(req, "X-Amz-Content-Sha256");
 	sigv4_hash(rn_buf_str(&req->body), req->body.len, hash);
-	RN_AUTO(rn_freep) struct sigv4_header *headers = rn_alloc((req->headers.n + 1) * sizeof(*headers));
+	RN_AUTO(rn_freep) struct sigv4_header *headers =
+		rn_alloc((req->headers.n + 1) * sizeof(*headers));
 	RN_AUTO(rn_strv_clear) struct rn_strv joined = { 0 };
 	const struct sigv4_request q = {
 		.method = req->method,
@@ -200,8 +216,10 @@ static int compare(struct request *req, struct response *res, const struct claim
 	if (sigv4_equal(result.signature, claim->auth.signature))
 		return 0;
 	RN_AUTO(rn_freep) char *text = rn_asprintf(
-		"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
-		"Key and signing method. Consult the service documentation for details.\n\nThe Canonical String for this "
+		"The request signature we calculated does not match the signature you provided. "
+		"Check your AWS Secret Access "
+		"Key and signing method. Consult the service documentation for details.\n\nThe "
+		"Canonical String for this "
 		"request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n",
 		result.canonical_request, result.string_to_sign);
 	return refuse(req, res, &WRONG, text);

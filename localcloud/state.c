@@ -117,13 +117,16 @@ static bool answers(const char *text)
 	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-int state_read_environment(const char *dir, int64_t timeout_ms, struct rn_buf *ret, struct rn_error *err)
+int state_read_environment(const char *dir, int64_t timeout_ms, struct rn_buf *ret,
+			   struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = rn_path_join(dir, ENVIRONMENT);
-	for (int64_t deadline = rn_now_ms() + timeout_ms; rn_now_ms() < deadline; rn_sleep_ms(50, -1)) {
+	for (int64_t deadline = rn_now_ms() + timeout_ms; rn_now_ms() < deadline;
+	     rn_sleep_ms(50, -1)) {
 		rn_buf_reset(ret);
 		if (rn_read_file(path, 65536, ret, NULL) == 0 && answers(rn_buf_str(ret))) {
-			const char *end = strchr(rn_buf_str(ret), '\n'); /* the line that names the process */
+			const char *end = strchr(rn_buf_str(ret),
+						 '\n'); /* the line that names the process */
 			rn_buf_drop(ret, (size_t)(end + 1 - ret->p));
 			return 0;
 		}

@@ -11,16 +11,20 @@
 
 static const char SCHEMA[] =
 	/* every resource of every service */
-	"CREATE TABLE object(kind TEXT NOT NULL, parent TEXT NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL,"
+	"CREATE TABLE object(kind TEXT NOT NULL, parent TEXT NOT NULL, id TEXT NOT NULL, doc TEXT "
+	"NOT NULL,"
 	" PRIMARY KEY(kind, parent, id)) WITHOUT ROWID;"
 	"CREATE INDEX object_by_id ON object(kind, id);"
 	/* the registry: blobs are files by digest, linked to the repositories that hold them */
 	"CREATE TABLE blob(digest TEXT PRIMARY KEY, size INTEGER NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE blob_link(region TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,"
+	"CREATE TABLE blob_link(region TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT "
+	"NULL,"
 	" linked REAL NOT NULL, PRIMARY KEY(region, repository, digest)) WITHOUT ROWID;"
 	"CREATE INDEX blob_link_by_digest ON blob_link(digest);"
-	"CREATE TABLE manifest(region TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,"
-	" media_type TEXT NOT NULL, artifact_type TEXT, subject TEXT, annotations TEXT, size INTEGER NOT NULL,"
+	"CREATE TABLE manifest(region TEXT NOT NULL, repository TEXT NOT NULL, digest TEXT NOT "
+	"NULL,"
+	" media_type TEXT NOT NULL, artifact_type TEXT, subject TEXT, annotations TEXT, size "
+	"INTEGER NOT NULL,"
 	" image_size INTEGER NOT NULL, pushed REAL NOT NULL, body BLOB NOT NULL,"
 	" PRIMARY KEY(region, repository, digest));"
 	"CREATE INDEX manifest_by_subject ON manifest(region, repository, subject);"
@@ -32,9 +36,9 @@ static const char SCHEMA[] =
 
 struct store {
 	sqlite3 *db;
-	pthread_mutex_t lock; /* recursive */
-	unsigned depth;       /* open begins of the thread that holds the lock */
-	bool failed;          /* the transaction cannot commit */
+	pthread_mutex_t lock;  /* recursive */
+	unsigned depth;        /* open begins of the thread that holds the lock */
+	bool failed;           /* the transaction cannot commit */
 	struct rn_error error; /* why */
 };
 
@@ -62,14 +66,17 @@ static int upgrade(struct store *s, struct rn_error *err)
 	if (version < 0)
 		return rn_fail(err, RN_EIO, "read the state database: %s", sqlite3_errmsg(s->db));
 	if (version > STORE_VERSION) {
-		rn_fail(err, RN_EUNSUPPORTED, "the state was written by a newer runner (format %d, this one knows %d)",
+		rn_fail(err, RN_EUNSUPPORTED,
+			"the state was written by a newer runner (format %d, this one knows %d)",
 			version, STORE_VERSION);
-		return rn_hint(err, "use that runner, another --state folder, or `runner cloud reset`");
+		return rn_hint(err,
+			       "use that runner, another --state folder, or `runner cloud reset`");
 	}
 	if (version == STORE_VERSION)
 		return 0;
 	if (run(s, "BEGIN") < 0 || run(s, SCHEMA) < 0 || run(s, "COMMIT") < 0)
-		return rn_fail(err, RN_EIO, "prepare the state database: %s", sqlite3_errmsg(s->db));
+		return rn_fail(err, RN_EIO, "prepare the state database: %s",
+			       sqlite3_errmsg(s->db));
 	return 0;
 }
 
@@ -83,9 +90,11 @@ struct store *store_open(const char *dir, struct rn_error *err)
 	pthread_mutexattr_destroy(&attr);
 	RN_AUTO(rn_freep) char *path = rn_path_join(dir, "state.db");
 	int rc = sqlite3_open_v2(path, &s->db,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+				 NULL);
 	if (rc != SQLITE_OK) {
-		rn_fail(err, RN_EIO, "open %s: %s", path, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+		rn_fail(err, RN_EIO, "open %s: %s", path,
+			s->db ? sqlite3_errmsg(s->db) : "out of memory");
 		store_close(s);
 		return NULL;
 	}
@@ -197,8 +206,9 @@ static cJSON *parse_doc(struct store *s, sqlite3_stmt *q, int column)
 cJSON *store_get(struct store *s, const char *kind, const char *parent, const char *id)
 {
 	store_begin(s);
-	sqlite3_stmt *q = store_query(s, "SELECT doc FROM object WHERE kind = ? AND parent = ? AND id = ?", 3,
-				      (const char *[]){ kind, parent, id });
+	sqlite3_stmt *q = store_query(
+		s, "SELECT doc FROM object WHERE kind = ? AND parent = ? AND id = ?", 3,
+		(const char *[]){ kind, parent, id });
 	cJSON *doc = store_row(s, q) ? parse_doc(s, q, 0) : NULL;
 	store_done(q);
 	store_end(s, true, NULL);
@@ -208,26 +218,29 @@ cJSON *store_get(struct store *s, const char *kind, const char *parent, const ch
 bool store_has(struct store *s, const char *kind, const char *parent, const char *id)
 {
 	store_begin(s);
-	sqlite3_stmt *q = store_query(s, "SELECT 1 FROM object WHERE kind = ? AND parent = ? AND id = ?", 3,
-				      (const char *[]){ kind, parent, id });
+	sqlite3_stmt *q = store_query(
+		s, "SELECT 1 FROM object WHERE kind = ? AND parent = ? AND id = ?", 3,
+		(const char *[]){ kind, parent, id });
 	bool found = store_row(s, q);
 	store_done(q);
 	store_end(s, true, NULL);
 	return found;
 }
 
-int store_put(struct store *s, const char *kind, const char *parent, const char *id, const cJSON *doc,
-	      struct rn_error *err)
+int store_put(struct store *s, const char *kind, const char *parent, const char *id,
+	      const cJSON *doc, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *text = rn_json_print(doc);
 	store_begin(s);
-	store_exec(s, "INSERT INTO object(kind, parent, id, doc) VALUES(?, ?, ?, ?)"
-		      " ON CONFLICT(kind, parent, id) DO UPDATE SET doc = excluded.doc",
+	store_exec(s,
+		   "INSERT INTO object(kind, parent, id, doc) VALUES(?, ?, ?, ?)"
+		   " ON CONFLICT(kind, parent, id) DO UPDATE SET doc = excluded.doc",
 		   4, (const char *[]){ kind, parent, id, text });
 	return store_end(s, true, err);
 }
 
-int store_remove(struct store *s, const char *kind, const char *parent, const char *id, struct rn_error *err)
+int store_remove(struct store *s, const char *kind, const char *parent, const char *id,
+		 struct rn_error *err)
 {
 	store_begin(s);
 	int n = store_exec(s, "DELETE FROM object WHERE kind = ? AND parent = ? AND id = ?", 3,
@@ -238,17 +251,21 @@ int store_remove(struct store *s, const char *kind, const char *parent, const ch
 int store_remove_all(struct store *s, const char *kind, const char *parent, struct rn_error *err)
 {
 	store_begin(s);
-	store_exec(s, "DELETE FROM object WHERE kind = ? AND parent = ?", 2, (const char *[]){ kind, parent });
+	store_exec(s, "DELETE FROM object WHERE kind = ? AND parent = ?", 2,
+		   (const char *[]){ kind, parent });
 	return store_end(s, true, err);
 }
 
-cJSON *store_list(struct store *s, const char *kind, const char *parent, const char *after, size_t limit)
+cJSON *store_list(struct store *s, const char *kind, const char *parent, const char *after,
+		  size_t limit)
 {
 	cJSON *list = cJSON_CreateArray();
 	store_begin(s);
-	sqlite3_stmt *q = store_query(s, "SELECT doc FROM object WHERE kind = ? AND parent = ? AND id > ?"
-					 " ORDER BY id LIMIT ?",
-				      3, (const char *[]){ kind, parent, after ? after : "" });
+	sqlite3_stmt *q = store_query(
+		s,
+		"SELECT doc FROM object WHERE kind = ? AND parent = ? AND id > ?"
+		" ORDER BY id LIMIT ?",
+		3, (const char *[]){ kind, parent, after ? after : "" });
 	if (q)
 		sqlite3_bind_int64(q, 4, limit ? (sqlite3_int64)limit : -1);
 	while (store_row(s, q)) {
@@ -264,8 +281,9 @@ cJSON *store_list(struct store *s, const char *kind, const char *parent, const c
 cJSON *store_find(struct store *s, const char *kind, const char *id, char **ret_parent)
 {
 	store_begin(s);
-	sqlite3_stmt *q = store_query(s, "SELECT doc, parent FROM object WHERE kind = ? AND id = ? LIMIT 1", 2,
-				      (const char *[]){ kind, id });
+	sqlite3_stmt *q = store_query(
+		s, "SELECT doc, parent FROM object WHERE kind = ? AND id = ? LIMIT 1", 2,
+		(const char *[]){ kind, id });
 	cJSON *doc = store_row(s, q) ? parse_doc(s, q, 0) : NULL;
 	if (doc && ret_parent)
 		*ret_parent = rn_strdup((const char *)sqlite3_column_text(q, 1));
@@ -278,8 +296,9 @@ int64_t store_count(struct store *s, const char *kind, const char *parent)
 {
 	int64_t n = 0;
 	store_begin(s);
-	sqlite3_stmt *q = store_query(s, "SELECT count(*) FROM object WHERE kind = ? AND parent = ?", 2,
-				      (const char *[]){ kind, parent });
+	sqlite3_stmt *q = store_query(s,
+				      "SELECT count(*) FROM object WHERE kind = ? AND parent = ?",
+				      2, (const char *[]){ kind, parent });
 	if (store_row(s, q))
 		n = sqlite3_column_int64(q, 0);
 	store_done(q);

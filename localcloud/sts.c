@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static handler_fn get_caller_identity, assume_role, assume_role_with_web_identity, get_session_token,
-	get_access_key_info;
+static handler_fn get_caller_identity, assume_role, assume_role_with_web_identity,
+	get_session_token, get_access_key_info;
 
 static const struct route ROUTES[] = {
 	{ .operation = "GetCallerIdentity", .handle = get_caller_identity },
@@ -57,13 +57,16 @@ static int64_t duration(struct request *req, struct response *res, int64_t other
 	const char *text = request_form(req, "DurationSeconds");
 	int64_t seconds = otherwise;
 	if (text && rn_parse_int(text, 900, 129600, &seconds, NULL) < 0)
-		return answer_error(req, res, 400, "ValidationError",
-				    "1 validation error detected: Value '%s' at 'durationSeconds' failed to satisfy "
-				    "constraint: Member must have value greater than or equal to 900",
-				    text);
+		return answer_error(
+			req, res, 400, "ValidationError",
+			"1 validation error detected: Value '%s' at 'durationSeconds' failed to "
+			"satisfy "
+			"constraint: Member must have value greater than or equal to 900",
+			text);
 	if (seconds > max)
 		return answer_error(req, res, 400, "ValidationError",
-				    "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.");
+				    "The requested DurationSeconds exceeds the MaxSessionDuration "
+				    "set for this role.");
 	return seconds;
 }
 
@@ -100,17 +103,19 @@ static void get_session_token(struct request *req, struct response *res)
 	if (seconds < 0)
 		return;
 	cJSON *result = cJSON_CreateObject();
-	cJSON_AddItemToObject(result, "Credentials", new_session(req, req->caller_arn, req->caller_id, seconds));
+	cJSON_AddItemToObject(result, "Credentials",
+			      new_session(req, req->caller_arn, req->caller_id, seconds));
 	answer_query(req, res, result);
 }
 
 /* Answers the session of a role. `extra` (may be NULL) joins the result. */
-static void answer_assumed(struct request *req, struct response *res, const cJSON *role, const char *session,
-			   int64_t seconds, cJSON *extra)
+static void answer_assumed(struct request *req, struct response *res, const cJSON *role,
+			   const char *session, int64_t seconds, cJSON *extra)
 {
 	cJSON *result = extra ? extra : cJSON_CreateObject();
-	RN_AUTO(rn_freep) char *arn = rn_asprintf("arn:aws:sts::" CLOUD_ACCOUNT ":assumed-role/%s/%s",
-						  rn_json_str(role, "RoleName"), session);
+	RN_AUTO(rn_freep) char *arn =
+		rn_asprintf("arn:aws:sts::" CLOUD_ACCOUNT ":assumed-role/%s/%s",
+				rn_json_str(role, "RoleName"), session);
 	RN_AUTO(rn_freep) char *id = rn_asprintf("%s:%s", rn_json_str(role, "RoleId"), session);
 	cJSON_AddItemToObject(result, "Credentials", new_session(req, arn, id, seconds));
 	cJSON *user = cJSON_AddObjectToObject(result, "AssumedRoleUser");
@@ -129,17 +134,21 @@ static void assume_role(struct request *req, struct response *res)
 	struct pairs context = { 0 };
 	if (request_form(req, "ExternalId"))
 		pairs_add(&context, "sts:ExternalId", request_form(req, "ExternalId"));
-	const char *principals[] = { req->caller_arn, CLOUD_ACCOUNT, "arn:aws:iam::" CLOUD_ACCOUNT ":root" };
+	const char *principals[] = { req->caller_arn, CLOUD_ACCOUNT,
+				     "arn:aws:iam::" CLOUD_ACCOUNT ":root" };
 	const struct iam_question question = { .action = "sts:AssumeRole",
 					       .kind = "AWS",
 					       .principals = principals,
 					       .n_principals = RN_LEN(principals),
 					       .context = &context };
-	bool allowed = role && iam_trust_allows(rn_json_str(role, "AssumeRolePolicyDocument"), &question);
+	bool allowed = role &&
+		       iam_trust_allows(rn_json_str(role, "AssumeRolePolicyDocument"), &question);
 	pairs_clear(&context);
 	if (!allowed) {
-		answer_error(req, res, 403, "AccessDenied",
-			     "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", req->caller_arn, arn);
+		answer_error(
+			req, res, 403, "AccessDenied",
+			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s",
+			req->caller_arn, arn);
 		return;
 	}
 	int64_t seconds = duration(req, res, 3600, rn_json_int(role, "MaxSessionDuration", 3600));
@@ -192,24 +201,28 @@ static void assume_role_with_web_identity(struct request *req, struct response *
 {
 	const char *arn = iam_form_name(req, res, "RoleArn", 2048, true);
 	const char *session = arn ? iam_form_name(req, res, "RoleSessionName", 64, false) : NULL;
-	const char *token = session ? iam_form_name(req, res, "WebIdentityToken", 20000, true) : NULL;
+	const char *token = session ? iam_form_name(req, res, "WebIdentityToken", 20000, true)
+				    : NULL;
 	if (!token)
 		return;
 	RN_AUTO(rn_json_freep) cJSON *claims = token_claims(token);
 	const char *issuer = rn_json_str(claims, "iss");
 	if (!issuer || !rn_json_str(claims, "sub")) {
-		answer_error(req, res, 400, "InvalidIdentityToken", "The ID Token provided is not a valid JWT.");
+		answer_error(req, res, 400, "InvalidIdentityToken",
+			     "The ID Token provided is not a valid JWT.");
 		return;
 	}
 	if (rn_json_num(claims, "exp", 0) < cloud_now()) {
-		answer_error(req, res, 400, "ExpiredTokenException", "Token expired: current date/time must be before the "
-								     "expiration date/time of the token");
+		answer_error(req, res, 400, "ExpiredTokenException",
+			     "Token expired: current date/time must be before the "
+			     "expiration date/time of the token");
 		return;
 	}
 	const char *provider = rn_starts(issuer, "https://") ? issuer + strlen("https://") : issuer;
 	RN_AUTO(rn_json_freep) cJSON *role = iam_role_by_arn(req->cloud, arn);
 	if (!role || !web_identity_allowed(role, claims, provider)) {
-		answer_error(req, res, 403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
+		answer_error(req, res, 403, "AccessDenied",
+			     "Not authorized to perform sts:AssumeRoleWithWebIdentity");
 		return;
 	}
 	int64_t seconds = duration(req, res, 3600, rn_json_int(role, "MaxSessionDuration", 3600));
