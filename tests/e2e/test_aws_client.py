@@ -27,6 +27,7 @@ def call(tmp_path):
         full = {k: v for k, v in full.items() if v is not None}
         done = subprocess.run([support.BUILD / "tests/tools/aws", *args], input="\n".join(map(json.dumps, calls)) + "\n", env=full,
                               capture_output=True, text=True, timeout=120)
+        assert "Sanitizer" not in done.stderr, done.stderr
         answers = [{**json.loads(line), "log": done.stderr} for line in done.stdout.splitlines()]
         return answers[0] if len(answers) == 1 else answers
 

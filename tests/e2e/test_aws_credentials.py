@@ -29,6 +29,7 @@ def tool(home):
         clean = {k: v for k, v in clean.items() if v is not None}
         done = subprocess.run([support.BUILD / "tests/tools/aws", *args], input="\n".join(map(json.dumps, calls)) + "\n", env=clean,
                               capture_output=True, text=True, timeout=60)
+        assert "Sanitizer" not in done.stderr, done.stderr
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         for a in answers:
             a["log"] = done.stderr
