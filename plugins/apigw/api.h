@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One API as this stage sees it: what the parameters want, what was found, and
+ * the steps that bring one to the other. Names are not unique in API Gateway, so
+ * the API, the key and the plan are known by their ownership tags.
+ */
+#ifndef APIGW_API_H
+#define APIGW_API_H
+
+#include "policy.h"
+#include "stage/stage.h"
+
+#define API_FUNCTIONS_MAX 64
+
+/** A function that the routes invoke, and its policy. */
+struct api_function {
+	struct function_ref ref;
+	cJSON *policy; /* NULL: it has none */
+};
+
+struct api {
+	struct stage *s;
+	const struct apigw_params *p;
+	struct aws_session *session;
+	struct aws_client *client; /* API Gateway */
+	struct aws_client *lambda;
+	struct content_place at;
+
+	struct routes routes;
+	struct key_wish key;
+	struct plan_wish plan;
+	cJSON *tags;
+	cJSON *want; /* content_want */
+
+	char *id;                /* of the API; NULL: does not exist yet (plan)    */
+	cJSON *found;            /* the API; NULL: does not exist                  */
+	cJSON *found_key;        /* with its value                                 */
+	cJSON *found_plan;
+	cJSON *plan_keys;
+	cJSON *resources;        /* with embedded methods                          */
+	cJSON *deployments;
+	cJSON *found_stage;
+	struct api_function functions[API_FUNCTIONS_MAX];
+	size_t n_functions;
+
+	bool content_changed;    /* this run wrote resources, methods or settings that a deployment captures */
+	char *key_id;
+	char *plan_id;
+};
+
+/** Parses the parameters; no calls. Errors name the parameter through stage_blame. */
+int api_init(struct api *a, struct stage *s, const struct apigw_params *p, struct aws_session *session,
+	     struct rn_error *err);
+void api_clear(struct api *a);
+
+/* ---- survey.c: reading ---- */
+
+int api_survey(struct api *a, struct rn_error *err);
+int api_read_resources(struct api *a, struct rn_error *err);
+/** Lists of all there is; the caller deletes. */
+int api_list_apis(struct api *a, cJSON **ret, struct rn_error *err);
+int api_list_keys(struct api *a, cJSON **ret, struct rn_error *err);
+int api_list_plans(struct api *a, cJSON **ret, struct rn_error *err);
+int api_list_deployments(struct api *a, const char *id, cJSON **ret, struct rn_error *err);
+/** The item that this stage made (the oldest of several), else one of the same pipeline with that name. Borrowed. */
+const cJSON *api_pick(const struct api *a, const cJSON *items, const char *name);
+int api_read_policy(struct api *a, struct api_function *f, struct rn_error *err);
+
+/* ---- call.c: writing ---- */
+
+int api_write(struct api *a, const char *operation, const char *method, const char *path, const cJSON *body, cJSON **ret,
+	      struct aws_error *aerr, struct rn_error *err);
+/** PATCH with the operations; nothing when there are none. */
+int api_patch(struct api *a, const char *operation, const char *path, const cJSON *ops, cJSON **ret,
+	      struct rn_error *err);
+/**
+ * A creation that is not idempotent: when the answer is lost, `find` looks whether the thing is
+ * there before it is tried again. `find` sets *ret to a new object, or leaves NULL.
+ */
+int api_create(struct api *a, const char *operation, const char *path, const cJSON *body,
+	       int (*find)(struct api *a, cJSON **ret, struct rn_error *err), cJSON **ret, struct aws_error *aerr,
+	       struct rn_error *err);
+/** TagResource for what `have` lacks of the stage's tags; names of tags go to `d`. */
+int api_put_tags(struct api *a, const char *kind, const char *id, const cJSON *have, struct stage_diff *d,
+		 struct rn_error *err);
+
+/* ---- pace.c ---- */
+
+/** Waits until `operation` may be called again: API Gateway's fixed quotas, on AWS itself only. */
+int api_pace(struct api *a, const char *operation, struct rn_error *err);
+/** Milliseconds between two calls of that operation by its quota; 0: not limited by itself. */
+int64_t api_pace_interval(const char *operation, bool edge);
+
+/* ---- the steps ---- */
+
+int api_put_rest_api(struct api *a, struct rn_error *err);    /* rest_api.c   */
+int api_put_methods(struct api *a, struct rn_error *err);     /* methods.c    */
+int api_put_permissions(struct api *a, struct rn_error *err); /* permission.c */
+int api_put_deployment(struct api *a, struct rn_error *err);  /* deployment.c */
+int api_put_key(struct api *a, struct rn_error *err);         /* key.c        */
+int api_put_plan(struct api *a, struct rn_error *err);        /* plan.c       */
+int api_destroy(struct api *a, struct rn_error *err);         /* destroy.c    */
+
+/** Removes our statements for API `id` from a function's policy, but those whose ids are in `keep` (may be NULL). */
+int api_remove_permissions(struct api *a, struct api_function *f, const char *id, const struct rn_strv *keep,
+			   struct rn_error *err);
+/** DeleteUsagePlan after its stages are taken off. */
+int api_delete_plan(struct api *a, const cJSON *plan, struct rn_error *err);
+int api_delete_key(struct api *a, const cJSON *key, struct rn_error *err);
+
+/** URL of a path ("/predict"; "" for the stage itself); new string. */
+char *api_url(const struct api *a, const char *path);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One function as this stage sees it: what was found, what is wanted, and the
+ * steps that bring one to the other. Each step reads, compares and writes only
+ * what differs, so every step may be repeated after it was cut off.
+ */
+#ifndef LAMBDA_FUNCTION_H
+#define LAMBDA_FUNCTION_H
+
+#include "config.h"
+
+struct function {
+	struct stage *s;
+	const struct lambda_params *p;
+	struct aws_session *session;
+	struct aws_client *client;
+	char *path;      /* "/2015-03-31/functions/NAME"                              */
+	char *image;     /* REPOSITORY@DIGEST; NULL: not known yet (plan)             */
+	cJSON *found;    /* GetFunction; NULL: the function does not exist            */
+	cJSON *versions; /* published versions, oldest first; NULL: not asked         */
+	cJSON *alias;    /* GetAlias; NULL: not asked, or it does not exist           */
+	cJSON *group;    /* the log group; NULL: not asked, or it does not exist      */
+	bool adopted;    /* it exists and was not made by a pipeline of ours          */
+	bool changed;    /* this run wrote code or configuration (or, in plan, would) */
+};
+
+int function_init(struct function *f, struct stage *s, const struct lambda_params *p, struct aws_session *session,
+		  struct rn_error *err);
+void function_clear(struct function *f); /* zeroed is fine */
+
+/* ---- read.c ---- */
+
+/** All that the stage needs to know, read at the same time. */
+int function_survey(struct function *f, struct rn_error *err);
+/** Reads the function again into f->found; RN_ENOTFOUND leaves NULL and is no error. */
+int function_read(struct function *f, struct rn_error *err);
+const cJSON *function_configuration(const struct function *f);
+const char *function_arn(const struct function *f);
+
+/* ---- call.c ---- */
+
+/** A call that writes. Waits while Lambda says "not yet": role not assumable, update in progress, too many requests. */
+int function_write(struct function *f, const char *operation, const char *method, const char *path, const cJSON *body,
+		   cJSON **ret, struct aws_error *aerr, struct rn_error *err);
+
+/* ---- wait.c ---- */
+
+/** Waits until neither creation nor update is under way; f->found is fresh afterwards. */
+int function_settle(struct function *f, struct rn_error *err);
+/** RN_EREMOTE with the cure when the last creation or update failed. */
+int function_check_state(const cJSON *configuration, struct rn_error *err);
+/** What to do about a reason code of Lambda; NULL for an unknown one. */
+const char *function_cure(const char *reason_code);
+
+/* ---- update.c ---- */
+
+/** Creates the function or brings code, configuration, tags and concurrency up to date. */
+int function_converge(struct function *f, struct rn_error *err);
+
+/* ---- version.c ---- */
+
+/** Publishes when $LATEST differs from the newest version, and points the alias to it. *ret_version is a new string. */
+int function_publish(struct function *f, char **ret_version, struct rn_error *err);
+
+/* ---- test.c ---- */
+
+/** Invokes with test_event and compares with test_expect; the log tail is shown on failure. */
+int function_test(struct function *f, struct rn_error *err);
+
+/* ---- image.c ---- */
+
+/** f->image: the digest that a tag points to; refuses repositories of another region. */
+int function_resolve_image(struct function *f, struct rn_error *err);
+
+/* ---- logs.c ---- */
+
+int function_read_group(struct function *f, struct rn_error *err);
+/** Makes the log group with its retention. */
+int function_keep_logs(struct function *f, struct rn_error *err);
+/** Removes the log group when this stage made it. */
+int function_remove_logs(struct function *f, struct rn_error *err);
+
+/* ---- destroy.c ---- */
+
+int function_destroy(struct function *f, struct rn_error *err);
+
+#endif

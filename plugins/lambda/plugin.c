@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lambda stage: a function that runs an image, as described. */
+#include "function.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+static const struct runner_param params[] = {
+	RUNNER_PARAM(struct lambda_params, function_name, .flags = RUNNER_REQUIRED, .help = "Name of the function.",
+		     .example = "squares"),
+	RUNNER_PARAM(struct lambda_params, image, .flags = RUNNER_REQUIRED,
+		     .help = "Image in ECR, in the function's region. Deployed by digest: a tag is looked up first.",
+		     .example = "${{ stages.push.image }}"),
+	RUNNER_PARAM(struct lambda_params, role, .flags = RUNNER_REQUIRED, .help = "ARN of the role that the function runs as.",
+		     .example = "${{ stages.role.arn }}"),
+	RUNNER_PARAM(struct lambda_params, description, .help = "Description of the function."),
+	RUNNER_PARAM(struct lambda_params, timeout, .def = "3s", .help = "Longest time of one invocation, 1s to 15m.",
+		     .example = "10s"),
+	RUNNER_PARAM(struct lambda_params, memory, .def = "128", .help = "Memory in MB, 128 to 10240; CPU grows with it.",
+		     .example = "256"),
+	RUNNER_PARAM(struct lambda_params, ephemeral_storage, .def = "512", .help = "Size of /tmp in MB, 512 to 10240.",
+		     .example = "1024"),
+	RUNNER_PARAM(struct lambda_params, publish, .def = "false",
+		     .help = "Publish a version when code or configuration differ from the newest version.", .example = "true"),
+	RUNNER_PARAM(struct lambda_params, alias,
+		     .help = "Alias to point to the published version once the test event has passed; implies publish.",
+		     .example = "live"),
+	RUNNER_PARAM(struct lambda_params, environment,
+		     .help = "Environment variables; values may come from secrets and are never printed.",
+		     .example = "{LOG_LEVEL: info, TOKEN: \"${{ secrets.token }}\"}"),
+	RUNNER_PARAM(struct lambda_params, kms_key, .help = "ARN of the key that encrypts the environment variables."),
+	RUNNER_PARAM(struct lambda_params, architecture, .def = "x86_64", .one_of = "x86_64|amd64|arm64|aarch64",
+		     .help = "Architecture of the image.", .example = "arm64"),
+	RUNNER_PARAM(struct lambda_params, image_config,
+		     .help = "Overrides of the image: entrypoint and command (lists), workdir.",
+		     .example = "{command: [app.handler], workdir: /var/task}"),
+	RUNNER_PARAM(struct lambda_params, vpc, .help = "Network of the function: subnets and security_groups (lists of ids).",
+		     .example = "{subnets: [subnet-1], security_groups: [sg-1]}"),
+	RUNNER_PARAM(struct lambda_params, tracing, .def = "PassThrough", .one_of = "PassThrough|Active",
+		     .help = "X-Ray tracing: Active samples requests itself.", .example = "Active"),
+	RUNNER_PARAM(struct lambda_params, log_format, .def = "Text", .one_of = "Text|JSON",
+		     .help = "Format of the function's log.", .example = "JSON"),
+	RUNNER_PARAM(struct lambda_params, log_group, .help = "Log group; default /aws/lambda/NAME."),
+	RUNNER_PARAM(struct lambda_params, log_retention,
+		     .help = "Days to keep the log: the log group is made with it. 0: the log group is left to Lambda.",
+		     .example = "30"),
+	RUNNER_PARAM(struct lambda_params, reserved_concurrency,
+		     .help = "Concurrent invocations kept for this function (0 stops it, -1 removes the limit); left as it is when "
+			     "not given.",
+		     .example = "5"),
+	RUNNER_PARAM(struct lambda_params, tags,
+		     .help = "Tags to set. Tags that others set are left alone; runner adds two of its own to a function that it "
+			     "makes.",
+		     .example = "{team: data}"),
+	RUNNER_PARAM(struct lambda_params, test_event,
+		     .help = "Event to invoke the function with on every run; a failure fails the stage and shows the log's tail.",
+		     .example = "{body: [1, 2, 3]}"),
+	RUNNER_PARAM(struct lambda_params, test_expect,
+		     .help = "What the test event must be answered with. A map may leave members out; a string that is JSON is "
+			     "compared as JSON.",
+		     .example = "{statusCode: 200}"),
+	RUNNER_PARAM(struct lambda_params, role_wait, .def = "15m",
+		     .help = "How long to wait until Lambda can assume a new role.", .example = "5m"),
+	RUNNER_PARAM(struct lambda_params, region, .help = "Region; default: that of the environment or the profile.",
+		     .example = "eu-central-1"),
+	{ 0 },
+};
+
+static const struct runner_output outputs[] = {
+	{ .name = "arn", .help = "ARN of the function." },
+	{ .name = "version", .help = "The published version, or $LATEST." },
+	{ .name = "function_name", .help = "Name of the function." },
+	{ .name = "qualified_arn", .help = "ARN of the alias, else of the published version, else of the function." },
+	{ .name = "image", .help = "The image that runs, by digest." },
+	{ 0 },
+};
+
+static const char permissions[] =
+	"lambda:GetFunction\nlambda:GetFunctionConfiguration\nlambda:CreateFunction\nlambda:UpdateFunctionConfiguration\n"
+	"lambda:UpdateFunctionCode\nlambda:DeleteFunction\nlambda:ListVersionsByFunction\nlambda:PublishVersion\n"
+	"lambda:GetAlias\nlambda:CreateAlias\nlambda:UpdateAlias\nlambda:InvokeFunction\nlambda:TagResource\n"
+	"lambda:PutFunctionConcurrency\nlambda:DeleteFunctionConcurrency\niam:PassRole\necr:DescribeImages\n"
+	"ecr:GetRepositoryPolicy\necr:SetRepositoryPolicy\nlogs:DescribeLogGroups\nlogs:CreateLogGroup\n"
+	"logs:PutRetentionPolicy\nlogs:DeleteLogGroup\nlogs:ListTagsForResource\nlogs:TagResource";
+
+static const char help[] =
+	"Reads the function, compares, and writes only what differs, one update after the other; a second run writes nothing. "
+	"Code is compared by the digest of the image.\n\n"
+	"A new role takes up to some minutes until Lambda can assume it: the stage waits and counts down. The order is "
+	"configuration, code, test event, version, alias, so a function whose test fails gets neither a new version nor the "
+	"alias.\n\n"
+	"A function that exists but was made by nobody's pipeline is brought up to date in the settings that the pipeline "
+	"gives, and is left in place by `destroy`.";
+
+static int set_outputs(struct function *f, const char *version, struct rn_error *err)
+{
+	const char *arn = function_arn(f);
+	if (!arn)
+		return rn_fail(err, RN_EREMOTE, "Lambda does not tell the ARN of function %s", f->p->function_name);
+	bool alias = f->p->alias && *f->p->alias;
+	const char *qualifier = alias ? f->p->alias : version;
+	bool qualified = qualifier && !rn_starts(qualifier, "$");
+	RN_AUTO(rn_freep) char *whole = qualified ? rn_asprintf("%s:%s", arn, qualifier) : rn_strdup(arn);
+	if (stage_output(f->s, "arn", arn, err) < 0 ||
+	    stage_output(f->s, "function_name", f->p->function_name, err) < 0)
+		return -1;
+	if (!version) /* plan, and a new version would come */
+		return 0;
+	if (stage_output(f->s, "version", version, err) < 0 || stage_output(f->s, "qualified_arn", whole, err) < 0)
+		return -1;
+	return f->image ? stage_output(f->s, "image", f->image, err) : 0;
+}
+
+static int deploy(struct function *f, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *version = NULL;
+	if (function_survey(f, err) < 0 || function_keep_logs(f, err) < 0 || function_converge(f, err) < 0)
+		return -1;
+	if (f->s->mode == STAGE_RUN && function_test(f, err) < 0)
+		return -1;
+	if (function_publish(f, &version, err) < 0)
+		return -1;
+	return f->found ? set_outputs(f, version, err) : 0;
+}
+
+static int with_function(struct runner_stage *rs, const struct runner_host *host, const struct lambda_params *p,
+			 enum stage_mode mode)
+{
+	struct stage s;
+	struct rn_error err = { 0 };
+	stage_init(&s, rs, host, mode);
+	if (!host->is_known(rs, "function_name")) {
+		stage_info(&s, "function_name depends on what another stage makes and is not known yet");
+		return 0;
+	}
+	RN_AUTO(aws_session_freep) struct aws_session *session = stage_session(&s, p->region, &err);
+	RN_AUTO(function_clear) struct function f = { 0 };
+	if (!session || function_init(&f, &s, p, session, &err) < 0 ||
+	    (mode == STAGE_DESTROY ? function_destroy(&f, &err) : deploy(&f, &err)) < 0)
+		return stage_fail(&s, &err, NULL);
+	return 0;
+}
+
+static int check(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	struct stage s;
+	struct rn_error err = { 0 };
+	const char *param = NULL;
+	stage_init(&s, rs, host, STAGE_PLAN);
+	return config_check(p, &param, &err) < 0 ? stage_fail(&s, &err, param) : 0;
+}
+
+static int run(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	return with_function(rs, host, p, STAGE_RUN);
+}
+
+static int plan(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	return with_function(rs, host, p, STAGE_PLAN);
+}
+
+static int destroy(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	return with_function(rs, host, p, STAGE_DESTROY);
+}
+
+RUNNER_PLUGIN(.name = "lambda", .version = RUNNER_VERSION, .summary = "Deploys a function that runs an image",
+	      .param_size = sizeof(struct lambda_params), .params = params, .outputs = outputs, .check = check, .run = run,
+	      .plan = plan, .destroy = destroy, .help = help, .permissions = permissions);

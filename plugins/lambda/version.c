@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Published versions and the alias that points to one. */
+#include "function.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS_MAX 5
+
+/* The newest published version; NULL when there is none. Borrowed. */
+static const cJSON *newest(const cJSON *versions)
+{
+	const cJSON *item, *best = NULL;
+	long top = 0;
+	cJSON_ArrayForEach(item, versions)
+	{
+		const char *number = rn_json_str(item, "Version");
+		long n = number ? strtol(number, NULL, 10) : 0; /* "$LATEST" gives 0 */
+		if (n > top) {
+			top = n;
+			best = item;
+		}
+	}
+	return best;
+}
+
+/* Lists leave out members that a single read has, so what seems to differ is looked at once more. */
+static int is_current(struct function *f, const cJSON *version, bool *ret, struct rn_error *err)
+{
+	const cJSON *latest = function_configuration(f);
+	*ret = version && config_same_version(latest, version);
+	if (!version || *ret || !rn_streq(rn_json_str(latest, "CodeSha256"), rn_json_str(version, "CodeSha256")))
+		return 0;
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/configuration", f->path);
+	RN_AUTO(rn_json_freep) cJSON *query = cJSON_CreateObject();
+	RN_AUTO(rn_json_freep) cJSON *whole = NULL;
+	cJSON_AddStringToObject(query, "Qualifier", rn_json_str(version, "Version"));
+	if (aws_rest(f->client, "GetFunctionConfiguration", "GET", path, query, NULL, &whole, NULL, err) < 0)
+		return -1;
+	*ret = config_same_version(latest, whole);
+	return 0;
+}
+
+struct version_poll {
+	struct function *f;
+	const char *version;
+};
+
+static int poll_version(void *ctx, struct rn_error *err)
+{
+	struct version_poll *p = ctx;
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/configuration", p->f->path);
+	RN_AUTO(rn_json_freep) cJSON *query = cJSON_CreateObject();
+	RN_AUTO(rn_json_freep) cJSON *c = NULL;
+	cJSON_AddStringToObject(query, "Qualifier", p->version);
+	if (aws_rest(p->f->client, "GetFunctionConfiguration", "GET", path, query, NULL, &c, NULL, err) < 0 ||
+	    function_check_state(c, err) < 0)
+		return -1;
+	return !rn_streq(rn_json_str(c, "State"), "Pending");
+}
+
+static int wait_for_version(struct function *f, const cJSON *published, struct rn_error *err)
+{
+	const char *number = rn_json_str(published, "Version");
+	if (!rn_streq(rn_json_str(published, "State"), "Pending"))
+		return function_check_state(published, err);
+	RN_AUTO(rn_freep) char *what = rn_asprintf("version %s of function %s to be ready", number, f->p->function_name);
+	const struct aws_waiter w = { .what = what, .delay_ms = 100, .max_delay_ms = 5000, .timeout_ms = 600000 };
+	struct version_poll p = { f, number };
+	return aws_wait(f->session, &w, poll_version, &p, err);
+}
+
+/* Publishes what the function is now. *ret stays NULL when the function moved on meanwhile. */
+static int publish_once(struct function *f, char **ret, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject(), *published = NULL;
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/versions", f->path);
+	const char *sha = rn_json_str(function_configuration(f), "CodeSha256");
+	const char *revision = rn_json_str(function_configuration(f), "RevisionId");
+	if (sha)
+		cJSON_AddStringToObject(body, "CodeSha256", sha);
+	if (revision)
+		cJSON_AddStringToObject(body, "RevisionId", revision);
+	struct aws_error aerr = { 0 };
+	if (function_write(f, "PublishVersion", "POST", path, body, &published, &aerr, err) < 0)
+		return aws_error_is(&aerr, "PreconditionFailedException") ? 0 : -1;
+	const char *number = rn_json_str(published, "Version");
+	if (!number)
+		return rn_fail(err, RN_EREMOTE, "PublishVersion answered without a version");
+	if (wait_for_version(f, published, err) < 0)
+		return -1;
+	stage_change(f->s, RUNNER_CREATED, NULL, "version %s of function %s", number, f->p->function_name);
+	*ret = rn_strdup(number);
+	return 0;
+}
+
+static int list_again(struct function *f, struct rn_error *err)
+{
+	const struct aws_pages pages = { .list = "Versions", .out_token = "NextMarker", .in_token = "Marker" };
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/versions", f->path);
+	rn_json_freep(&f->versions);
+	if (function_read(f, err) < 0)
+		return -1;
+	return aws_rest_pages(f->client, "ListVersionsByFunction", path, NULL, &pages, &f->versions, NULL, err);
+}
+
+static int publish(struct function *f, char **ret, struct rn_error *err)
+{
+	stage_step(f->s, "publish a version");
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		const cJSON *last = newest(f->versions);
+		bool current = false;
+		if (is_current(f, last, &current, err) < 0)
+			return -1;
+		if (current) {
+			*ret = rn_strdup(rn_json_str(last, "Version"));
+			stage_change(f->s, RUNNER_UNCHANGED, NULL, "version %s of function %s", *ret, f->p->function_name);
+			return 0;
+		}
+		if (publish_once(f, ret, err) < 0)
+			return -1;
+		if (*ret)
+			return 0;
+		if (list_again(f, err) < 0)
+			return -1;
+	}
+	return rn_fail(err, RN_EREMOTE, "function %s was changed by somebody else each time a version was to be published",
+		       f->p->function_name);
+}
+
+static cJSON *alias_body(const struct function *f, const char *version, bool create)
+{
+	cJSON *body = cJSON_CreateObject();
+	if (create)
+		cJSON_AddStringToObject(body, "Name", f->p->alias);
+	cJSON_AddStringToObject(body, "FunctionVersion", version);
+	const cJSON *weights = rn_json_path(f->alias, "RoutingConfig.AdditionalVersionWeights");
+	if (!create && weights && weights->child)
+		cJSON_AddObjectToObject(cJSON_AddObjectToObject(body, "RoutingConfig"), "AdditionalVersionWeights");
+	return body;
+}
+
+static int create_alias(struct function *f, const char *version, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/aliases", f->path);
+	RN_AUTO(rn_json_freep) cJSON *body = alias_body(f, version, true);
+	struct aws_error aerr = { 0 };
+	if (function_write(f, "CreateAlias", "POST", path, body, NULL, &aerr, err) == 0)
+		return 0;
+	/* an answer that was lost: the alias is there now */
+	return aws_error_is(&aerr, "ResourceConflictException") && aerr.attempts > 1 ? 0 : -1;
+}
+
+static int point_alias(struct function *f, const char *version, struct rn_error *err)
+{
+	RN_AUTO(stage_diff_clear) struct stage_diff d = { 0 };
+	const cJSON *weights = rn_json_path(f->alias, "RoutingConfig.AdditionalVersionWeights");
+	if (!f->alias) {
+		if (f->s->mode == STAGE_RUN && create_alias(f, version, err) < 0)
+			return -1;
+		stage_change(f->s, RUNNER_CREATED, NULL, "alias %s of function %s", f->p->alias, f->p->function_name);
+		return 0;
+	}
+	stage_diff_str(&d, "version", rn_json_str(f->alias, "FunctionVersion"), version ? version : "the new one");
+	if (weights && weights->child)
+		stage_diff_json(&d, "weights", weights, NULL);
+	if (stage_differs(&d) && f->s->mode == STAGE_RUN) {
+		RN_AUTO(rn_freep) char *tail = aws_path("/aliases/{}", f->p->alias);
+		RN_AUTO(rn_freep) char *path = rn_asprintf("%s%s", f->path, tail);
+		RN_AUTO(rn_json_freep) cJSON *body = alias_body(f, version, false);
+		if (function_write(f, "UpdateAlias", "PUT", path, body, NULL, NULL, err) < 0)
+			return -1;
+	}
+	stage_change_diff(f->s, &d, "alias %s of function %s", f->p->alias, f->p->function_name);
+	return 0;
+}
+
+/* What publish would do. *ret_version stays NULL when a new version would come. */
+static int plan_version(struct function *f, char **ret_version, struct rn_error *err)
+{
+	const cJSON *last = newest(f->versions);
+	bool current = false;
+	if (!f->changed && is_current(f, last, &current, err) < 0)
+		return -1;
+	if (current)
+		*ret_version = rn_strdup(rn_json_str(last, "Version"));
+	if (current)
+		stage_change(f->s, RUNNER_UNCHANGED, NULL, "version %s of function %s", *ret_version, f->p->function_name);
+	else
+		stage_change(f->s, RUNNER_CREATED, NULL, "version of function %s", f->p->function_name);
+	return 0;
+}
+
+int function_publish(struct function *f, char **ret_version, struct rn_error *err)
+{
+	bool alias = f->p->alias && *f->p->alias;
+	RN_AUTO(rn_freep) char *version = NULL;
+	if (f->p->publish || alias) {
+		int done = f->s->mode == STAGE_PLAN ? plan_version(f, &version, err) : publish(f, &version, err);
+		if (done < 0 || (alias && point_alias(f, version, err) < 0))
+			return -1;
+	} else {
+		version = rn_strdup("$LATEST");
+	}
+	*ret_version = rn_take(&version);
+	return 0;
+}
