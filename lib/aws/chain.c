@@ -14,11 +14,13 @@
 #define RENEW_MAX_MS ((int64_t)10 * 60 * 1000)
 #define RENEW_MIN_MS ((int64_t)60 * 1000)
 
-/* botocore's order; GitHub's and GitLab's tokens stand right behind the token file they resemble. */
+/* botocore's order; GitHub's and GitLab's tokens stand right behind the token file they resemble.
+ */
 static const struct aws_provider *const chain[] = {
-	&aws_provider_environment, &aws_provider_assume_role, &aws_provider_web_identity, &aws_provider_oidc,
-	&aws_provider_sso,         &aws_provider_shared_file, &aws_provider_process,      &aws_provider_config_file,
-	&aws_provider_container,   &aws_provider_imds,
+	&aws_provider_environment, &aws_provider_assume_role, &aws_provider_web_identity,
+	&aws_provider_oidc,        &aws_provider_sso,         &aws_provider_shared_file,
+	&aws_provider_process,     &aws_provider_config_file, &aws_provider_container,
+	&aws_provider_imds,
 };
 
 void aws_credentials_clear(struct aws_credentials *c)
@@ -77,9 +79,11 @@ int aws_static_keys(const struct aws_provider_request *q, enum aws_file file, co
 	const char *key = aws_profile_get(p, file, q->profile, "aws_access_key_id");
 	const char *secret = aws_profile_get(p, file, q->profile, "aws_secret_access_key");
 	if (!key && !secret)
-		return aws_not_configured(err, "no keys of profile \"%s\" in the %s", q->profile, what);
+		return aws_not_configured(err, "no keys of profile \"%s\" in the %s", q->profile,
+					  what);
 	if (!key || !secret)
-		return rn_fail(err, RN_EAUTH, "profile \"%s\" in the %s has %s but no %s", q->profile, what,
+		return rn_fail(err, RN_EAUTH, "profile \"%s\" in the %s has %s but no %s",
+			       q->profile, what,
 			       key ? "aws_access_key_id" : "aws_secret_access_key",
 			       key ? "aws_secret_access_key" : "aws_access_key_id");
 	*ret = (struct aws_credentials){
@@ -91,17 +95,19 @@ int aws_static_keys(const struct aws_provider_request *q, enum aws_file file, co
 	return 1;
 }
 
-int aws_keys_from_json(const cJSON *j, const struct aws_key_names *names, struct aws_credentials *ret,
-		       struct rn_error *err)
+int aws_keys_from_json(const cJSON *j, const struct aws_key_names *names,
+		       struct aws_credentials *ret, struct rn_error *err)
 {
 	const char *key = rn_json_str(j, names->key), *secret = rn_json_str(j, names->secret);
 	if (!key || !secret)
-		return rn_fail(err, RN_EAUTH, "the answer has no %s or %s", names->key, names->secret);
+		return rn_fail(err, RN_EAUTH, "the answer has no %s or %s", names->key,
+			       names->secret);
 	const cJSON *expiration = rn_json_get(j, names->expiration);
 	int64_t expires = 0;
 	if (cJSON_IsNumber(expiration))
 		expires = (int64_t)expiration->valuedouble;
-	else if (cJSON_IsString(expiration) && rn_parse_iso8601(expiration->valuestring, &expires, err) < 0)
+	else if (cJSON_IsString(expiration) &&
+		 rn_parse_iso8601(expiration->valuestring, &expires, err) < 0)
 		return rn_wrap(err, "%s", names->expiration);
 	*ret = (struct aws_credentials){
 		.access_key = rn_strdup(key),
@@ -113,19 +119,21 @@ int aws_keys_from_json(const cJSON *j, const struct aws_key_names *names, struct
 	return 0;
 }
 
-int aws_metadata_get(struct aws_session *s, const struct http_request *q, unsigned tries, struct http_response *ret,
-		     struct rn_error *err)
+int aws_metadata_get(struct aws_session *s, const struct http_request *q, unsigned tries,
+		     struct http_response *ret, struct rn_error *err)
 {
 	for (unsigned i = 1;; i++) {
 		int rc = http_send(s->local_http, q, ret, err);
 		if (rc == 0 && ret->status == 200)
 			return 0;
-		bool again = rc < 0 ? err && err->retryable : ret->status >= 500 || ret->status == 429;
+		bool again =
+			rc < 0 ? err && err->retryable : ret->status >= 500 || ret->status == 429;
 		if (i >= tries || !again) {
 			if (rc < 0)
 				return -1;
 			return rn_fail(err, ret->status == 404 ? RN_ENOTFOUND : RN_EREMOTE,
-				       "%s answered HTTP %d: %.200s", q->url, ret->status, rn_buf_str(&ret->body));
+				       "%s answered HTTP %d: %.200s", q->url, ret->status,
+				       rn_buf_str(&ret->body));
 		}
 		if (rn_sleep_ms(200 * (int64_t)i, s->o.cancel_fd) < 0)
 			return rn_fail(err, RN_ECANCELLED, "cancelled");
@@ -134,16 +142,22 @@ int aws_metadata_get(struct aws_session *s, const struct http_request *q, unsign
 
 /* ---- the chain -------------------------------------------------------------------- */
 
-static int nobody_has_any(const struct aws_provider_request *q, struct rn_buf *tried, struct rn_error *err)
+static int nobody_has_any(const struct aws_provider_request *q, struct rn_buf *tried,
+			  struct rn_error *err)
 {
-	rn_fail(err, RN_EAUTH, "no AWS credentials found%s%s%s; tried:%s", q->session->profile_named ? " for profile \"" : "",
-		q->session->profile_named ? q->profile : "", q->session->profile_named ? "\"" : "", rn_buf_str(tried));
-	return rn_hint(err, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; on GitHub Actions "
-			    "give the job `id-token: write` and set AWS_ROLE_ARN; or try `runner --local`");
+	rn_fail(err, RN_EAUTH, "no AWS credentials found%s%s%s; tried:%s",
+		q->session->profile_named ? " for profile \"" : "",
+		q->session->profile_named ? q->profile : "", q->session->profile_named ? "\"" : "",
+		rn_buf_str(tried));
+	return rn_hint(
+		err,
+		"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; on GitHub "
+		"Actions "
+		"give the job `id-token: write` and set AWS_ROLE_ARN; or try `runner --local`");
 }
 
-int aws_chain_load(const struct aws_provider_request *q, bool for_source, struct aws_credentials *ret,
-		   struct rn_error *err)
+int aws_chain_load(const struct aws_provider_request *q, bool for_source,
+		   struct aws_credentials *ret, struct rn_error *err)
 {
 	RN_AUTO(rn_buf_clear) struct rn_buf tried = RN_BUF_INIT;
 	for (size_t i = 0; i < RN_LEN(chain); i++) {
@@ -184,8 +198,9 @@ static int renew(struct aws_session *s, struct rn_error *err)
 	RN_AUTO(rn_strv_clear) struct rn_strv seen = { 0 };
 	rn_strv_add(&seen, s->profile);
 	/* environment keys count unless a profile was given explicitly, not by AWS_PROFILE */
-	struct aws_provider_request q = { .session = s, .profile = s->profile, .no_env = s->o.profile != NULL,
-					  .seen = &seen };
+	struct aws_provider_request q = {
+		.session = s, .profile = s->profile, .no_env = s->o.profile != NULL, .seen = &seen
+	};
 	struct aws_credentials fresh = { 0 };
 	if (aws_chain_load(&q, false, &fresh, err) < 0)
 		return -1;
@@ -199,7 +214,8 @@ static int renew(struct aws_session *s, struct rn_error *err)
 	return 0;
 }
 
-int aws_session_credentials(struct aws_session *s, struct aws_credentials *ret, struct rn_error *err)
+int aws_session_credentials(struct aws_session *s, struct aws_credentials *ret,
+			    struct rn_error *err)
 {
 	pthread_mutex_lock(&s->credentials_lock);
 	int64_t now = rn_wall_ms();

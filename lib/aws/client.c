@@ -37,8 +37,9 @@ struct aws_client {
 	bool has_fixed;
 };
 
-struct aws_client *aws_client_new_with(struct aws_session *s, const char *service, const char *region,
-				       const struct aws_credentials *fixed, struct rn_error *err)
+struct aws_client *aws_client_new_with(struct aws_session *s, const char *service,
+				       const char *region, const struct aws_credentials *fixed,
+				       struct rn_error *err)
 {
 	RN_AUTO(url_clear) struct url u = { 0 };
 	struct aws_client *c = rn_alloc(sizeof(*c));
@@ -105,7 +106,7 @@ struct message {
 	const char *method;
 	char *path;
 	char *query;
-	char *text;       /* owned body, or NULL */
+	char *text; /* owned body, or NULL */
 	const void *data;
 	size_t length;
 	bool has_body;
@@ -132,7 +133,8 @@ static void set_text(struct message *m, char *text, const char *type)
 	http_headers_set(&m->headers, "Content-Type", type);
 }
 
-static void build_body(const struct aws_service *service, const struct aws_call *call, struct message *m)
+static void build_body(const struct aws_service *service, const struct aws_call *call,
+		       struct message *m)
 {
 	if (call->raw) {
 		m->data = call->raw;
@@ -144,8 +146,10 @@ static void build_body(const struct aws_service *service, const struct aws_call 
 		set_text(m, aws_encode_form(call->operation, service->version, call->body),
 			 "application/x-www-form-urlencoded; charset=utf-8");
 	} else if (service->protocol == AWS_JSON) {
-		set_text(m, call->body ? rn_json_print(call->body) : rn_strdup("{}"), "application/x-amz-json-1.1");
-		http_headers_addf(&m->headers, "X-Amz-Target", "%s.%s", service->target, call->operation);
+		set_text(m, call->body ? rn_json_print(call->body) : rn_strdup("{}"),
+			 "application/x-amz-json-1.1");
+		http_headers_addf(&m->headers, "X-Amz-Target", "%s.%s", service->target,
+				  call->operation);
 	} else if (call->body) {
 		set_text(m, rn_json_print(call->body), "application/json");
 	} else {
@@ -169,7 +173,8 @@ static void build(const struct aws_client *c, const struct aws_call *call, struc
 
 /* ---- signing ------------------------------------------------------------------------ */
 
-static int credentials_of(const struct aws_client *c, struct aws_credentials *ret, struct rn_error *err)
+static int credentials_of(const struct aws_client *c, struct aws_credentials *ret,
+			  struct rn_error *err)
 {
 	if (!c->has_fixed)
 		return aws_session_credentials(c->session, ret, err);
@@ -177,7 +182,8 @@ static int credentials_of(const struct aws_client *c, struct aws_credentials *re
 	return 0;
 }
 
-static int sign(const struct aws_client *c, const struct message *m, struct http_headers *ret, struct rn_error *err)
+static int sign(const struct aws_client *c, const struct message *m, struct http_headers *ret,
+		struct rn_error *err)
 {
 	RN_AUTO(aws_credentials_clear) struct aws_credentials keys = { 0 };
 	RN_AUTO(sigv4_result_clear) struct sigv4_result result = { 0 };
@@ -191,9 +197,14 @@ static int sign(const struct aws_client *c, const struct message *m, struct http
 	struct sigv4_header *list = rn_alloc(ret->n * sizeof(*list));
 	for (size_t i = 0; i < ret->n; i++)
 		list[i] = (struct sigv4_header){ ret->v[i].name, ret->v[i].value };
-	struct sigv4_request q = { .method = m->method, .path = m->path, .query = m->query, .headers = list,
-				   .n_headers = ret->n, .payload_hash = m->hash };
-	struct sigv4_key key = { keys.access_key, keys.secret_key, c->endpoint.region, c->service->signing, stamp };
+	struct sigv4_request q = { .method = m->method,
+				   .path = m->path,
+				   .query = m->query,
+				   .headers = list,
+				   .n_headers = ret->n,
+				   .payload_hash = m->hash };
+	struct sigv4_key key = { keys.access_key, keys.secret_key, c->endpoint.region,
+				 c->service->signing, stamp };
 	int rc = sigv4_sign(&q, &key, &result, err);
 	free(list);
 	if (rc == 0)
@@ -206,10 +217,10 @@ static int sign(const struct aws_client *c, const struct message *m, struct http
 /* What a try came to. */
 struct outcome {
 	bool answered;
-	bool sent;             /* the service may have got it       */
-	enum rn_code code;     /* of a transport error              */
+	bool sent;         /* the service may have got it       */
+	enum rn_code code; /* of a transport error              */
 	int64_t retry_after_ms;
-	int64_t date_ms;       /* of the answer's Date header; 0: none */
+	int64_t date_ms; /* of the answer's Date header; 0: none */
 };
 
 static void fill_request(const struct aws_call *call, const struct message *m, const char *url,
@@ -248,11 +259,13 @@ static void take_answer(struct http_response *r, cJSON **json, struct aws_reply 
 }
 
 static int one_try(struct aws_client *c, const struct aws_call *call, const struct message *m,
-		   struct aws_reply *ret, struct aws_error *aerr, struct outcome *o, struct rn_error *err)
+		   struct aws_reply *ret, struct aws_error *aerr, struct outcome *o,
+		   struct rn_error *err)
 {
 	RN_AUTO(http_response_clear) struct http_response r = { 0 };
-	RN_AUTO(rn_freep) char *url = rn_asprintf("%.*s%s%s%s", (int)(strlen(c->endpoint.url) - strlen(c->base_path)),
-						  c->endpoint.url, m->path, *m->query ? "?" : "", m->query);
+	RN_AUTO(rn_freep)
+	char *url = rn_asprintf("%.*s%s%s%s", (int)(strlen(c->endpoint.url) - strlen(c->base_path)),
+				c->endpoint.url, m->path, *m->query ? "?" : "", m->query);
 	struct http_request q = { 0 };
 	fill_request(call, m, url, &q);
 	http_headers_copy(&q.headers, &m->headers);
@@ -289,7 +302,8 @@ struct effort {
 	int spent; /* retry tokens of the last repetition */
 };
 
-static enum aws_verdict judge(const struct aws_call *call, const struct aws_error *aerr, const struct outcome *o)
+static enum aws_verdict judge(const struct aws_call *call, const struct aws_error *aerr,
+			      const struct outcome *o)
 {
 	if (!o->answered && o->code != RN_ENET && o->code != RN_ETIMEOUT)
 		return AWS_FATAL;
@@ -305,8 +319,10 @@ static bool correct_clock(struct aws_client *c, const struct outcome *o, struct 
 		return false;
 	f->clock_corrected = true;
 	aws_session_set_clock(c->session, o->date_ms);
-	aws_session_log(c->session, "this machine's clock is %lld s off; corrected by the service's Date header",
-			(long long)(off / 1000));
+	aws_session_log(
+		c->session,
+		"this machine's clock is %lld s off; corrected by the service's Date header",
+		(long long)(off / 1000));
 	return true;
 }
 
@@ -323,18 +339,21 @@ static unsigned attempts_of(const struct aws_client *c, enum aws_verdict v)
 {
 	if (c->session->o.max_attempts)
 		return c->session->o.max_attempts;
-	return v == AWS_THROTTLED && c->service->throttled_attempts ? c->service->throttled_attempts : DEFAULT_ATTEMPTS;
+	return v == AWS_THROTTLED && c->service->throttled_attempts ? c->service->throttled_attempts
+								    : DEFAULT_ATTEMPTS;
 }
 
 /* Waits and says true when the call should be sent once more. */
 static bool try_again(struct aws_client *c, const struct aws_call *call, enum aws_verdict v,
-		      const struct aws_error *aerr, const struct outcome *o, struct effort *f, struct rn_error *err)
+		      const struct aws_error *aerr, const struct outcome *o, struct effort *f,
+		      struct rn_error *err)
 {
 	if (v == AWS_SKEWED)
 		return correct_clock(c, o, f);
 	if (v == AWS_EXPIRED)
 		return renew_credentials(c, call, f);
-	if (v == AWS_FATAL || f->attempt >= attempts_of(c, v) || o->retry_after_ms > MAX_RETRY_AFTER_MS)
+	if (v == AWS_FATAL || f->attempt >= attempts_of(c, v) ||
+	    o->retry_after_ms > MAX_RETRY_AFTER_MS)
 		return false;
 	int cost = o->answered ? COST_RETRY : COST_TIMEOUT;
 	if (!aws_session_quota_take(c->session, cost))
@@ -343,8 +362,9 @@ static bool try_again(struct aws_client *c, const struct aws_call *call, enum aw
 	int64_t delay = rn_backoff_ms(f->attempt - 1, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
 	if (o->retry_after_ms > delay)
 		delay = o->retry_after_ms;
-	aws_session_log(c->session, "%s %s: try %u failed (%s), once more in %lld ms", c->service->title,
-			call->operation, f->attempt, o->answered ? aerr->code : err->msg, (long long)delay);
+	aws_session_log(c->session, "%s %s: try %u failed (%s), once more in %lld ms",
+			c->service->title, call->operation, f->attempt,
+			o->answered ? aerr->code : err->msg, (long long)delay);
 	if (rn_sleep_ms(delay, c->session->o.cancel_fd) == 0)
 		return true;
 	rn_fail(err, RN_ECANCELLED, "cancelled");
@@ -361,7 +381,8 @@ static void name_identity(struct aws_client *c, const struct aws_error *aerr, st
 	    aws_session_identity(c->session, &who, NULL) < 0)
 		return;
 	size_t used = strlen(err->msg);
-	snprintf(err->msg + used, sizeof(err->msg) - used, "; asked as %s (%s)", who.arn, who.source);
+	snprintf(err->msg + used, sizeof(err->msg) - used, "; asked as %s (%s)", who.arn,
+		 who.source);
 }
 
 static int report(struct aws_client *c, const struct aws_call *call, const struct aws_error *aerr,
@@ -369,8 +390,9 @@ static int report(struct aws_client *c, const struct aws_call *call, const struc
 {
 	if (!o->answered || err->code == RN_ECANCELLED)
 		return rn_wrap(err, "%s %s", c->service->title, call->operation);
-	rn_fail(err, aws_error_class(aerr), "%s %s: %s%s%s (HTTP %d%s%s)", c->service->title, call->operation,
-		aerr->code[0] ? aerr->code : "refused", aerr->message[0] ? ": " : "", aerr->message, aerr->http_status,
+	rn_fail(err, aws_error_class(aerr), "%s %s: %s%s%s (HTTP %d%s%s)", c->service->title,
+		call->operation, aerr->code[0] ? aerr->code : "refused",
+		aerr->message[0] ? ": " : "", aerr->message, aerr->http_status,
 		aerr->request_id[0] ? ", request " : "", aerr->request_id);
 	err->retryable = v == AWS_THROTTLED || v == AWS_TRANSIENT;
 	if (aws_error_is_denied(aerr) && !call->anonymous)
@@ -400,12 +422,13 @@ static int send_message(struct aws_client *c, const struct aws_call *call, const
 	}
 }
 
-int aws_send(struct aws_client *c, const struct aws_call *call, struct aws_reply *ret, struct aws_error *aerr,
-	     struct rn_error *err)
+int aws_send(struct aws_client *c, const struct aws_call *call, struct aws_reply *ret,
+	     struct aws_error *aerr, struct rn_error *err)
 {
 	RN_AUTO(message_clear) struct message m = { 0 };
 	struct aws_error unwanted_aerr;
 	struct rn_error unwanted_err;
 	build(c, call, &m);
-	return send_message(c, call, &m, ret, aerr ? aerr : &unwanted_aerr, err ? err : &unwanted_err);
+	return send_message(c, call, &m, ret, aerr ? aerr : &unwanted_aerr,
+			    err ? err : &unwanted_err);
 }

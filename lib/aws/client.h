@@ -26,7 +26,10 @@ struct aws_session_options {
 	unsigned max_attempts;    /* 0: AWS_MAX_ATTEMPTS, profile, else 3                     */
 	/** Debug lines (retries, which provider won); no secrets. May be NULL. */
 	void (*log)(void *ctx, const char *line);
-	/** Told every secret as soon as it is known (secret key, token), so that it can be masked. May be NULL. */
+	/**
+	 * Told every secret as soon as it is known (secret key, token), so that it can be masked.
+	 * May be NULL.
+	 */
 	void (*secret)(void *ctx, const char *value);
 	void *ctx;
 	/** Reads an environment variable; NULL: getenv. For tests. */
@@ -35,7 +38,10 @@ struct aws_session_options {
 #define AWS_SESSION_INIT { .cancel_fd = -1 }
 
 struct aws_session;
-/** Reads the profile files; does not touch the network. NULL with `err` on a malformed or missing named profile. */
+/**
+ * Reads the profile files; does not touch the network. NULL with `err` on a malformed or missing
+ * named profile.
+ */
 struct aws_session *aws_session_new(const struct aws_session_options *o, struct rn_error *err);
 void aws_session_free(struct aws_session *s);
 void aws_session_freep(struct aws_session **s);
@@ -71,15 +77,22 @@ struct aws_error {
 	char service[32];
 	char operation[64];
 	unsigned attempts;    /* how often it was sent                          */
-	bool maybe_done;      /* cut off or 5xx on the last try: the service may have acted all the same */
+	/* cut off or 5xx on the last try: the service may have acted all the same */
+	bool maybe_done;
 };
-/** True when `e` carries that code (as AWS writes it; a trailing "Exception" or "Fault" does not matter). */
+/**
+ * True when `e` carries that code (as AWS writes it; a trailing "Exception" or "Fault" does not
+ * matter).
+ */
 bool aws_error_is(const struct aws_error *e, const char *code);
 /** True for AccessDenied and its relatives. */
 bool aws_error_is_denied(const struct aws_error *e);
 
 struct aws_client;
-/** `service` is the client's name in the SDKs: ecr, ecr-public, iam, lambda, apigateway, sts, logs, sso, sso-oidc; a session may have many, and a client many threads. */
+/**
+ * `service` is the client's name in the SDKs: ecr, ecr-public, iam, lambda, apigateway, sts, logs,
+ * sso, sso-oidc; a session may have many, and a client many threads.
+ */
 struct aws_client *aws_client_new(struct aws_session *s, const char *service, struct rn_error *err);
 void aws_client_free(struct aws_client *c);
 void aws_client_freep(struct aws_client **c);
@@ -99,7 +112,10 @@ struct aws_call {
 	size_t raw_length;
 	const char *content_type;  /* of raw                                                    */
 	const struct http_headers *headers; /* more headers, signed too                         */
-	/** Not idempotent (CreateRestApi, CreateApiKey …): repeat only when the service surely did not act. */
+	/**
+	 * Not idempotent (CreateRestApi, CreateApiKey …): repeat only when the service surely did
+	 * not act.
+	 */
 	bool once;
 	bool anonymous;            /* not signed (AssumeRoleWithWebIdentity)                    */
 	int64_t timeout_ms;        /* for one try; 0: none beyond the idle timeout              */
@@ -116,12 +132,16 @@ void aws_reply_clear(struct aws_reply *r); /* zeroed is fine; for RN_AUTO */
 
 /**
  * Sends a call, signed and retried. 0: 2xx. -1: `err` names service, operation, code, message,
- * request id (and, when refused for lack of permission, the identity); `aerr` (may be NULL) has the pieces.
+ * request id (and, when refused for lack of permission, the identity); `aerr` (may be NULL) has the
+ * pieces.
  */
 int aws_send(struct aws_client *c, const struct aws_call *call, struct aws_reply *ret,
 	     struct aws_error *aerr, struct rn_error *err);
 
-/** JSON 1.1 (ECR, CloudWatch Logs). `input` may be NULL. *ret may be NULL when not wanted; the caller deletes it. */
+/**
+ * JSON 1.1 (ECR, CloudWatch Logs). `input` may be NULL. *ret may be NULL when not wanted; the
+ * caller deletes it.
+ */
 int aws_json(struct aws_client *c, const char *operation, const cJSON *input, cJSON **ret,
 	     struct aws_error *aerr, struct rn_error *err);
 /**
@@ -131,7 +151,10 @@ int aws_json(struct aws_client *c, const char *operation, const cJSON *input, cJ
  */
 int aws_query(struct aws_client *c, const char *operation, const cJSON *params, cJSON **ret,
 	      struct aws_error *aerr, struct rn_error *err);
-/** REST-JSON (Lambda, API Gateway), `Accept: application/json`. An empty answer gives an empty object. */
+/**
+ * REST-JSON (Lambda, API Gateway), `Accept: application/json`. An empty answer gives an empty
+ * object.
+ */
 int aws_rest(struct aws_client *c, const char *operation, const char *method, const char *path,
 	     const cJSON *query, const cJSON *body, cJSON **ret, struct aws_error *aerr,
 	     struct rn_error *err);
@@ -140,25 +163,34 @@ int aws_rest_once(struct aws_client *c, const char *operation, const char *metho
 		  const cJSON *query, const cJSON *body, cJSON **ret, struct aws_error *aerr,
 		  struct rn_error *err);
 
-/** "/2015-03-31/functions/{}/policy": each {} becomes the next argument, percent-encoded ('/' too). New string. */
+/**
+ * "/2015-03-31/functions/{}/policy": each {} becomes the next argument, percent-encoded ('/' too).
+ * New string.
+ */
 char *aws_path(const char *format, ...);
 
 /* ---- pages ------------------------------------------------------------------ */
 
 /** How an operation pages. */
 struct aws_pages {
-	const char *list;      /* member of the answer with the items; a path: "a.b"                 */
-	const char *out_token; /* member with the next token (IAM: Marker, API Gateway: position)    */
-	const char *in_token;  /* parameter that carries it; NULL: as out_token                      */
+	/* member of the answer with the items; a path: "a.b" */
+	const char *list;
+	/* member with the next token (IAM: Marker, API Gateway: position) */
+	const char *out_token;
+	/* parameter that carries it; NULL: as out_token */
+	const char *in_token;
 };
 /** All items of all pages in one array; empty pages in between are fine. The caller deletes it. */
 int aws_json_pages(struct aws_client *c, const char *operation, const cJSON *input,
-		   const struct aws_pages *p, cJSON **ret, struct aws_error *aerr, struct rn_error *err);
+		   const struct aws_pages *p, cJSON **ret, struct aws_error *aerr,
+		   struct rn_error *err);
 int aws_query_pages(struct aws_client *c, const char *operation, const cJSON *params,
-		    const struct aws_pages *p, cJSON **ret, struct aws_error *aerr, struct rn_error *err);
+		    const struct aws_pages *p, cJSON **ret, struct aws_error *aerr,
+		    struct rn_error *err);
 /** GET. */
-int aws_rest_pages(struct aws_client *c, const char *operation, const char *path, const cJSON *query,
-		   const struct aws_pages *p, cJSON **ret, struct aws_error *aerr, struct rn_error *err);
+int aws_rest_pages(struct aws_client *c, const char *operation, const char *path,
+		   const cJSON *query, const struct aws_pages *p, cJSON **ret,
+		   struct aws_error *aerr, struct rn_error *err);
 
 /* ---- waiting ---------------------------------------------------------------- */
 
@@ -171,7 +203,10 @@ struct aws_waiter {
 	/** Told before each wait. May be NULL. */
 	void (*tick)(void *ctx, int64_t elapsed_ms, int64_t left_ms); /* ctx as poll gets it */
 };
-/** Calls `poll` until it returns 1 (done) or -1 (failed, `err` set); 0: not yet. RN_ETIMEOUT, RN_ECANCELLED. */
+/**
+ * Calls `poll` until it returns 1 (done) or -1 (failed, `err` set); 0: not yet. RN_ETIMEOUT,
+ * RN_ECANCELLED.
+ */
 int aws_wait(struct aws_session *s, const struct aws_waiter *w,
 	     int (*poll)(void *ctx, struct rn_error *err), void *ctx, struct rn_error *err);
 

@@ -40,7 +40,8 @@ char *aws_encode_query(const cJSON *query)
 	for (const cJSON *v = query ? query->child : NULL; v; v = v->next) {
 		if (!cJSON_IsArray(v))
 			add_pair(&b, v->string, v);
-		for (const cJSON *item = cJSON_IsArray(v) ? v->child : NULL; item; item = item->next)
+		for (const cJSON *item = cJSON_IsArray(v) ? v->child : NULL; item;
+		     item = item->next)
 			add_pair(&b, v->string, item);
 	}
 	return rn_buf_take(&b);
@@ -58,8 +59,9 @@ static void flatten(struct rn_buf *b, const char *prefix, const cJSON *v)
 	}
 	int i = 0;
 	for (const cJSON *item = v->child; item; item = item->next) {
-		RN_AUTO(rn_freep) char *name = cJSON_IsArray(v) ? rn_asprintf("%s.member.%d", prefix, ++i)
-								: rn_asprintf("%s.%s", prefix, item->string);
+		RN_AUTO(rn_freep)
+		char *name = cJSON_IsArray(v) ? rn_asprintf("%s.member.%d", prefix, ++i)
+					      : rn_asprintf("%s.%s", prefix, item->string);
 		flatten(b, name, item);
 	}
 }
@@ -114,12 +116,14 @@ static const char *first_string(const cJSON *j, const char *const *names, size_t
 
 static void request_id(const struct http_headers *h, const cJSON *body, struct aws_error *e)
 {
-	static const char *const headers[] = { "x-amzn-RequestId", "x-amz-request-id", "x-amzn-request-id" };
+	static const char *const headers[] = { "x-amzn-RequestId", "x-amz-request-id",
+					       "x-amzn-request-id" };
 	for (size_t i = 0; i < RN_LEN(headers) && !e->request_id[0]; i++)
 		copy(e->request_id, sizeof(e->request_id), http_headers_get(h, headers[i]));
 	static const char *const members[] = { "RequestId", "RequestID", "requestId" };
 	if (!e->request_id[0])
-		copy(e->request_id, sizeof(e->request_id), first_string(body, members, RN_LEN(members)));
+		copy(e->request_id, sizeof(e->request_id),
+		     first_string(body, members, RN_LEN(members)));
 }
 
 static void xml_error(const cJSON *body, struct aws_error *e)
@@ -134,15 +138,18 @@ static void xml_error(const cJSON *body, struct aws_error *e)
 void aws_decode_error(const struct http_response *r, const cJSON *body, struct aws_error *e)
 {
 	static const char *const codes[] = { "__type", "code", "Code" };
-	static const char *const messages[] = { "message", "Message", "errorMessage", "error_description" };
+	static const char *const messages[] = { "message", "Message", "errorMessage",
+						"error_description" };
 	e->http_status = r->status;
 	request_id(&r->headers, body, e);
 	if (rn_json_get(body, "Error") || rn_json_get(body, "Errors")) {
 		xml_error(body, e);
 	} else {
 		const char *type = http_headers_get(&r->headers, "x-amzn-ErrorType");
-		copy_code(e->code, sizeof(e->code), type && *type ? type : first_string(body, codes, RN_LEN(codes)));
-		copy(e->message, sizeof(e->message), first_string(body, messages, RN_LEN(messages)));
+		copy_code(e->code, sizeof(e->code),
+			  type && *type ? type : first_string(body, codes, RN_LEN(codes)));
+		copy(e->message, sizeof(e->message),
+		     first_string(body, messages, RN_LEN(messages)));
 	}
 	if (!e->message[0] && !body)
 		snprintf(e->message, sizeof(e->message), "%.500s", rn_buf_str(&r->body));
@@ -162,18 +169,29 @@ static bool is_one_of(const char *code, const char *const *list, size_t n)
 enum aws_verdict aws_judge(const struct aws_error *e)
 {
 	static const char *const throttled[] = {
-		"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException",
-		"RequestThrottled", "TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded",
-		"SlowDown", "PriorRequestNotComplete", "EC2ThrottledException", "TooManyUpdates",
-		"ProvisionedThroughputExceededException", "TransactionInProgressException",
+		"Throttling",
+		"ThrottlingException",
+		"ThrottledException",
+		"RequestThrottledException",
+		"RequestThrottled",
+		"TooManyRequestsException",
+		"RequestLimitExceeded",
+		"BandwidthLimitExceeded",
+		"SlowDown",
+		"PriorRequestNotComplete",
+		"EC2ThrottledException",
+		"TooManyUpdates",
+		"ProvisionedThroughputExceededException",
+		"TransactionInProgressException",
 	};
 	static const char *const transient[] = {
-		"RequestTimeout", "RequestTimeoutException", "InternalError", "InternalFailure", "ServiceUnavailable",
-		"IDPCommunicationError", "InvalidIdentityToken", "ConcurrentModification",
+		"RequestTimeout",       "RequestTimeoutException", "InternalError",
+		"InternalFailure",      "ServiceUnavailable",      "IDPCommunicationError",
+		"InvalidIdentityToken", "ConcurrentModification",
 	};
 	static const char *const skewed[] = {
-		"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException",
-		"SignatureDoesNotMatch", "AuthFailure",
+		"RequestTimeTooSkewed",      "RequestExpired",        "RequestInTheFuture",
+		"InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure",
 	};
 	static const char *const expired[] = { "ExpiredToken", "ExpiredTokenException" };
 	if (IS_ONE_OF(e->code, throttled) || e->http_status == 429)
@@ -185,7 +203,8 @@ enum aws_verdict aws_judge(const struct aws_error *e)
 	if (IS_ONE_OF(e->code, expired))
 		return AWS_EXPIRED;
 	int s = e->http_status;
-	return s == 0 || s == 500 || s == 502 || s == 503 || s == 504 || s == 408 ? AWS_TRANSIENT : AWS_FATAL;
+	return s == 0 || s == 500 || s == 502 || s == 503 || s == 504 || s == 408 ? AWS_TRANSIENT
+										  : AWS_FATAL;
 }
 
 static bool same_code(const char *have, const char *want)
@@ -209,11 +228,26 @@ bool aws_error_is(const struct aws_error *e, const char *code)
 bool aws_error_is_denied(const struct aws_error *e)
 {
 	static const char *const codes[] = {
-		"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
-		"UnrecognizedClientException", "InvalidClientTokenId", "UnauthorizedException", "MissingAuthenticationToken",
-		"MissingAuthenticationTokenException", "NotAuthorized", "OptInRequired", "InvalidAccessKeyId",
-		"SignatureDoesNotMatch", "InvalidSignatureException", "ExpiredToken", "ExpiredTokenException",
-		"IncompleteSignature", "IncompleteSignatureException", "Forbidden", "ForbiddenException",
+		"AccessDenied",
+		"AccessDeniedException",
+		"UnauthorizedOperation",
+		"AuthorizationError",
+		"UnrecognizedClientException",
+		"InvalidClientTokenId",
+		"UnauthorizedException",
+		"MissingAuthenticationToken",
+		"MissingAuthenticationTokenException",
+		"NotAuthorized",
+		"OptInRequired",
+		"InvalidAccessKeyId",
+		"SignatureDoesNotMatch",
+		"InvalidSignatureException",
+		"ExpiredToken",
+		"ExpiredTokenException",
+		"IncompleteSignature",
+		"IncompleteSignatureException",
+		"Forbidden",
+		"ForbiddenException",
 	};
 	return IS_ONE_OF(e->code, codes) || (e->http_status == 403 && !e->code[0]);
 }

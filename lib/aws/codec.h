@@ -7,7 +7,9 @@
 
 /** "a=b&c=d" of a query object, RFC 3986, arrays repeat the name; new string, "" when empty. */
 char *aws_encode_query(const cJSON *query);
-/** Body of a Query call: Action, Version and the flattened parameters (NAME.member.N). New string. */
+/**
+ * Body of a Query call: Action, Version and the flattened parameters (NAME.member.N). New string.
+ */
 char *aws_encode_form(const char *operation, const char *version, const cJSON *params);
 /** Decodes a body by its first character: JSON or XML, NULL when it is neither or malformed. */
 cJSON *aws_decode(const struct rn_buf *body, struct rn_error *err);

@@ -30,7 +30,8 @@ struct aws_session;
  * Current credentials of the session, renewed when they expire within a fifth of their life
  * (at most 10 minutes, at least 1): a copy. RN_EAUTH with the list of what was tried.
  */
-int aws_session_credentials(struct aws_session *s, struct aws_credentials *ret, struct rn_error *err);
+int aws_session_credentials(struct aws_session *s, struct aws_credentials *ret,
+			    struct rn_error *err);
 /** Forgets them, so that the next call asks the provider again (after ExpiredToken). */
 void aws_session_forget_credentials(struct aws_session *s);
 

@@ -15,19 +15,25 @@
 #include <strings.h>
 
 static const struct aws_partition partitions[] = {
-	{ "aws-cn", "cn-", "amazonaws.com.cn", "cn-north-1", "iam.cn-north-1.amazonaws.com.cn", NULL },
+	{ "aws-cn", "cn-", "amazonaws.com.cn", "cn-north-1", "iam.cn-north-1.amazonaws.com.cn",
+	  NULL },
 	{ "aws-us-gov", "us-gov-", "amazonaws.com", "us-gov-west-1", "iam.us-gov.amazonaws.com",
 	  "iam.us-gov.amazonaws.com" },
-	{ "aws-iso", "us-iso-", "c2s.ic.gov", "us-iso-east-1", "iam.us-iso-east-1.c2s.ic.gov", NULL },
-	{ "aws-iso-b", "us-isob-", "sc2s.sgov.gov", "us-isob-east-1", "iam.us-isob-east-1.sc2s.sgov.gov", NULL },
-	{ "aws-eusc", "eusc-", "amazonaws.eu", "eusc-de-east-1", "iam.eusc-de-east-1.amazonaws.eu", NULL },
-	{ "aws", NULL, "amazonaws.com", "us-east-1", "iam.amazonaws.com", "iam-fips.amazonaws.com" },
+	{ "aws-iso", "us-iso-", "c2s.ic.gov", "us-iso-east-1", "iam.us-iso-east-1.c2s.ic.gov",
+	  NULL },
+	{ "aws-iso-b", "us-isob-", "sc2s.sgov.gov", "us-isob-east-1",
+	  "iam.us-isob-east-1.sc2s.sgov.gov", NULL },
+	{ "aws-eusc", "eusc-", "amazonaws.eu", "eusc-de-east-1", "iam.eusc-de-east-1.amazonaws.eu",
+	  NULL },
+	{ "aws", NULL, "amazonaws.com", "us-east-1", "iam.amazonaws.com",
+	  "iam-fips.amazonaws.com" },
 };
 
 const struct aws_partition *aws_partition_of(const char *region)
 {
 	size_t i = 0;
-	while (partitions[i].region_prefix && !(region && rn_starts(region, partitions[i].region_prefix)))
+	while (partitions[i].region_prefix &&
+	       !(region && rn_starts(region, partitions[i].region_prefix)))
 		i++;
 	return &partitions[i];
 }
@@ -37,18 +43,18 @@ static const struct aws_service services[] = {
 	  .protocol = AWS_REST, .throttled_attempts = 12 },
 	{ "ecr", "ECR", "ECR", "api.ecr", "api.ecr-fips", "ecr", .protocol = AWS_JSON,
 	  .target = "AmazonEC2ContainerRegistry_V20150921" },
-	{ "ecr-public", "ECR Public", "ECR_PUBLIC", "api.ecr-public", NULL, "ecr-public", .protocol = AWS_JSON,
-	  .target = "SpencerFrontendService", .only_region = "us-east-1" },
+	{ "ecr-public", "ECR Public", "ECR_PUBLIC", "api.ecr-public", NULL, "ecr-public",
+	  .protocol = AWS_JSON, .target = "SpencerFrontendService", .only_region = "us-east-1" },
 	{ "iam", "IAM", "IAM", "iam", NULL, "iam", .protocol = AWS_QUERY, .version = "2010-05-08",
 	  .global = true, .throttled_attempts = 8 },
 	{ "lambda", "Lambda", "LAMBDA", "lambda", "lambda-fips", "lambda", .protocol = AWS_REST,
 	  .throttled_attempts = 8 },
-	{ "logs", "CloudWatch Logs", "CLOUDWATCH_LOGS", "logs", "logs-fips", "logs", .protocol = AWS_JSON,
-	  .target = "Logs_20140328", .gov_is_fips = true },
+	{ "logs", "CloudWatch Logs", "CLOUDWATCH_LOGS", "logs", "logs-fips", "logs",
+	  .protocol = AWS_JSON, .target = "Logs_20140328", .gov_is_fips = true },
 	{ "sso", "SSO", "SSO", "portal.sso", NULL, "awsssoportal", .protocol = AWS_REST },
 	{ "sso-oidc", "SSO OIDC", "SSO_OIDC", "oidc", NULL, "sso-oauth", .protocol = AWS_REST },
-	{ "sts", "STS", "STS", "sts", "sts-fips", "sts", .protocol = AWS_QUERY, .version = "2011-06-15",
-	  .gov_is_fips = true },
+	{ "sts", "STS", "STS", "sts", "sts-fips", "sts", .protocol = AWS_QUERY,
+	  .version = "2011-06-15", .gov_is_fips = true },
 };
 
 const struct aws_service *aws_service_find(const char *name, struct rn_error *err)
@@ -60,7 +66,8 @@ const struct aws_service *aws_service_find(const char *name, struct rn_error *er
 		rn_strv_add(&names, services[i].name);
 	}
 	RN_AUTO(rn_freep) char *list = rn_strv_join(&names, ", ");
-	rn_fail(err, RN_EUNSUPPORTED, "AWS service \"%s\" is not known to this client (it knows %s)", name, list);
+	rn_fail(err, RN_EUNSUPPORTED,
+		"AWS service \"%s\" is not known to this client (it knows %s)", name, list);
 	return NULL;
 }
 
@@ -112,12 +119,15 @@ static bool wants_fips(const struct aws_session *s)
 }
 
 static int host_of(const struct aws_session *s, const struct aws_service *service,
-		   const struct aws_partition *p, const char *region, char **ret, struct rn_error *err)
+		   const struct aws_partition *p, const char *region, char **ret,
+		   struct rn_error *err)
 {
 	bool fips = wants_fips(s);
 	if (fips && !(service->global ? p->iam_fips_host : service->fips_host))
-		return rn_fail(err, RN_EUNSUPPORTED, "%s has no FIPS endpoint in %s, but AWS_USE_FIPS_ENDPOINT asks for one",
-			       service->title, region);
+		return rn_fail(
+			err, RN_EUNSUPPORTED,
+			"%s has no FIPS endpoint in %s, but AWS_USE_FIPS_ENDPOINT asks for one",
+			service->title, region);
 	if (service->global)
 		*ret = rn_strdup(fips ? p->iam_fips_host : p->iam_host);
 	else if (fips && !(service->gov_is_fips && rn_streq(p->name, "aws-us-gov")))
@@ -133,11 +143,13 @@ static int no_region(struct rn_error *err)
 	return rn_hint(err, "set the stage's `region`, AWS_REGION, or `region` in the AWS profile");
 }
 
-static int check_custom(const char *url, const struct aws_service *service, char **ret, struct rn_error *err)
+static int check_custom(const char *url, const struct aws_service *service, char **ret,
+			struct rn_error *err)
 {
 	RN_AUTO(url_clear) struct url u = { 0 };
 	if (url_parse(url, &u, err) < 0 || u.query)
-		return u.query ? rn_fail(err, RN_EINVAL, "endpoint %s of %s has a query", url, service->title)
+		return u.query ? rn_fail(err, RN_EINVAL, "endpoint %s of %s has a query", url,
+					 service->title)
 			       : rn_wrap(err, "endpoint of %s", service->title);
 	char *text = url_format(&u);
 	size_t n = strlen(text);
@@ -152,7 +164,8 @@ int aws_endpoint_find(struct aws_session *s, const struct aws_service *service, 
 {
 	const char *asked = region ? region : s->region;
 	if (!asked && rn_streq(service->name, "sts"))
-		asked = "us-east-1"; /* as botocore: a chain can be resolved before a region is known */
+		asked = "us-east-1"; /* as botocore: a chain can be resolved before a region is
+					known */
 	const struct aws_partition *p = aws_partition_of(asked);
 	if (service->global)
 		asked = p->global_region;
@@ -171,6 +184,8 @@ int aws_endpoint_find(struct aws_session *s, const struct aws_service *service, 
 			return -1;
 		url = rn_asprintf("https://%s", host);
 	}
-	*ret = (struct aws_endpoint){ .url = rn_take(&url), .region = rn_strdup(asked), .custom = custom };
+	*ret = (struct aws_endpoint){ .url = rn_take(&url),
+				      .region = rn_strdup(asked),
+				      .custom = custom };
 	return 0;
 }

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const char usage[] =
-	"Usage: runner aws whoami [--region REGION] [--profile NAME] [--output text|json] [--verbose]\n"
+	"Usage: runner aws whoami [--region REGION] [--profile NAME] [--output text|json] "
+	"[--verbose]\n"
 	"\n"
 	"Says which AWS credentials the stages would use, where they come from, who they\n"
 	"belong to, and which endpoints calls go to. Without credentials it lists every\n"
@@ -52,7 +53,9 @@ static int parse(int argc, char **argv, struct arguments *a)
 	const struct {
 		const char *name;
 		const char **to;
-	} values[] = { { "--region", &a->region }, { "--profile", &a->profile }, { "--output", &a->output } };
+	} values[] = { { "--region", &a->region },
+		       { "--profile", &a->profile },
+		       { "--output", &a->output } };
 	const char *command = NULL;
 	for (int i = 1; i < argc; i++) {
 		bool taken = false;
@@ -60,7 +63,8 @@ static int parse(int argc, char **argv, struct arguments *a)
 			size_t n = strlen(values[k].name);
 			if (rn_streq(argv[i], values[k].name)) {
 				if (++i == argc)
-					return bad_usage("a value is missing behind", values[k].name);
+					return bad_usage("a value is missing behind",
+							 values[k].name);
 				*values[k].to = argv[i];
 				taken = true;
 			} else if (!strncmp(argv[i], values[k].name, n) && argv[i][n] == '=') {
@@ -96,8 +100,8 @@ static int report(const struct rn_error *err)
 	return EXIT_FAILED;
 }
 
-static void print_json(struct aws_session *s, const struct aws_identity *who, const struct aws_credentials *keys,
-		       const char *endpoint)
+static void print_json(struct aws_session *s, const struct aws_identity *who,
+		       const struct aws_credentials *keys, const char *endpoint)
 {
 	RN_AUTO(rn_json_freep) cJSON *j = cJSON_CreateObject();
 	cJSON_AddStringToObject(j, "account", who->account);
@@ -113,15 +117,17 @@ static void print_json(struct aws_session *s, const struct aws_identity *who, co
 	printf("%s\n", text);
 }
 
-static void print_text(struct aws_session *s, const struct aws_identity *who, const struct aws_credentials *keys,
-		       const char *endpoint)
+static void print_text(struct aws_session *s, const struct aws_identity *who,
+		       const struct aws_credentials *keys, const char *endpoint)
 {
 	const char *region = aws_session_region(s);
 	printf("identity     %s\n", who->arn);
 	printf("account      %s\n", who->account);
 	printf("credentials  %s (key %s)\n", keys->source, keys->access_key);
-	printf("region       %s\n", region ? region : "none (set AWS_REGION or a stage's `region`)");
-	printf("endpoint     %s%s\n", endpoint, aws_session_custom_endpoint(s, "sts") ? " (custom)" : "");
+	printf("region       %s\n",
+	       region ? region : "none (set AWS_REGION or a stage's `region`)");
+	printf("endpoint     %s%s\n", endpoint,
+	       aws_session_custom_endpoint(s, "sts") ? " (custom)" : "");
 }
 
 static int whoami(const struct arguments *a)
@@ -132,12 +138,15 @@ static int whoami(const struct arguments *a)
 	o.profile = a->profile;
 	o.log = a->verbose ? to_stderr : NULL;
 	RN_AUTO(aws_session_freep) struct aws_session *s = aws_session_new(&o, &err);
-	RN_AUTO(aws_client_freep) struct aws_client *sts = s ? aws_client_new(s, "sts", &err) : NULL;
+	RN_AUTO(aws_client_freep)
+	struct aws_client *sts = s ? aws_client_new(s, "sts", &err) : NULL;
 	RN_AUTO(aws_credentials_clear) struct aws_credentials keys = { 0 };
 	struct aws_identity who = { 0 };
-	if (!sts || aws_session_credentials(s, &keys, &err) < 0 || aws_session_identity(s, &who, &err) < 0)
+	if (!sts || aws_session_credentials(s, &keys, &err) < 0 ||
+	    aws_session_identity(s, &who, &err) < 0)
 		return report(&err);
-	(rn_streq(a->output, "json") ? print_json : print_text)(s, &who, &keys, aws_client_endpoint(sts));
+	(rn_streq(a->output, "json") ? print_json : print_text)(s, &who, &keys,
+								aws_client_endpoint(sts));
 	return EXIT_DONE;
 }
 

@@ -13,24 +13,24 @@ struct pager {
 	const char *operation;
 	const char *path;
 	const struct aws_pages *p;
-	int (*fetch)(const struct pager *g, const cJSON *params, cJSON **ret, struct aws_error *aerr,
-		     struct rn_error *err);
+	int (*fetch)(const struct pager *g, const cJSON *params, cJSON **ret,
+		     struct aws_error *aerr, struct rn_error *err);
 };
 
-static int fetch_json(const struct pager *g, const cJSON *params, cJSON **ret, struct aws_error *aerr,
-		      struct rn_error *err)
+static int fetch_json(const struct pager *g, const cJSON *params, cJSON **ret,
+		      struct aws_error *aerr, struct rn_error *err)
 {
 	return aws_json(g->c, g->operation, params, ret, aerr, err);
 }
 
-static int fetch_query(const struct pager *g, const cJSON *params, cJSON **ret, struct aws_error *aerr,
-		       struct rn_error *err)
+static int fetch_query(const struct pager *g, const cJSON *params, cJSON **ret,
+		       struct aws_error *aerr, struct rn_error *err)
 {
 	return aws_query(g->c, g->operation, params, ret, aerr, err);
 }
 
-static int fetch_rest(const struct pager *g, const cJSON *params, cJSON **ret, struct aws_error *aerr,
-		      struct rn_error *err)
+static int fetch_rest(const struct pager *g, const cJSON *params, cJSON **ret,
+		      struct aws_error *aerr, struct rn_error *err)
 {
 	return aws_rest(g->c, g->operation, "GET", g->path, params, NULL, ret, aerr, err);
 }
@@ -41,11 +41,12 @@ static void move_items(cJSON *from, cJSON *to)
 		cJSON_AddItemToArray(to, cJSON_DetachItemViaPointer(from, from->child));
 }
 
-static int all_pages(const struct pager *g, const cJSON *params, cJSON **ret, struct aws_error *aerr,
-		     struct rn_error *err)
+static int all_pages(const struct pager *g, const cJSON *params, cJSON **ret,
+		     struct aws_error *aerr, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *all = cJSON_CreateArray();
-	RN_AUTO(rn_json_freep) cJSON *input = params ? cJSON_Duplicate(params, true) : cJSON_CreateObject();
+	RN_AUTO(rn_json_freep)
+	cJSON *input = params ? cJSON_Duplicate(params, true) : cJSON_CreateObject();
 	RN_AUTO(rn_freep) char *last = NULL;
 	const char *in = g->p->in_token ? g->p->in_token : g->p->out_token;
 	for (int page = 0; page < MAX_PAGES; page++) {
@@ -59,7 +60,8 @@ static int all_pages(const struct pager *g, const cJSON *params, cJSON **ret, st
 			return 0;
 		}
 		if (rn_streq(token, last))
-			return rn_fail(err, RN_EREMOTE, "%s gave the same page twice", g->operation);
+			return rn_fail(err, RN_EREMOTE, "%s gave the same page twice",
+				       g->operation);
 		rn_freep(&last);
 		last = rn_strdup(token);
 		cJSON_DeleteItemFromObjectCaseSensitive(input, in);
@@ -68,23 +70,28 @@ static int all_pages(const struct pager *g, const cJSON *params, cJSON **ret, st
 	return rn_fail(err, RN_ELIMIT, "%s has more than %d pages", g->operation, MAX_PAGES);
 }
 
-int aws_json_pages(struct aws_client *c, const char *operation, const cJSON *input, const struct aws_pages *p,
-		   cJSON **ret, struct aws_error *aerr, struct rn_error *err)
+int aws_json_pages(struct aws_client *c, const char *operation, const cJSON *input,
+		   const struct aws_pages *p, cJSON **ret, struct aws_error *aerr,
+		   struct rn_error *err)
 {
 	struct pager g = { .c = c, .operation = operation, .p = p, .fetch = fetch_json };
 	return all_pages(&g, input, ret, aerr, err);
 }
 
-int aws_query_pages(struct aws_client *c, const char *operation, const cJSON *params, const struct aws_pages *p,
-		    cJSON **ret, struct aws_error *aerr, struct rn_error *err)
+int aws_query_pages(struct aws_client *c, const char *operation, const cJSON *params,
+		    const struct aws_pages *p, cJSON **ret, struct aws_error *aerr,
+		    struct rn_error *err)
 {
 	struct pager g = { .c = c, .operation = operation, .p = p, .fetch = fetch_query };
 	return all_pages(&g, params, ret, aerr, err);
 }
 
-int aws_rest_pages(struct aws_client *c, const char *operation, const char *path, const cJSON *query,
-		   const struct aws_pages *p, cJSON **ret, struct aws_error *aerr, struct rn_error *err)
+int aws_rest_pages(struct aws_client *c, const char *operation, const char *path,
+		   const cJSON *query, const struct aws_pages *p, cJSON **ret,
+		   struct aws_error *aerr, struct rn_error *err)
 {
-	struct pager g = { .c = c, .operation = operation, .path = path, .p = p, .fetch = fetch_rest };
+	struct pager g = {
+		.c = c, .operation = operation, .path = path, .p = p, .fetch = fetch_rest
+	};
 	return all_pages(&g, query, ret, aerr, err);
 }

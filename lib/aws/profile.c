@@ -27,16 +27,18 @@ void aws_profiles_clear(struct aws_profiles *p)
 	*p = (struct aws_profiles){ 0 };
 }
 
-const struct aws_section *aws_section_find(const struct aws_profiles *p, enum aws_file file, const char *kind,
-					   const char *name)
+const struct aws_section *aws_section_find(const struct aws_profiles *p, enum aws_file file,
+					   const char *kind, const char *name)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (p->v[i]->file == file && rn_streq(p->v[i]->kind, kind) && rn_streq(p->v[i]->name, name))
+		if (p->v[i]->file == file && rn_streq(p->v[i]->kind, kind) &&
+		    rn_streq(p->v[i]->name, name))
 			return p->v[i];
 	return NULL;
 }
 
-static struct aws_section *section(struct aws_profiles *p, enum aws_file file, const char *kind, const char *name)
+static struct aws_section *section(struct aws_profiles *p, enum aws_file file, const char *kind,
+				   const char *name)
 {
 	struct aws_section *old = (struct aws_section *)aws_section_find(p, file, kind, name);
 	if (old)
@@ -61,7 +63,8 @@ static char *unquote(char *s)
 	return s;
 }
 
-/* "[default]", "[profile x]", "[sso-session x]", "[services x]"; in the credentials file "[x]". NULL: a kind nobody asks for. */
+/* "[default]", "[profile x]", "[sso-session x]", "[services x]"; in the credentials file "[x]".
+ * NULL: a kind nobody asks for. */
 static struct aws_section *open_section(struct aws_profiles *p, char *inside, enum aws_file file)
 {
 	char *text = rn_trim(inside);
@@ -87,7 +90,8 @@ static int key_line(struct parser *ps, char *line, bool indented, struct rn_erro
 	if (!equals) {
 		if (indented) /* continued value: no key that matters here has one */
 			return 0;
-		return rn_fail(err, RN_EINVAL, "%s:%zu: expected KEY = VALUE or [section]", ps->path, ps->line);
+		return rn_fail(err, RN_EINVAL, "%s:%zu: expected KEY = VALUE or [section]",
+			       ps->path, ps->line);
 	}
 	if (!ps->open)
 		return 0;
@@ -116,15 +120,16 @@ static int one_line(struct parser *ps, struct aws_profiles *p, char *line, enum 
 		return key_line(ps, text, indented, err);
 	char *end = strchr(text, ']');
 	if (!end)
-		return rn_fail(err, RN_EINVAL, "%s:%zu: section without closing ]", ps->path, ps->line);
+		return rn_fail(err, RN_EINVAL, "%s:%zu: section without closing ]", ps->path,
+			       ps->line);
 	*end = 0;
 	rn_freep(&ps->parent);
 	ps->open = open_section(p, text + 1, file);
 	return 0;
 }
 
-int aws_profiles_parse(struct aws_profiles *p, const char *text, const char *path, enum aws_file file,
-		       struct rn_error *err)
+int aws_profiles_parse(struct aws_profiles *p, const char *text, const char *path,
+		       enum aws_file file, struct rn_error *err)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv lines = { 0 };
 	struct parser ps = { .path = path };
@@ -138,7 +143,8 @@ int aws_profiles_parse(struct aws_profiles *p, const char *text, const char *pat
 	return rc;
 }
 
-int aws_profiles_load(struct aws_profiles *p, const char *path, enum aws_file file, struct rn_error *err)
+int aws_profiles_load(struct aws_profiles *p, const char *path, enum aws_file file,
+		      struct rn_error *err)
 {
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	struct rn_error e = { 0 };
@@ -166,7 +172,8 @@ static const char *value_of(const struct aws_section *s, const char *key)
 	return v && *v ? v : NULL;
 }
 
-const char *aws_profile_get(const struct aws_profiles *p, enum aws_file files, const char *name, const char *key)
+const char *aws_profile_get(const struct aws_profiles *p, enum aws_file files, const char *name,
+			    const char *key)
 {
 	const char *v = NULL;
 	if (files & AWS_FILE_CREDENTIALS)
@@ -176,7 +183,8 @@ const char *aws_profile_get(const struct aws_profiles *p, enum aws_file files, c
 	return v;
 }
 
-const char *aws_section_get(const struct aws_profiles *p, const char *kind, const char *name, const char *key)
+const char *aws_section_get(const struct aws_profiles *p, const char *kind, const char *name,
+			    const char *key)
 {
 	return value_of(aws_section_find(p, AWS_FILE_CONFIG, kind, name), key);
 }

@@ -10,15 +10,17 @@
 #include <stdarg.h>
 #include <string.h>
 
-static int not_readable(const struct aws_call *call, const struct aws_reply *r, struct rn_error *err)
+static int not_readable(const struct aws_call *call, const struct aws_reply *r,
+			struct rn_error *err)
 {
-	return rn_fail(err, RN_EREMOTE, "%s answered HTTP %d with something that cannot be read: %.200s",
+	return rn_fail(err, RN_EREMOTE,
+		       "%s answered HTTP %d with something that cannot be read: %.200s",
 		       call->operation, r->status, rn_buf_str(&r->body));
 }
 
 /* Sends; *ret (may be NULL) gets the decoded answer, an empty object for an empty one. */
-static int call_json(struct aws_client *c, const struct aws_call *call, cJSON **ret, struct aws_error *aerr,
-		     struct rn_error *err)
+static int call_json(struct aws_client *c, const struct aws_call *call, cJSON **ret,
+		     struct aws_error *aerr, struct rn_error *err)
 {
 	RN_AUTO(aws_reply_clear) struct aws_reply r = { 0 };
 	if (aws_send(c, call, &r, aerr, err) < 0)
@@ -30,15 +32,15 @@ static int call_json(struct aws_client *c, const struct aws_call *call, cJSON **
 	return 0;
 }
 
-int aws_json(struct aws_client *c, const char *operation, const cJSON *input, cJSON **ret, struct aws_error *aerr,
-	     struct rn_error *err)
+int aws_json(struct aws_client *c, const char *operation, const cJSON *input, cJSON **ret,
+	     struct aws_error *aerr, struct rn_error *err)
 {
 	struct aws_call call = { .operation = operation, .body = input };
 	return call_json(c, &call, ret, aerr, err);
 }
 
-int aws_query(struct aws_client *c, const char *operation, const cJSON *params, cJSON **ret, struct aws_error *aerr,
-	      struct rn_error *err)
+int aws_query(struct aws_client *c, const char *operation, const cJSON *params, cJSON **ret,
+	      struct aws_error *aerr, struct rn_error *err)
 {
 	struct aws_call call = { .operation = operation, .body = params };
 	RN_AUTO(rn_json_freep) cJSON *answer = NULL;
@@ -56,17 +58,25 @@ int aws_query(struct aws_client *c, const char *operation, const cJSON *params, 
 	return 0;
 }
 
-int aws_rest(struct aws_client *c, const char *operation, const char *method, const char *path, const cJSON *query,
-	     const cJSON *body, cJSON **ret, struct aws_error *aerr, struct rn_error *err)
+int aws_rest(struct aws_client *c, const char *operation, const char *method, const char *path,
+	     const cJSON *query, const cJSON *body, cJSON **ret, struct aws_error *aerr,
+	     struct rn_error *err)
 {
-	struct aws_call call = { .operation = operation, .method = method, .path = path, .query = query, .body = body };
+	struct aws_call call = {
+		.operation = operation, .method = method, .path = path, .query = query, .body = body
+	};
 	return call_json(c, &call, ret, aerr, err);
 }
 
 int aws_rest_once(struct aws_client *c, const char *operation, const char *method, const char *path,
-		  const cJSON *query, const cJSON *body, cJSON **ret, struct aws_error *aerr, struct rn_error *err)
+		  const cJSON *query, const cJSON *body, cJSON **ret, struct aws_error *aerr,
+		  struct rn_error *err)
 {
-	struct aws_call call = { .operation = operation, .method = method, .path = path, .query = query, .body = body,
+	struct aws_call call = { .operation = operation,
+				 .method = method,
+				 .path = path,
+				 .query = query,
+				 .body = body,
 				 .once = true };
 	return call_json(c, &call, ret, aerr, err);
 }
@@ -97,9 +107,11 @@ static int ask_identity(struct aws_session *s, struct rn_error *err)
 		return -1;
 	const char *account = rn_json_str(answer, "Account"), *arn = rn_json_str(answer, "Arn");
 	if (!account || !arn)
-		return rn_fail(err, RN_EREMOTE, "STS GetCallerIdentity answered without account or ARN");
+		return rn_fail(err, RN_EREMOTE,
+			       "STS GetCallerIdentity answered without account or ARN");
 	pthread_mutex_lock(&s->credentials_lock);
-	RN_AUTO(rn_freep) char *source = rn_strdup(s->have_credentials ? s->credentials.source : "");
+	RN_AUTO(rn_freep)
+	char *source = rn_strdup(s->have_credentials ? s->credentials.source : "");
 	pthread_mutex_unlock(&s->credentials_lock);
 	pthread_mutex_lock(&s->lock);
 	if (!s->arn) {
@@ -119,6 +131,8 @@ int aws_session_identity(struct aws_session *s, struct aws_identity *ret, struct
 	pthread_mutex_unlock(&s->lock);
 	if (!known && ask_identity(s, err) < 0)
 		return -1;
-	*ret = (struct aws_identity){ .account = s->account, .arn = s->arn, .user_id = s->user_id, .source = s->asked_with };
+	*ret = (struct aws_identity){
+		.account = s->account, .arn = s->arn, .user_id = s->user_id, .source = s->asked_with
+	};
 	return 0;
 }

@@ -5,7 +5,8 @@
 #include "base/str.h"
 #include "base/time.h"
 
-static int load(const struct aws_provider_request *q, struct aws_credentials *ret, struct rn_error *err)
+static int load(const struct aws_provider_request *q, struct aws_credentials *ret,
+		struct rn_error *err)
 {
 	const struct aws_session *s = q->session;
 	const char *key = aws_session_env(s, "AWS_ACCESS_KEY_ID");
@@ -13,13 +14,15 @@ static int load(const struct aws_provider_request *q, struct aws_credentials *re
 	if (!key)
 		return aws_not_configured(err, "AWS_ACCESS_KEY_ID is not set");
 	if (!secret)
-		return rn_fail(err, RN_EAUTH, "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not");
+		return rn_fail(err, RN_EAUTH,
+			       "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not");
 	const char *expiration = aws_session_env(s, "AWS_CREDENTIAL_EXPIRATION");
 	int64_t expires = 0;
 	if (expiration && rn_parse_iso8601(expiration, &expires, err) < 0)
 		return rn_wrap(err, "AWS_CREDENTIAL_EXPIRATION");
 	if (expires && expires < rn_wall_ms()) {
-		rn_fail(err, RN_EAUTH, "the keys expired at %s (AWS_CREDENTIAL_EXPIRATION)", expiration);
+		rn_fail(err, RN_EAUTH, "the keys expired at %s (AWS_CREDENTIAL_EXPIRATION)",
+			expiration);
 		return rn_hint(err, "get new keys, or unset the AWS_… variables");
 	}
 	const char *token = aws_session_env(s, "AWS_SESSION_TOKEN");

@@ -51,7 +51,8 @@ static char *path_url(const char *base, const char *role)
 }
 
 /* The role's name is the first line. */
-static int role_name(struct aws_session *s, const char *base, const char *token, char **ret, struct rn_error *err)
+static int role_name(struct aws_session *s, const char *base, const char *token, char **ret,
+		     struct rn_error *err)
 {
 	RN_AUTO(http_response_clear) struct http_response r = { 0 };
 	RN_AUTO(rn_freep) char *url = path_url(base, "");
@@ -65,7 +66,8 @@ static int role_name(struct aws_session *s, const char *base, const char *token,
 static int role_keys(struct aws_session *s, const char *base, const char *token, const char *role,
 		     struct aws_credentials *ret, struct rn_error *err)
 {
-	static const struct aws_key_names names = { "AccessKeyId", "SecretAccessKey", "Token", "Expiration", "AccountId" };
+	static const struct aws_key_names names = { "AccessKeyId", "SecretAccessKey", "Token",
+						    "Expiration", "AccountId" };
 	RN_AUTO(http_response_clear) struct http_response r = { 0 };
 	RN_AUTO(rn_freep) char *url = path_url(base, role);
 	if (fetch(s, "GET", url, token, &r, err) < 0)
@@ -76,7 +78,8 @@ static int role_keys(struct aws_session *s, const char *base, const char *token,
 	return 0;
 }
 
-static int load(const struct aws_provider_request *q, struct aws_credentials *ret, struct rn_error *err)
+static int load(const struct aws_provider_request *q, struct aws_credentials *ret,
+		struct rn_error *err)
 {
 	struct aws_session *s = q->session;
 	const char *disabled = aws_session_env(s, "AWS_EC2_METADATA_DISABLED");

@@ -38,14 +38,15 @@ static int split_command(const char *text, struct rn_strv *ret, struct rn_error 
 		rn_strv_take(ret, rn_buf_take(&word));
 	rn_buf_clear(&word);
 	if (quote || !ret->n)
-		return rn_fail(err, RN_EAUTH, "credential_process is %s", quote ? "missing a closing quote" : "empty");
+		return rn_fail(err, RN_EAUTH, "credential_process is %s",
+			       quote ? "missing a closing quote" : "empty");
 	return 0;
 }
 
 static int parse_output(const struct rn_buf *out, struct aws_credentials *ret, struct rn_error *err)
 {
-	static const struct aws_key_names names = { "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration",
-						    "AccountId" };
+	static const struct aws_key_names names = { "AccessKeyId", "SecretAccessKey",
+						    "SessionToken", "Expiration", "AccountId" };
 	RN_AUTO(rn_json_freep) cJSON *j = rn_json_parse(rn_buf_str(out), out->len, err);
 	if (!j)
 		return rn_wrap(err, "its output");
@@ -59,11 +60,13 @@ static int parse_output(const struct rn_buf *out, struct aws_credentials *ret, s
 	return rn_fail(err, RN_EAUTH, "the keys that it printed have expired");
 }
 
-static int load(const struct aws_provider_request *q, struct aws_credentials *ret, struct rn_error *err)
+static int load(const struct aws_provider_request *q, struct aws_credentials *ret,
+		struct rn_error *err)
 {
 	const char *command = aws_request_profile(q, "credential_process");
 	if (!command)
-		return aws_not_configured(err, "profile \"%s\" has no credential_process", q->profile);
+		return aws_not_configured(err, "profile \"%s\" has no credential_process",
+					  q->profile);
 	RN_AUTO(rn_strv_clear) struct rn_strv argv = { 0 };
 	struct rn_buf out, errors;
 	rn_buf_init(&out, MAX_OUTPUT);
@@ -73,9 +76,11 @@ static int load(const struct aws_provider_request *q, struct aws_credentials *re
 		RN_AUTO(rn_freep) char *program = aws_session_expand(q->session, argv.v[0]);
 		rn_freep(&argv.v[0]);
 		argv.v[0] = rn_take(&program);
-		int status = rn_run((const char *const *)argv.v, NULL, NULL, &out, &errors, PATIENCE_MS, err);
+		int status = rn_run((const char *const *)argv.v, NULL, NULL, &out, &errors,
+				    PATIENCE_MS, err);
 		if (status > 0)
-			rn_fail(err, RN_EAUTH, "%s exited with %d: %.500s", argv.v[0], status, rn_buf_str(&errors));
+			rn_fail(err, RN_EAUTH, "%s exited with %d: %.500s", argv.v[0], status,
+				rn_buf_str(&errors));
 		rc = status == 0 ? parse_output(&out, ret, err) : -1;
 	}
 	if (rc == 0)

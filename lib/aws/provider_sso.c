@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache, exchanged for a role's keys. */
+/* IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache, exchanged for a
+ * role's keys. */
 #include "provider.h"
 
 #include "base/encode.h"
@@ -21,17 +22,23 @@ struct sso {
 	const char *role;
 };
 
-static const char *setting(const struct aws_provider_request *q, const char *session, const char *key)
+static const char *setting(const struct aws_provider_request *q, const char *session,
+			   const char *key)
 {
-	const char *v = session ? aws_section_get(&q->session->profiles, "sso-session", session, key) : NULL;
+	const char *v =
+		session ? aws_section_get(&q->session->profiles, "sso-session", session, key)
+			: NULL;
 	return v ? v : aws_request_profile(q, key);
 }
 
 static int read_settings(const struct aws_provider_request *q, struct sso *s, struct rn_error *err)
 {
 	s->session = aws_request_profile(q, "sso_session");
-	if (s->session && !aws_section_find(&q->session->profiles, AWS_FILE_CONFIG, "sso-session", s->session))
-		return rn_fail(err, RN_EAUTH, "profile \"%s\" names sso-session \"%s\", which the config file does not have",
+	if (s->session &&
+	    !aws_section_find(&q->session->profiles, AWS_FILE_CONFIG, "sso-session", s->session))
+		return rn_fail(err, RN_EAUTH,
+			       "profile \"%s\" names sso-session \"%s\", which the config file "
+			       "does not have",
 			       q->profile, s->session);
 	s->account = aws_request_profile(q, "sso_account_id");
 	s->role = aws_request_profile(q, "sso_role_name");
@@ -44,14 +51,16 @@ static int read_settings(const struct aws_provider_request *q, struct sso *s, st
 		       s->start_url ? "" : " sso_start_url", s->region ? "" : " sso_region");
 }
 
-/* The cache file's name is the SHA-1 of the session's name, or of the start URL in the older form. */
+/* The cache file's name is the SHA-1 of the session's name, or of the start URL in the older form.
+ */
 static char *cache_path(const struct aws_provider_request *q, const struct sso *s)
 {
 	const char *text = s->session ? s->session : s->start_url;
 	unsigned char digest[20];
 	char hex[41], name[128];
 	EVP_Digest(text, strlen(text), digest, NULL, EVP_sha1(), NULL);
-	snprintf(name, sizeof(name), "~/.aws/sso/cache/%s.json", rn_hex(digest, sizeof(digest), hex));
+	snprintf(name, sizeof(name), "~/.aws/sso/cache/%s.json",
+		 rn_hex(digest, sizeof(digest), hex));
 	return aws_session_expand(q->session, name);
 }
 
@@ -61,7 +70,8 @@ static int login_first(const struct aws_provider_request *q, const char *why, st
 	return rn_hint(err, "run `aws sso login --profile %s` and try again", q->profile);
 }
 
-static int read_token(const struct aws_provider_request *q, const struct sso *s, char **ret, struct rn_error *err)
+static int read_token(const struct aws_provider_request *q, const struct sso *s, char **ret,
+		      struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = cache_path(q, s);
 	RN_AUTO(rn_json_freep) cJSON *j = rn_json_read_file(path, MAX_CACHE, err);
@@ -78,11 +88,13 @@ static int read_token(const struct aws_provider_request *q, const struct sso *s,
 	return 0;
 }
 
-/* GET /federation/credentials of portal.sso.REGION, with the token in a header instead of a signature. */
-static int role_credentials(const struct aws_provider_request *q, const struct sso *s, const char *token,
-			    cJSON **ret, struct rn_error *err)
+/* GET /federation/credentials of portal.sso.REGION, with the token in a header instead of a
+ * signature. */
+static int role_credentials(const struct aws_provider_request *q, const struct sso *s,
+			    const char *token, cJSON **ret, struct rn_error *err)
 {
-	RN_AUTO(aws_client_freep) struct aws_client *c = aws_client_new_with(q->session, "sso", s->region, NULL, err);
+	RN_AUTO(aws_client_freep)
+	struct aws_client *c = aws_client_new_with(q->session, "sso", s->region, NULL, err);
 	RN_AUTO(rn_json_freep) cJSON *query = cJSON_CreateObject();
 	RN_AUTO(http_headers_clear) struct http_headers headers = { 0 };
 	RN_AUTO(aws_reply_clear) struct aws_reply reply = { 0 };
@@ -91,8 +103,12 @@ static int role_credentials(const struct aws_provider_request *q, const struct s
 	cJSON_AddStringToObject(query, "role_name", s->role);
 	cJSON_AddStringToObject(query, "account_id", s->account);
 	http_headers_add(&headers, "x-amz-sso_bearer_token", token);
-	struct aws_call call = { .operation = "GetRoleCredentials", .method = "GET", .path = "/federation/credentials",
-				 .query = query, .headers = &headers, .anonymous = true };
+	struct aws_call call = { .operation = "GetRoleCredentials",
+				 .method = "GET",
+				 .path = "/federation/credentials",
+				 .query = query,
+				 .headers = &headers,
+				 .anonymous = true };
 	struct aws_error aerr = { 0 };
 	if (aws_send(c, &call, &reply, &aerr, err) < 0) {
 		if (aws_error_is(&aerr, "UnauthorizedException"))
@@ -103,19 +119,23 @@ static int role_credentials(const struct aws_provider_request *q, const struct s
 	return *ret ? 0 : rn_fail(err, RN_EAUTH, "SSO answered without roleCredentials");
 }
 
-static int load(const struct aws_provider_request *q, struct aws_credentials *ret, struct rn_error *err)
+static int load(const struct aws_provider_request *q, struct aws_credentials *ret,
+		struct rn_error *err)
 {
-	static const struct aws_key_names names = { "accessKeyId", "secretAccessKey", "sessionToken", "expiration", NULL };
+	static const struct aws_key_names names = { "accessKeyId", "secretAccessKey",
+						    "sessionToken", "expiration", NULL };
 	if (!aws_request_profile(q, "sso_account_id") && !aws_request_profile(q, "sso_role_name"))
 		return aws_not_configured(err, "profile \"%s\" has no sso_account_id", q->profile);
 	struct sso s = { 0 };
 	RN_AUTO(rn_freep) char *token = NULL;
 	RN_AUTO(rn_json_freep) cJSON *keys = NULL;
 	if (read_settings(q, &s, err) < 0 || read_token(q, &s, &token, err) < 0 ||
-	    role_credentials(q, &s, token, &keys, err) < 0 || aws_keys_from_json(keys, &names, ret, err) < 0)
+	    role_credentials(q, &s, token, &keys, err) < 0 ||
+	    aws_keys_from_json(keys, &names, ret, err) < 0)
 		return -1;
 	ret->account = rn_strdup(s.account);
-	ret->source = rn_asprintf("profile \"%s\" (SSO role %s in %s)", q->profile, s.role, s.account);
+	ret->source =
+		rn_asprintf("profile \"%s\" (SSO role %s in %s)", q->profile, s.role, s.account);
 	return 1;
 }
 

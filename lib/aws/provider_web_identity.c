@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A token file (AWS_WEB_IDENTITY_TOKEN_FILE or the profile's) and a role: STS AssumeRoleWithWebIdentity. */
+/* A token file (AWS_WEB_IDENTITY_TOKEN_FILE or the profile's) and a role: STS
+ * AssumeRoleWithWebIdentity. */
 #include "provider.h"
 
 #include "base/fs.h"
@@ -11,13 +12,15 @@
 
 #define MAX_TOKEN ((size_t)256 * 1024)
 
-static const char *value(const struct aws_provider_request *q, const char *variable, const char *key)
+static const char *value(const struct aws_provider_request *q, const char *variable,
+			 const char *key)
 {
 	const char *v = aws_request_env(q, variable);
 	return v ? v : aws_request_profile(q, key);
 }
 
-static int load(const struct aws_provider_request *q, struct aws_credentials *ret, struct rn_error *err)
+static int load(const struct aws_provider_request *q, struct aws_credentials *ret,
+		struct rn_error *err)
 {
 	const char *file = value(q, "AWS_WEB_IDENTITY_TOKEN_FILE", "web_identity_token_file");
 	if (!file)
@@ -28,7 +31,8 @@ static int load(const struct aws_provider_request *q, struct aws_credentials *re
 		.region = aws_request_profile(q, "region"),
 	};
 	if (!role.arn)
-		return rn_fail(err, RN_EAUTH, "a web identity token file is set, but no role (AWS_ROLE_ARN)");
+		return rn_fail(err, RN_EAUTH,
+			       "a web identity token file is set, but no role (AWS_ROLE_ARN)");
 	RN_AUTO(rn_freep) char *path = aws_session_expand(q->session, file);
 	RN_AUTO(rn_buf_clear) struct rn_buf token = RN_BUF_INIT;
 	if (rn_read_file(path, MAX_TOKEN, &token, err) < 0)

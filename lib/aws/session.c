@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Session: what the environment and the profile files say, the HTTP clients, clock and retry quota. */
+/* Session: what the environment and the profile files say, the HTTP clients, clock and retry quota.
+ */
 #include "session.h"
 
 #include "base/fs.h"
@@ -80,7 +81,9 @@ static int load_profiles(struct aws_session *s, struct rn_error *err)
 	s->profile = rn_strdup(profile ? profile : "default");
 	if (!profile || aws_profile_exists(&s->profiles, profile))
 		return 0;
-	rn_fail(err, RN_EAUTH, "AWS profile \"%s\" is neither in ~/.aws/config nor in ~/.aws/credentials", profile);
+	rn_fail(err, RN_EAUTH,
+		"AWS profile \"%s\" is neither in ~/.aws/config nor in ~/.aws/credentials",
+		profile);
 	return rn_hint(err, "define the profile, or name another one by AWS_PROFILE");
 }
 
@@ -106,7 +109,8 @@ static int start_http(struct aws_session *s, struct rn_error *err)
 		bundle = aws_session_profile_value(s, "ca_bundle");
 	RN_AUTO(rn_freep) char *path = bundle ? aws_session_expand(s, bundle) : NULL;
 	if (path && access(path, R_OK) < 0)
-		return rn_fail(err, RN_EINVAL, "CA bundle %s (AWS_CA_BUNDLE) cannot be read: %m", path);
+		return rn_fail(err, RN_EINVAL, "CA bundle %s (AWS_CA_BUNDLE) cannot be read: %m",
+			       path);
 	struct http_options o = HTTP_OPTIONS_INIT;
 	o.cancel_fd = s->o.cancel_fd;
 	o.ca_file = path;
@@ -124,7 +128,8 @@ static void copy_options(struct aws_session_options *to, const struct aws_sessio
 	*to = *from;
 	to->region = rn_strdup(from->region && *from->region ? from->region : NULL);
 	to->profile = rn_strdup(from->profile && *from->profile ? from->profile : NULL);
-	to->endpoint_url = rn_strdup(from->endpoint_url && *from->endpoint_url ? from->endpoint_url : NULL);
+	to->endpoint_url =
+		rn_strdup(from->endpoint_url && *from->endpoint_url ? from->endpoint_url : NULL);
 }
 
 static int find_attempts(struct aws_session *s, struct rn_error *err)
@@ -163,8 +168,15 @@ void aws_session_free(struct aws_session *s)
 	http_client_free(s->local_http);
 	aws_profiles_clear(&s->profiles);
 	aws_credentials_clear(&s->credentials);
-	char *owned[] = { (char *)s->o.region, (char *)s->o.profile, (char *)s->o.endpoint_url, s->profile,
-			  s->region, s->account, s->arn, s->user_id, s->asked_with };
+	char *owned[] = { (char *)s->o.region,
+			  (char *)s->o.profile,
+			  (char *)s->o.endpoint_url,
+			  s->profile,
+			  s->region,
+			  s->account,
+			  s->arn,
+			  s->user_id,
+			  s->asked_with };
 	for (size_t i = 0; i < RN_LEN(owned); i++)
 		free(owned[i]);
 	pthread_mutex_destroy(&s->lock);

@@ -47,8 +47,12 @@ void aws_session_quota_give(struct aws_session *s, int amount);
 /** Sets the clock of calls by a service's Date header. */
 void aws_session_set_clock(struct aws_session *s, int64_t service_ms);
 
-/** A client for a region of its own (NULL: the session's) that signs with `fixed` (copied) instead of the session's credentials (NULL: those). */
-struct aws_client *aws_client_new_with(struct aws_session *s, const char *service, const char *region,
-				       const struct aws_credentials *fixed, struct rn_error *err);
+/**
+ * A client for a region of its own (NULL: the session's) that signs with `fixed` (copied) instead
+ * of the session's credentials (NULL: those).
+ */
+struct aws_client *aws_client_new_with(struct aws_session *s, const char *service,
+				       const char *region, const struct aws_credentials *fixed,
+				       struct rn_error *err);
 
 #endif

@@ -31,7 +31,8 @@ char *sigv4_hash(const void *data, size_t n, char *to)
 static void hmac(const void *key, size_t key_len, const char *text, unsigned char to[HASH_BYTES])
 {
 	unsigned n = HASH_BYTES;
-	if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, strlen(text), to, &n))
+	if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, strlen(text), to,
+		  &n))
 		rn_die("HMAC-SHA-256 is not available");
 }
 
@@ -60,7 +61,8 @@ int sigv4_parse_timestamp(const char *s, int64_t *ret_wall_ms)
 
 /* ---- canonical request ---------------------------------------------------------- */
 
-/* Dot segments and empty segments go; each byte but unreserved ones and '/' is encoded once more. */
+/* Dot segments and empty segments go; each byte but unreserved ones and '/' is encoded once more.
+ */
 static char *canonical_path(const char *path, bool single_encode)
 {
 	if (!path || !*path)
@@ -116,7 +118,8 @@ static char *canonical_query(const char *query)
 			continue;
 		size_t name = strcspn(part, "=");
 		const char *value = part[name] ? part + name + 1 : "";
-		pairs[n++] = (struct pair){ normal_form(part, name), normal_form(value, strlen(value)) };
+		pairs[n++] =
+			(struct pair){ normal_form(part, name), normal_form(value, strlen(value)) };
 	}
 	qsort(pairs, n, sizeof(*pairs), compare_pairs);
 	struct rn_buf b = RN_BUF_INIT;
@@ -131,8 +134,10 @@ static char *canonical_query(const char *query)
 
 static bool left_unsigned(const char *name)
 {
-	static const char *const names[] = { "authorization", "connection", "content-length", "expect",
-					     "transfer-encoding", "user-agent", "x-amzn-trace-id" };
+	static const char *const names[] = { "authorization",     "connection",
+					     "content-length",    "expect",
+					     "transfer-encoding", "user-agent",
+					     "x-amzn-trace-id" };
 	for (size_t i = 0; i < RN_LEN(names); i++)
 		if (!strcasecmp(name, names[i]))
 			return true;
@@ -175,7 +180,8 @@ static void add_squeezed(struct rn_buf *b, const char *value)
 	}
 }
 
-static int add_header(struct rn_buf *b, const struct sigv4_request *q, const char *name, struct rn_error *err)
+static int add_header(struct rn_buf *b, const struct sigv4_request *q, const char *name,
+		      struct rn_error *err)
 {
 	bool found = false;
 	for (size_t i = 0; i < q->n_headers; i++) {
@@ -194,7 +200,8 @@ static int add_header(struct rn_buf *b, const struct sigv4_request *q, const cha
 	return 0;
 }
 
-int sigv4_canonical_request(const struct sigv4_request *q, char **ret, char **ret_signed, struct rn_error *err)
+int sigv4_canonical_request(const struct sigv4_request *q, char **ret, char **ret_signed,
+			    struct rn_error *err)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
@@ -249,8 +256,8 @@ int sigv4_sign(const struct sigv4_request *q, const struct sigv4_key *key, struc
 		return -1;
 	char hash[SIGV4_HASH_LEN + 1];
 	RN_AUTO(rn_freep) char *date = rn_strndup(key->timestamp, 8);
-	RN_AUTO(rn_freep) char *scope =
-		rn_asprintf("%s/%s/%s/aws4_request", date, key->region, key->service);
+	RN_AUTO(rn_freep)
+	char *scope = rn_asprintf("%s/%s/%s/aws4_request", date, key->region, key->service);
 	sigv4_hash(r.canonical_request, strlen(r.canonical_request), hash);
 	r.string_to_sign = rn_asprintf("AWS4-HMAC-SHA256\n%s\n%s\n%s", key->timestamp, scope, hash);
 	unsigned char secret[HASH_BYTES], signature[HASH_BYTES];
@@ -258,8 +265,9 @@ int sigv4_sign(const struct sigv4_request *q, const struct sigv4_key *key, struc
 	hmac(secret, sizeof(secret), r.string_to_sign, signature);
 	rn_wipe(secret, sizeof(secret));
 	rn_hex(signature, sizeof(signature), r.signature);
-	r.authorization = rn_asprintf("AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s",
-				      key->access_key, scope, r.signed_headers, r.signature);
+	r.authorization =
+		rn_asprintf("AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s",
+			    key->access_key, scope, r.signed_headers, r.signature);
 	*ret = r;
 	return 0;
 }
@@ -285,7 +293,8 @@ static char *field(const char *text, const char *name)
 	return rn_strndup(at, strcspn(at, ", \t"));
 }
 
-int sigv4_parse_authorization(const char *header, struct sigv4_authorization *ret, struct rn_error *err)
+int sigv4_parse_authorization(const char *header, struct sigv4_authorization *ret,
+			      struct rn_error *err)
 {
 	if (!header || !rn_starts(header, "AWS4-HMAC-SHA256 "))
 		return rn_fail(err, RN_EINVAL, "the Authorization header is not AWS4-HMAC-SHA256");
@@ -293,12 +302,14 @@ int sigv4_parse_authorization(const char *header, struct sigv4_authorization *re
 	RN_AUTO(rn_freep) char *names = field(header, "SignedHeaders=");
 	RN_AUTO(rn_freep) char *signature = field(header, "Signature=");
 	if (!credential || !names || !signature || strlen(signature) != SIGV4_HASH_LEN)
-		return rn_fail(err, RN_EINVAL,
-			       "the Authorization header lacks Credential, SignedHeaders or Signature");
+		return rn_fail(
+			err, RN_EINVAL,
+			"the Authorization header lacks Credential, SignedHeaders or Signature");
 	RN_AUTO(rn_strv_clear) struct rn_strv scope = { 0 };
 	rn_strv_split(&scope, credential, '/');
 	if (scope.n < 5 || !rn_streq(scope.v[scope.n - 1], "aws4_request"))
-		return rn_fail(err, RN_EINVAL, "Credential is not KEY/DATE/REGION/SERVICE/aws4_request");
+		return rn_fail(err, RN_EINVAL,
+			       "Credential is not KEY/DATE/REGION/SERVICE/aws4_request");
 	size_t n = scope.n;
 	size_t key_len = strlen(credential) - strlen(scope.v[n - 4]) - strlen(scope.v[n - 3]) -
 			 strlen(scope.v[n - 2]) - strlen(scope.v[n - 1]) - 4;

@@ -29,7 +29,8 @@ struct sigv4_request {
 	size_t n_headers;
 	const char *payload_hash;            /* hex SHA-256, or UNSIGNED-PAYLOAD             */
 	/** Which headers to sign, "host;x-amz-date", sorted. NULL: all but those that proxies
-	 *  change (authorization, connection, content-length, expect, transfer-encoding, user-agent, x-amzn-trace-id). */
+	 *  change (authorization, connection, content-length, expect, transfer-encoding,
+	 * user-agent, x-amzn-trace-id). */
 	const char *signed_headers;
 	bool single_encode;                  /* S3: the path is signed as sent, not normalised */
 };
@@ -52,10 +53,16 @@ struct sigv4_result {
 };
 void sigv4_result_clear(struct sigv4_result *r); /* zeroed is fine; for RN_AUTO */
 
-/** Signs. Fails (RN_EINVAL) only on a malformed timestamp, a missing host or a signed header that is not there. */
+/**
+ * Signs. Fails (RN_EINVAL) only on a malformed timestamp, a missing host or a signed header that is
+ * not there.
+ */
 int sigv4_sign(const struct sigv4_request *q, const struct sigv4_key *key, struct sigv4_result *ret,
 	       struct rn_error *err);
-/** The canonical request alone; `ret_signed` (may be NULL) gets the list of signed headers. New strings. */
+/**
+ * The canonical request alone; `ret_signed` (may be NULL) gets the list of signed headers. New
+ * strings.
+ */
 int sigv4_canonical_request(const struct sigv4_request *q, char **ret, char **ret_signed,
 			    struct rn_error *err);
 
@@ -68,7 +75,8 @@ struct sigv4_authorization {
 	char *signed_headers;
 	char *signature;
 };
-int sigv4_parse_authorization(const char *header, struct sigv4_authorization *ret, struct rn_error *err);
+int sigv4_parse_authorization(const char *header, struct sigv4_authorization *ret,
+			      struct rn_error *err);
 void sigv4_authorization_clear(struct sigv4_authorization *a);
 
 /** Hex SHA-256 of data; to[65]. */

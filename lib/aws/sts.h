@@ -14,12 +14,16 @@ struct aws_role {
 };
 
 /** AssumeRole signed with `source`. */
-int aws_sts_assume_role(struct aws_session *s, const struct aws_credentials *source, const struct aws_role *role,
-			struct aws_credentials *ret, struct rn_error *err);
+int aws_sts_assume_role(struct aws_session *s, const struct aws_credentials *source,
+			const struct aws_role *role, struct aws_credentials *ret,
+			struct rn_error *err);
 /** AssumeRoleWithWebIdentity, unsigned. A refusal shows iss, aud and sub of the token. */
 int aws_sts_web_identity(struct aws_session *s, const char *jwt, const struct aws_role *role,
 			 struct aws_credentials *ret, struct rn_error *err);
-/** What a person compares with the trust policy: "iss=…, aud=…, sub=…" of a JWT (not verified). New string. */
+/**
+ * What a person compares with the trust policy: "iss=…, aud=…, sub=…" of a JWT (not verified). New
+ * string.
+ */
 char *aws_jwt_claims(const char *jwt);
 /** duration_seconds of a profile; 0 when missing. */
 int aws_role_duration(const char *text, int64_t *ret, struct rn_error *err);

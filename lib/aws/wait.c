@@ -7,8 +7,8 @@
 #define DEFAULT_DELAY_MS 1000
 #define DEFAULT_TIMEOUT_MS ((int64_t)5 * 60 * 1000)
 
-int aws_wait(struct aws_session *s, const struct aws_waiter *w, int (*poll)(void *ctx, struct rn_error *err),
-	     void *ctx, struct rn_error *err)
+int aws_wait(struct aws_session *s, const struct aws_waiter *w,
+	     int (*poll)(void *ctx, struct rn_error *err), void *ctx, struct rn_error *err)
 {
 	int64_t delay = w->delay_ms ? w->delay_ms : DEFAULT_DELAY_MS;
 	int64_t longest = w->max_delay_ms ? w->max_delay_ms : delay;
@@ -25,7 +25,8 @@ int aws_wait(struct aws_session *s, const struct aws_waiter *w, int (*poll)(void
 		if (w->tick)
 			w->tick(ctx, elapsed, left);
 		if (rn_sleep_ms(delay < left ? delay : left, aws_session_cancel_fd(s)) < 0)
-			return rn_fail(err, RN_ECANCELLED, "cancelled while waiting for %s", w->what);
+			return rn_fail(err, RN_ECANCELLED, "cancelled while waiting for %s",
+				       w->what);
 		delay = delay + delay / 2 < longest ? delay + delay / 2 : longest;
 	}
 }

@@ -71,7 +71,9 @@ static int add_entity(struct xml_reader *x, struct rn_error *err)
 	static const struct {
 		const char *name;
 		char c;
-	} known[] = { { "amp", '&' }, { "lt", '<' }, { "gt", '>' }, { "quot", '"' }, { "apos", '\'' } };
+	} known[] = {
+		{ "amp", '&' }, { "lt", '<' }, { "gt", '>' }, { "quot", '"' }, { "apos", '\'' }
+	};
 	size_t room = (size_t)(x->end - x->p) < 12 ? (size_t)(x->end - x->p) : 12;
 	const char *semicolon = memchr(x->p, ';', room);
 	if (!semicolon)
@@ -123,7 +125,8 @@ static int read_cdata(struct xml_reader *x, struct rn_error *err)
 
 static bool ends_name(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '/' || c == '>' || c == '=' || c == '<';
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '/' || c == '>' ||
+	       c == '=' || c == '<';
 }
 
 static int read_name(struct xml_reader *x, struct rn_error *err)
@@ -165,7 +168,8 @@ static int skip_attributes(struct xml_reader *x, struct rn_error *err)
 		skip_blanks(x);
 		char quote = x->p < x->end ? *x->p : 0;
 		const char *close = quote == '"' || quote == '\''
-			? memchr(x->p + 1, quote, (size_t)(x->end - x->p - 1)) : NULL;
+					    ? memchr(x->p + 1, quote, (size_t)(x->end - x->p - 1))
+					    : NULL;
 		if (!close)
 			return malformed(x, "an attribute's value is not quoted", err);
 		x->p = close + 1;

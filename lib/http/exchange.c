@@ -78,7 +78,8 @@ static void status_line(struct exchange *x, const char *line, size_t n)
 	x->headers_done = false;
 	const char *blank = memchr(line, ' ', n);
 	x->r->status = 0;
-	for (const char *p = blank ? blank + 1 : line + n; p < line + n && *p >= '0' && *p <= '9'; p++)
+	for (const char *p = blank ? blank + 1 : line + n; p < line + n && *p >= '0' && *p <= '9';
+	     p++)
 		x->r->status = x->r->status * 10 + (*p - '0');
 }
 
@@ -110,7 +111,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 	struct exchange *x = ctx;
 	size_t n = size * count;
 	touch(x);
-	if (x->t->follow && http_is_redirect(x->r->status) && http_headers_get(&x->r->headers, "Location"))
+	if (x->t->follow && http_is_redirect(x->r->status) &&
+	    http_headers_get(&x->r->headers, "Location"))
 		return n;
 	if (x->q->sink && x->r->status >= 200 && x->r->status < 300) {
 		if (x->q->sink(x->q->sink_ctx, data, n) < 0)
@@ -173,7 +175,8 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-static int on_progress(void *ctx, curl_off_t to_get, curl_off_t got, curl_off_t to_send, curl_off_t sent)
+static int on_progress(void *ctx, curl_off_t to_get, curl_off_t got, curl_off_t to_send,
+		       curl_off_t sent)
 {
 	struct exchange *x = ctx;
 	if (x->q->progress)
@@ -195,7 +198,8 @@ static int has_break(const char *s)
 	return strpbrk(s, "\r\n") != NULL;
 }
 
-/* "Name: value", "Name;" for an empty value; curl's own Expect and Content-Type are switched off. */
+/* "Name: value", "Name;" for an empty value; curl's own Expect and Content-Type are switched off.
+ */
 static int header_list(const struct http_target *t, struct curl_slist **ret, struct rn_error *err)
 {
 	const struct http_headers *h = t->headers;
@@ -208,9 +212,9 @@ static int header_list(const struct http_target *t, struct curl_slist **ret, str
 			return rn_fail(err, RN_EINVAL, "header \"%s\" has a line break in it",
 				       has_break(h->v[i].name) ? "?" : h->v[i].name);
 		}
-		RN_AUTO(rn_freep) char *line = h->v[i].value[0]
-			? rn_asprintf("%s: %s", h->v[i].name, h->v[i].value)
-			: rn_asprintf("%s;", h->v[i].name);
+		RN_AUTO(rn_freep)
+		char *line = h->v[i].value[0] ? rn_asprintf("%s: %s", h->v[i].name, h->v[i].value)
+					      : rn_asprintf("%s;", h->v[i].name);
 		l = curl_slist_append(l, line);
 	}
 	if (!l)
@@ -240,13 +244,15 @@ static void set_body(CURL *e, struct exchange *x)
 	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, x->t->method);
 }
 
-/* Loopback is never asked through a proxy of the environment; HTTP_PROXY counts as http_proxy does. */
+/* Loopback is never asked through a proxy of the environment; HTTP_PROXY counts as http_proxy does.
+ */
 static void set_proxy(CURL *e, const struct http_settings *s, const struct url *u)
 {
 	const char *proxy = s->proxy;
 	if (!proxy && url_is_loopback(u))
 		proxy = "";
-	if (!proxy && rn_streq(u->scheme, "http") && !getenv("http_proxy") && !getenv("REQUEST_METHOD"))
+	if (!proxy && rn_streq(u->scheme, "http") && !getenv("http_proxy") &&
+	    !getenv("REQUEST_METHOD"))
 		proxy = getenv("HTTP_PROXY");
 	if (proxy)
 		curl_easy_setopt(e, CURLOPT_PROXY, proxy);
@@ -355,7 +361,8 @@ static CURLcode perform(struct exchange *x, struct http_lane *lane, const struct
 }
 
 /* SIGPIPE of a broken TLS connection stays in this thread and is taken away. */
-static CURLcode perform_quietly(struct exchange *x, struct http_lane *lane, const struct http_settings *s)
+static CURLcode perform_quietly(struct exchange *x, struct http_lane *lane,
+				const struct http_settings *s)
 {
 	sigset_t pipe_only, old, pending;
 	sigemptyset(&pipe_only);
@@ -383,7 +390,8 @@ static enum rn_code code_of(CURLcode c)
 		return RN_EAUTH;
 	if (c == CURLE_URL_MALFORMAT)
 		return RN_EINVAL;
-	if (c == CURLE_UNSUPPORTED_PROTOCOL || c == CURLE_WEIRD_SERVER_REPLY) /* the URL's scheme was checked: HTTP/0.9 */
+	if (c == CURLE_UNSUPPORTED_PROTOCOL ||
+	    c == CURLE_WEIRD_SERVER_REPLY) /* the URL's scheme was checked: HTTP/0.9 */
 		return RN_EREMOTE;
 	return RN_ENET;
 }
@@ -396,8 +404,9 @@ static int report(struct exchange *x, CURLcode code, const char *text)
 		if (x->err)
 			x->err->retryable = rc == RN_ENET || rc == RN_ETIMEOUT;
 		if (rc == RN_EAUTH)
-			rn_hint(x->err, "name the CA bundle that the server's certificate belongs to "
-					"(AWS_CA_BUNDLE for AWS, SSL_CERT_FILE for all)");
+			rn_hint(x->err,
+				"name the CA bundle that the server's certificate belongs to "
+				"(AWS_CA_BUNDLE for AWS, SSL_CERT_FILE for all)");
 	}
 	RN_AUTO(rn_freep) char *shown = url_for_display(x->t->url);
 	return rn_wrap(x->err, "%s %s", x->t->method, shown);
@@ -415,8 +424,9 @@ static void read_facts(CURL *e, struct http_response *r)
 	r->reused = connects == 0;
 }
 
-int http_exchange(struct http_lane *lane, const struct http_settings *s, const struct http_request *q,
-		  const struct http_target *t, struct http_response *ret, struct rn_error *err)
+int http_exchange(struct http_lane *lane, const struct http_settings *s,
+		  const struct http_request *q, const struct http_target *t,
+		  struct http_response *ret, struct rn_error *err)
 {
 	RN_AUTO(url_clear) struct url u = { 0 };
 	RN_AUTO(free_list) struct curl_slist *headers = NULL;

@@ -36,8 +36,9 @@ struct http_target {
 	bool follow; /* a redirect answer will be followed: its body is of no interest */
 };
 
-int http_exchange(struct http_lane *lane, const struct http_settings *s, const struct http_request *q,
-		  const struct http_target *t, struct http_response *ret, struct rn_error *err);
+int http_exchange(struct http_lane *lane, const struct http_settings *s,
+		  const struct http_request *q, const struct http_target *t,
+		  struct http_response *ret, struct rn_error *err);
 /** True when an answer with that status and a Location is a redirect. */
 bool http_is_redirect(int status);
 

@@ -94,7 +94,8 @@ struct http_client *http_client_new(const struct http_options *o, struct rn_erro
 	pthread_mutex_init(&c->lock, NULL);
 	c->settings = (struct http_settings){
 		.cancel_fd = o->cancel_fd,
-		.connect_timeout_ms = o->connect_timeout_ms ? o->connect_timeout_ms : DEFAULT_CONNECT_MS,
+		.connect_timeout_ms =
+			o->connect_timeout_ms ? o->connect_timeout_ms : DEFAULT_CONNECT_MS,
 		.idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : DEFAULT_IDLE_MS,
 		.ca_file = rn_strdup(ca_file && *ca_file ? ca_file : NULL),
 		.ca_path = rn_strdup(o->ca_file ? NULL : getenv("SSL_CERT_DIR")),
@@ -156,9 +157,9 @@ static void drop_credentials(struct http_headers *h)
 {
 	for (size_t i = h->n; i-- > 0;) {
 		const char *n = h->v[i].name;
-		if (!strcasecmp(n, "Authorization") || !strcasecmp(n, "Cookie") || !strcasecmp(n, "Host") ||
-		    !strcasecmp(n, "Proxy-Authorization") || !strncasecmp(n, "X-Amz-", 6) ||
-		    !strcasecmp(n, "X-Api-Key")) {
+		if (!strcasecmp(n, "Authorization") || !strcasecmp(n, "Cookie") ||
+		    !strcasecmp(n, "Host") || !strcasecmp(n, "Proxy-Authorization") ||
+		    !strncasecmp(n, "X-Amz-", 6) || !strcasecmp(n, "X-Api-Key")) {
 			RN_AUTO(rn_freep) char *name = rn_strdup(n);
 			http_headers_remove(h, name);
 			i = h->n;
@@ -180,7 +181,8 @@ static int rewind_body(const struct http_request *q, struct rn_error *err)
 	if (q->body != HTTP_BODY_PULL)
 		return 0;
 	if (!q->rewind || q->rewind(q->pull_ctx) < 0)
-		return rn_fail(err, RN_EREMOTE, "redirected, but the request's body cannot be sent a second time");
+		return rn_fail(err, RN_EREMOTE,
+			       "redirected, but the request's body cannot be sent a second time");
 	return 0;
 }
 
@@ -189,16 +191,19 @@ static int next_hop(struct journey *j, const struct http_request *q, const struc
 {
 	RN_AUTO(url_clear) struct url from = { 0 };
 	RN_AUTO(url_clear) struct url to = { 0 };
-	RN_AUTO(rn_freep) char *url = url_resolve(j->url, http_headers_get(&r->headers, "Location"), err);
+	RN_AUTO(rn_freep)
+	char *url = url_resolve(j->url, http_headers_get(&r->headers, "Location"), err);
 	if (!url || url_parse(j->url, &from, err) < 0 || url_parse(url, &to, err) < 0)
 		return -1;
 	if (rn_streq(from.scheme, "https") && rn_streq(to.scheme, "http"))
-		return rn_fail(err, RN_EREMOTE, "%s redirects to unencrypted %s://%s, which is not followed",
-			       j->url, to.scheme, to.host);
+		return rn_fail(err, RN_EREMOTE,
+			       "%s redirects to unencrypted %s://%s, which is not followed", j->url,
+			       to.scheme, to.host);
 	if (!url_same_origin(&from, &to))
 		drop_credentials(&j->headers);
 	bool post = rn_streq(j->method, "POST");
-	if ((r->status == 303 && !rn_streq(j->method, "HEAD")) || (post && (r->status == 301 || r->status == 302)))
+	if ((r->status == 303 && !rn_streq(j->method, "HEAD")) ||
+	    (post && (r->status == 301 || r->status == 302)))
 		become_get(j);
 	if (j->with_body && rewind_body(q, err) < 0)
 		return -1;
@@ -210,22 +215,27 @@ static int next_hop(struct journey *j, const struct http_request *q, const struc
 static int send_along(struct http_client *c, struct http_lane *lane, const struct http_request *q,
 		      struct http_response *ret, struct rn_error *err)
 {
-	RN_AUTO(journey_clear) struct journey j = {
+	RN_AUTO(journey_clear)
+	struct journey j = {
 		.url = rn_strdup(q->url),
 		.method = rn_strdup(q->method ? q->method : "GET"),
 		.with_body = q->body != HTTP_BODY_NONE,
 	};
 	http_headers_copy(&j.headers, &q->headers);
 	for (int hop = 0;; hop++) {
-		struct http_target t = { .method = j.method, .url = j.url, .headers = &j.headers,
-					 .with_body = j.with_body, .follow = hop < q->max_redirects };
+		struct http_target t = { .method = j.method,
+					 .url = j.url,
+					 .headers = &j.headers,
+					 .with_body = j.with_body,
+					 .follow = hop < q->max_redirects };
 		if (http_exchange(lane, &c->settings, q, &t, ret, err) < 0)
 			return -1;
-		if (!http_is_redirect(ret->status) || !http_headers_get(&ret->headers, "Location") ||
-		    q->max_redirects == 0)
+		if (!http_is_redirect(ret->status) ||
+		    !http_headers_get(&ret->headers, "Location") || q->max_redirects == 0)
 			return 0;
 		if (hop == q->max_redirects)
-			return rn_fail(err, RN_EREMOTE, "%s: more than %d redirects", q->url, q->max_redirects);
+			return rn_fail(err, RN_EREMOTE, "%s: more than %d redirects", q->url,
+				       q->max_redirects);
 		if (next_hop(&j, q, ret, err) < 0)
 			return -1;
 		bool sent = ret->sent_any;
@@ -251,14 +261,15 @@ int http_send(struct http_client *c, const struct http_request *q, struct http_r
 	return rc;
 }
 
-int http_get(struct http_client *c, const char *url, struct http_response *ret, struct rn_error *err)
+int http_get(struct http_client *c, const char *url, struct http_response *ret,
+	     struct rn_error *err)
 {
 	struct http_request q = { .url = url, .max_redirects = 5 };
 	if (http_send(c, &q, ret, err) < 0)
 		return -1;
 	if (ret->status < 200 || ret->status > 299) {
-		rn_fail(err, ret->status == 404 ? RN_ENOTFOUND : RN_EREMOTE, "GET %s answered HTTP %d", url,
-			ret->status);
+		rn_fail(err, ret->status == 404 ? RN_ENOTFOUND : RN_EREMOTE,
+			"GET %s answered HTTP %d", url, ret->status);
 		http_response_clear(ret);
 		return -1;
 	}

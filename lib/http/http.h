@@ -31,7 +31,8 @@ struct http_headers {
 
 /** Appends a copy. A CR or LF in name or value makes http_send refuse the request. */
 void http_headers_add(struct http_headers *h, const char *name, const char *value);
-void http_headers_addf(struct http_headers *h, const char *name, const char *fmt, ...) RN_PRINTF(3, 4);
+void http_headers_addf(struct http_headers *h, const char *name, const char *fmt, ...)
+	RN_PRINTF(3, 4);
 /** Replaces all of that name (any case) by one. */
 void http_headers_set(struct http_headers *h, const char *name, const char *value);
 void http_headers_remove(struct http_headers *h, const char *name);
@@ -41,15 +42,20 @@ const char *http_headers_get(const struct http_headers *h, const char *name);
 void http_headers_copy(struct http_headers *h, const struct http_headers *from);
 void http_headers_clear(struct http_headers *h); /* for RN_AUTO */
 
-/** Of a client; zero values mean the defaults. cancel_fd has none: set it to -1 for none (see HTTP_OPTIONS_INIT). */
+/**
+ * Of a client; zero values mean the defaults. cancel_fd has none: set it to -1 for none (see
+ * HTTP_OPTIONS_INIT).
+ */
 struct http_options {
-	int cancel_fd;              /* readable: running requests end with RN_ECANCELLED; -1: none */
+	/* readable: running requests end with RN_ECANCELLED; -1: none */
+	int cancel_fd;
 	int64_t connect_timeout_ms; /* default 10 s                                               */
 	int64_t idle_timeout_ms;    /* longest time without a byte; default 60 s                  */
 	const char *ca_file;        /* PEM bundle instead of the system's                         */
 	const char *user_agent;     /* default "runner/VERSION"                                   */
 	const char *proxy;          /* NULL: http_proxy, https_proxy, no_proxy; "": none          */
-	bool insecure;              /* accept any certificate: for registries that the user named so */
+	/* accept any certificate: for registries that the user named so */
+	bool insecure;
 	bool http1;                 /* speak HTTP/1.1 only                                        */
 };
 #define HTTP_OPTIONS_INIT { .cancel_fd = -1 }
@@ -72,26 +78,41 @@ struct http_request {
 	int fd;
 	off_t offset;
 	int64_t length;
-	/** Up to n bytes into `to`; 0 at the end, -1 to give up (RN_EIO). Cannot be sent a second time unless rewind is given. */
+	/**
+	 * Up to n bytes into `to`; 0 at the end, -1 to give up (RN_EIO). Cannot be sent a second
+	 * time unless rewind is given.
+	 */
 	ssize_t (*pull)(void *ctx, void *to, size_t n);
 	int (*rewind)(void *ctx);
 	void *pull_ctx;
 
-	/** Receives the body of a 2xx answer piece by piece instead of memory; -1 stops with RN_EIO. Bodies of other answers go to memory. */
+	/**
+	 * Receives the body of a 2xx answer piece by piece instead of memory; -1 stops with RN_EIO.
+	 * Bodies of other answers go to memory.
+	 */
 	int (*sink)(void *ctx, const void *data, size_t n);
 	void *sink_ctx;
-	/** Called after the headers of the answer that will be handed out, before its body; -1 stops. May be NULL. */
+	/**
+	 * Called after the headers of the answer that will be handed out, before its body; -1
+	 * stops. May be NULL.
+	 */
 	int (*on_headers)(void *ctx, int status, const struct http_headers *headers);
 	void *on_headers_ctx;
 	/** Bytes sent and received so far (totals 0 when not known). May be NULL. */
 	void (*progress)(void *ctx, uint64_t sent, uint64_t to_send, uint64_t got, uint64_t to_get);
 	void *progress_ctx;
 
-	size_t max_body;         /* ceiling for a body kept in memory; 0: 16 MiB; more is RN_ELIMIT */
-	int max_redirects;       /* 0: a 3xx answer is handed out as it is                          */
-	int64_t timeout_ms;      /* for the whole request; 0: none                                  */
-	int64_t idle_timeout_ms; /* 0: the client's; -1: none (a long-running Invoke)               */
-	bool once;               /* over a new connection, so that it is never sent twice, not even when a kept one turns out dead */
+	/* ceiling for a body kept in memory; 0: 16 MiB; more is RN_ELIMIT */
+	size_t max_body;
+	/* 0: a 3xx answer is handed out as it is */
+	int max_redirects;
+	/* for the whole request; 0: none */
+	int64_t timeout_ms;
+	/* 0: the client's; -1: none (a long-running Invoke) */
+	int64_t idle_timeout_ms;
+	/* over a new connection, so that it is never sent twice, not even when a kept one turns
+	   out dead */
+	bool once;
 };
 
 /** The answer. Zero it before the first use; http_response_clear empties it. */
@@ -124,6 +145,7 @@ int http_send(struct http_client *c, const struct http_request *q, struct http_r
 	      struct rn_error *err);
 
 /** GET into memory, 2xx or RN_EREMOTE: for the simple cases. */
-int http_get(struct http_client *c, const char *url, struct http_response *ret, struct rn_error *err);
+int http_get(struct http_client *c, const char *url, struct http_response *ret,
+	     struct rn_error *err);
 
 #endif

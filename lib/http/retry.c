@@ -32,7 +32,8 @@ int64_t http_retry_after_ms(const struct http_headers *h)
 	return ms > 0 ? ms : 0;
 }
 
-int64_t http_retry_delay_ms(const struct http_retry *p, unsigned attempt, const struct http_response *r)
+int64_t http_retry_delay_ms(const struct http_retry *p, unsigned attempt,
+			    const struct http_response *r)
 {
 	unsigned attempts = p->attempts ? p->attempts : DEFAULT_ATTEMPTS;
 	if (attempt >= attempts)
@@ -66,8 +67,8 @@ static int watch(void *ctx, const void *data, size_t n)
 	return w->sink(w->ctx, data, n);
 }
 
-int http_send_retry(struct http_client *c, const struct http_request *request, const struct http_retry *p,
-		    struct http_response *ret, struct rn_error *err)
+int http_send_retry(struct http_client *c, const struct http_request *request,
+		    const struct http_retry *p, struct http_response *ret, struct rn_error *err)
 {
 	static const struct http_retry defaults = HTTP_RETRY_INIT;
 	struct http_request q = *request;

@@ -13,9 +13,13 @@ struct http_retry {
 	unsigned attempts;    /* all together; default 4                              */
 	int64_t base_ms;      /* backoff of the first repetition; default 250         */
 	int64_t cap_ms;       /* longest backoff; default 20 s                        */
-	int64_t max_after_ms; /* longest Retry-After that is honoured; default 120 s; a longer one gives up */
+	/* longest Retry-After that is honoured; default 120 s; a longer one gives up */
+	int64_t max_after_ms;
 	int cancel_fd;        /* HTTP_RETRY_INIT: -1                                  */
-	/** Told before each wait: number of the attempt that failed (from 1), wait, reason. May be NULL. */
+	/**
+	 * Told before each wait: number of the attempt that failed (from 1), wait, reason. May be
+	 * NULL.
+	 */
 	void (*on_retry)(void *ctx, unsigned attempt, int64_t delay_ms, const char *reason);
 	void *ctx;
 };
@@ -23,10 +27,16 @@ struct http_retry {
 
 /** 408, 425, 429, 500, 502, 503, 504. */
 bool http_transient(int status);
-/** Retry-After of an answer in milliseconds from now (seconds or HTTP-date); -1: none or malformed. */
+/**
+ * Retry-After of an answer in milliseconds from now (seconds or HTTP-date); -1: none or malformed.
+ */
 int64_t http_retry_after_ms(const struct http_headers *h);
-/** Wait before attempt number `attempt` + 1 (attempt from 1); -1: give up. `r` NULL: transport error. */
-int64_t http_retry_delay_ms(const struct http_retry *p, unsigned attempt, const struct http_response *r);
+/**
+ * Wait before attempt number `attempt` + 1 (attempt from 1); -1: give up. `r` NULL: transport
+ * error.
+ */
+int64_t http_retry_delay_ms(const struct http_retry *p, unsigned attempt,
+			    const struct http_response *r);
 /**
  * http_send, repeated on transient answers and retryable errors while the body can be sent
  * again. The last answer is handed out whatever its status. A sink is not called for answers

@@ -28,9 +28,10 @@ static int check_characters(const char *text, struct rn_error *err)
 {
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '\\')
-			return rn_fail(err, RN_EINVAL,
-				       "URL has a blank, control character or backslash at position %zu",
-				       (size_t)(p - text) + 1);
+			return rn_fail(
+				err, RN_EINVAL,
+				"URL has a blank, control character or backslash at position %zu",
+				(size_t)(p - text) + 1);
 	return 0;
 }
 
@@ -63,7 +64,8 @@ static int parse_host(const char *s, size_t n, struct url *u, struct rn_error *e
 	if (!*text)
 		return rn_fail(err, RN_EINVAL, "no host in the URL");
 	if (strpbrk(text, "<>\"{}|^`%@"))
-		return rn_fail(err, RN_EINVAL, "host \"%s\" has characters that a host cannot have", text);
+		return rn_fail(err, RN_EINVAL, "host \"%s\" has characters that a host cannot have",
+			       text);
 	u->host = rn_strdup(rn_lower(text));
 	return 0;
 }
@@ -93,10 +95,13 @@ static int parse(const char *text, struct url *u, struct rn_error *err)
 		return -1;
 	const char *sep = strstr(text, "://");
 	if (!sep)
-		return rn_fail(err, RN_EINVAL, "\"%s\" is not a URL: it begins with no http:// or https://", text);
+		return rn_fail(err, RN_EINVAL,
+			       "\"%s\" is not a URL: it begins with no http:// or https://", text);
 	u->scheme = rn_lower(rn_strndup(text, (size_t)(sep - text)));
 	if (!rn_streq(u->scheme, "http") && !rn_streq(u->scheme, "https"))
-		return rn_fail(err, RN_EINVAL, "URL scheme \"%s\" is not supported, only http and https", u->scheme);
+		return rn_fail(err, RN_EINVAL,
+			       "URL scheme \"%s\" is not supported, only http and https",
+			       u->scheme);
 	const char *authority = sep + 3;
 	size_t n = strcspn(authority, "/?#");
 	if (parse_authority(authority, n, u, err) < 0)
@@ -186,7 +191,8 @@ static char *merge(const struct url *base, const char *ref)
 		whole = remove_dots(path);
 	} else {
 		const char *slash = strrchr(base->path, '/');
-		RN_AUTO(rn_freep) char *joined =
+		RN_AUTO(rn_freep)
+		char *joined =
 			rn_asprintf("%.*s%s", (int)(slash + 1 - base->path), base->path, path);
 		whole = remove_dots(joined);
 	}
@@ -224,7 +230,8 @@ char *url_resolve(const char *base, const char *ref, struct rn_error *err)
 
 bool url_same_origin(const struct url *a, const struct url *b)
 {
-	return rn_streq(a->scheme, b->scheme) && rn_streq(a->host, b->host) && url_port(a) == url_port(b);
+	return rn_streq(a->scheme, b->scheme) && rn_streq(a->host, b->host) &&
+	       url_port(a) == url_port(b);
 }
 
 bool url_is_loopback(const struct url *u)

@@ -25,7 +25,10 @@ int url_parse(const char *text, struct url *ret, struct rn_error *err);
 void url_clear(struct url *u); /* a zeroed struct is fine; for RN_AUTO */
 /** The URL as text, without user and password. New string. */
 char *url_format(const struct url *u);
-/** "host" or "host:port", the port left out when it is the scheme's own: the Host header. New string. */
+/**
+ * "host" or "host:port", the port left out when it is the scheme's own: the Host header. New
+ * string.
+ */
 char *url_authority(const struct url *u);
 /** Port as written or the scheme's own. */
 int url_port(const struct url *u);

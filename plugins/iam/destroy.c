@@ -7,8 +7,8 @@
 #include "found.h"
 
 /* A writing call about the role; what is gone already is fine. `params` is consumed. */
-static int remove_call(struct stage *s, struct aws_client *iam, const char *operation, cJSON *params,
-		       struct rn_error *err)
+static int remove_call(struct stage *s, struct aws_client *iam, const char *operation,
+		       cJSON *params, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *owned = params;
 	struct aws_error aerr = { 0 };
@@ -29,33 +29,40 @@ static cJSON *about(const char *role, const char *name, const char *value)
 	return p;
 }
 
-static int detach_policies(struct stage *s, struct aws_client *iam, const char *name, const struct role_found *f,
-			   struct rn_error *err)
+static int detach_policies(struct stage *s, struct aws_client *iam, const char *name,
+			   const struct role_found *f, struct rn_error *err)
 {
 	const cJSON *a;
-	cJSON_ArrayForEach(a, f->attached) {
+	cJSON_ArrayForEach(a, f->attached)
+	{
 		const char *arn = rn_json_str(a, "PolicyArn");
-		if (arn && remove_call(s, iam, "DetachRolePolicy", about(name, "PolicyArn", arn), err) < 0)
+		if (arn &&
+		    remove_call(s, iam, "DetachRolePolicy", about(name, "PolicyArn", arn), err) < 0)
 			return -1;
 	}
 	for (const cJSON *p = f->inline_policies ? f->inline_policies->child : NULL; p; p = p->next)
-		if (remove_call(s, iam, "DeleteRolePolicy", about(name, "PolicyName", p->string), err) < 0)
+		if (remove_call(s, iam, "DeleteRolePolicy", about(name, "PolicyName", p->string),
+				err) < 0)
 			return -1;
 	return 0;
 }
 
 /* Somebody may have put the role into instance profiles; IAM removes no role that is in one. */
-static int leave_profiles(struct stage *s, struct aws_client *iam, const char *name, struct rn_error *err)
+static int leave_profiles(struct stage *s, struct aws_client *iam, const char *name,
+			  struct rn_error *err)
 {
 	static const struct aws_pages pages = { "InstanceProfiles", "Marker", NULL };
 	RN_AUTO(rn_json_freep) cJSON *params = role_named(name);
 	RN_AUTO(rn_json_freep) cJSON *profiles = NULL;
-	if (aws_query_pages(iam, "ListInstanceProfilesForRole", params, &pages, &profiles, NULL, err) < 0)
+	if (aws_query_pages(iam, "ListInstanceProfilesForRole", params, &pages, &profiles, NULL,
+			    err) < 0)
 		return -1;
 	const cJSON *profile;
-	cJSON_ArrayForEach(profile, profiles) {
+	cJSON_ArrayForEach(profile, profiles)
+	{
 		const char *of = rn_json_str(profile, "InstanceProfileName");
-		if (of && remove_call(s, iam, "RemoveRoleFromInstanceProfile", about(name, "InstanceProfileName", of), err) < 0)
+		if (of && remove_call(s, iam, "RemoveRoleFromInstanceProfile",
+				      about(name, "InstanceProfileName", of), err) < 0)
 			return -1;
 	}
 	return 0;

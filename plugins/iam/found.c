@@ -31,7 +31,8 @@ static int read_attached(void *arg, struct rn_error *err)
 	static const struct aws_pages pages = { "AttachedPolicies", "Marker", NULL };
 	struct reading *r = arg;
 	RN_AUTO(rn_json_freep) cJSON *params = role_named(r->name);
-	return aws_query_pages(r->iam, "ListAttachedRolePolicies", params, &pages, &r->ret, NULL, err);
+	return aws_query_pages(r->iam, "ListAttachedRolePolicies", params, &pages, &r->ret, NULL,
+			       err);
 }
 
 static int read_document(struct reading *r, const char *policy, cJSON *into, struct rn_error *err)
@@ -59,9 +60,9 @@ static int read_inline(void *arg, struct rn_error *err)
 	if (aws_query_pages(r->iam, "ListRolePolicies", params, &pages, &names, NULL, err) < 0)
 		return -1;
 	const cJSON *name;
-	cJSON_ArrayForEach(name, names)
-		if (cJSON_IsString(name) && read_document(r, name->valuestring, documents, err) < 0)
-			return -1;
+	cJSON_ArrayForEach(name, names) if (cJSON_IsString(name) &&
+					    read_document(r, name->valuestring, documents, err) <
+						    0) return -1;
 	r->ret = rn_take(&documents);
 	return 0;
 }
@@ -81,13 +82,14 @@ static int read_role(struct aws_client *iam, const char *name, cJSON **ret, stru
 	return *ret ? 0 : rn_fail(err, RN_EREMOTE, "IAM GetRole answered without a role");
 }
 
-int role_read(struct stage *s, struct aws_client *iam, const char *name, bool attached, bool inline_policies,
-	      struct role_found *ret, struct rn_error *err)
+int role_read(struct stage *s, struct aws_client *iam, const char *name, bool attached,
+	      bool inline_policies, struct role_found *ret, struct rn_error *err)
 {
 	struct role_found f = { 0 };
 	if (read_role(iam, name, &f.role, err) < 0)
 		return -1;
-	struct reading managed = { .iam = iam, .name = name }, documents = { .iam = iam, .name = name };
+	struct reading managed = { .iam = iam, .name = name },
+		       documents = { .iam = iam, .name = name };
 	struct stage_task tasks[2];
 	size_t n = 0;
 	if (f.role && attached)

@@ -13,8 +13,8 @@ struct role_found {
 };
 
 /** Reads the role, and its policies when asked (in parallel). A missing role is no error. */
-int role_read(struct stage *s, struct aws_client *iam, const char *name, bool attached, bool inline_policies,
-	      struct role_found *ret, struct rn_error *err);
+int role_read(struct stage *s, struct aws_client *iam, const char *name, bool attached,
+	      bool inline_policies, struct role_found *ret, struct rn_error *err);
 void role_found_clear(struct role_found *f);
 /** {"RoleName": name}; the caller adds and deletes. */
 cJSON *role_named(const char *name);

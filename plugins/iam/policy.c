@@ -18,15 +18,23 @@ static int check_shape(const cJSON *doc, const char *what, struct rn_error *err)
 {
 	const cJSON *statements = rn_json_get(doc, "Statement");
 	if (!cJSON_IsObject(doc) || (!cJSON_IsArray(statements) && !cJSON_IsObject(statements)))
-		return rn_fail(err, RN_EINVAL, "%s is no policy document: it has no \"Statement\"", what);
+		return rn_fail(err, RN_EINVAL, "%s is no policy document: it has no \"Statement\"",
+			       what);
 	for (const cJSON *k = doc->child; k; k = k->next)
-		if (!rn_streq(k->string, "Version") && !rn_streq(k->string, "Id") && !rn_streq(k->string, "Statement"))
-			return rn_fail(err, RN_EINVAL, "%s has the member \"%s\", which a policy document cannot have", what,
-				       k->string);
+		if (!rn_streq(k->string, "Version") && !rn_streq(k->string, "Id") &&
+		    !rn_streq(k->string, "Statement"))
+			return rn_fail(
+				err, RN_EINVAL,
+				"%s has the member \"%s\", which a policy document cannot have",
+				what, k->string);
 	const cJSON *s = cJSON_IsArray(statements) ? statements->child : statements;
 	for (; s; s = cJSON_IsArray(statements) ? s->next : NULL)
-		if (!rn_streq(rn_json_str(s, "Effect"), "Allow") && !rn_streq(rn_json_str(s, "Effect"), "Deny"))
-			return rn_fail(err, RN_EINVAL, "%s has a statement whose \"Effect\" is neither Allow nor Deny", what);
+		if (!rn_streq(rn_json_str(s, "Effect"), "Allow") &&
+		    !rn_streq(rn_json_str(s, "Effect"), "Deny"))
+			return rn_fail(
+				err, RN_EINVAL,
+				"%s has a statement whose \"Effect\" is neither Allow nor Deny",
+				what);
 	return 0;
 }
 
@@ -55,7 +63,8 @@ cJSON *policy_document(const cJSON *value, const char *what, struct rn_error *er
 
 cJSON *policy_decode(const char *text, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *plain = text[0] == '%' ? rn_percent_decode(text, false) : rn_strdup(text);
+	RN_AUTO(rn_freep)
+	char *plain = text[0] == '%' ? rn_percent_decode(text, false) : rn_strdup(text);
 	return rn_json_parse_str(plain, err);
 }
 
@@ -69,21 +78,30 @@ static bool is_account(const char *s)
 static const char *kind_of(const char *principal)
 {
 	if (is_account(principal) || rn_starts(principal, "arn:"))
-		return strstr(principal, ":oidc-provider/") || strstr(principal, ":saml-provider/") ? NULL : "AWS";
-	bool name = strchr(principal, '.') && strspn(principal, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(principal);
+		return strstr(principal, ":oidc-provider/") || strstr(principal, ":saml-provider/")
+			       ? NULL
+			       : "AWS";
+	bool name =
+		strchr(principal, '.') &&
+		strspn(principal, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(principal);
 	return name ? "Service" : NULL;
 }
 
 static int add_principal(cJSON *principals, const cJSON *value, struct rn_error *err)
 {
 	if (!cJSON_IsString(value))
-		return rn_fail(err, RN_EINVAL, "trust: the list may have service names, account ids and ARNs only");
+		return rn_fail(err, RN_EINVAL,
+			       "trust: the list may have service names, account ids and ARNs only");
 	const char *kind = kind_of(value->valuestring);
 	if (!kind) {
-		rn_fail(err, RN_EINVAL, "trust: \"%s\" is no service name like lambda.amazonaws.com, no account id and no ARN "
-			"of a user or role", value->valuestring);
-		return rn_hint(err, "write the whole trust policy as a document for anything else (federated principals need "
-			       "conditions)");
+		rn_fail(err, RN_EINVAL,
+			"trust: \"%s\" is no service name like lambda.amazonaws.com, no account id "
+			"and no ARN "
+			"of a user or role",
+			value->valuestring);
+		return rn_hint(err, "write the whole trust policy as a document for anything else "
+				    "(federated principals need "
+				    "conditions)");
 	}
 	cJSON *list = rn_json_get(principals, kind);
 	if (!list)
@@ -107,7 +125,8 @@ static cJSON *from_principals(const cJSON *list, struct rn_error *err)
 	for (const cJSON *v = cJSON_IsArray(list) ? list->child : NULL; v && rc == 0; v = v->next)
 		rc = add_principal(principals, v, err);
 	if (rc == 0 && !principals->child)
-		rc = rn_fail(err, RN_EINVAL, "trust: the list is empty, so nobody could use the role");
+		rc = rn_fail(err, RN_EINVAL,
+			     "trust: the list is empty, so nobody could use the role");
 	if (rc == 0)
 		return doc;
 	cJSON_Delete(doc);
@@ -121,7 +140,8 @@ cJSON *policy_trust(const char *json, struct rn_error *err)
 		rn_wrap(err, "trust");
 		return NULL;
 	}
-	bool text = cJSON_IsString(value) && value->valuestring[strspn(value->valuestring, " \t\r\n")] == '{';
+	bool text = cJSON_IsString(value) &&
+		    value->valuestring[strspn(value->valuestring, " \t\r\n")] == '{';
 	if (cJSON_IsObject(value) || text)
 		return policy_document(value, "trust", err);
 	return from_principals(value, err);
@@ -150,7 +170,9 @@ static void sorted_values(const cJSON *v, bool principal, bool any_case, struct 
 {
 	const cJSON *item = cJSON_IsArray(v) ? v->child : v;
 	for (; item; item = cJSON_IsArray(v) ? item->next : NULL) {
-		RN_AUTO(rn_freep) char *text = cJSON_IsString(item) ? rn_strdup(item->valuestring) : rn_json_canonical(item);
+		RN_AUTO(rn_freep)
+		char *text = cJSON_IsString(item) ? rn_strdup(item->valuestring)
+						  : rn_json_canonical(item);
 		RN_AUTO(rn_freep) char *form = principal ? principal_form(text) : rn_strdup(text);
 		if (any_case)
 			rn_lower(form);
@@ -186,9 +208,12 @@ static cJSON *statement_form(const cJSON *s)
 {
 	cJSON *o = cJSON_CreateObject();
 	for (const cJSON *m = s->child; m; m = m->next) {
-		bool principal = rn_streq(m->string, "Principal") || rn_streq(m->string, "NotPrincipal");
+		bool principal =
+			rn_streq(m->string, "Principal") || rn_streq(m->string, "NotPrincipal");
 		bool action = rn_streq(m->string, "Action") || rn_streq(m->string, "NotAction");
-		cJSON_AddItemToObject(o, m->string, action ? values_form(m, false, true) : tree_form(m, principal));
+		cJSON_AddItemToObject(o, m->string,
+				      action ? values_form(m, false, true)
+					     : tree_form(m, principal));
 	}
 	return o;
 }
@@ -230,7 +255,8 @@ char *policy_principals(const cJSON *trust)
 		const cJSON *p = rn_json_get(s, "Principal");
 		if (cJSON_IsString(p))
 			rn_strv_add(&names, p->valuestring);
-		for (const cJSON *kind = cJSON_IsObject(p) ? p->child : NULL; kind; kind = kind->next)
+		for (const cJSON *kind = cJSON_IsObject(p) ? p->child : NULL; kind;
+		     kind = kind->next)
 			sorted_values(kind, true, false, &names);
 	}
 	return names.n ? rn_strv_join(&names, ", ") : rn_strdup("nobody");

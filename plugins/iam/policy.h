@@ -10,9 +10,15 @@
  * principals (service names, account ids, ARNs). Caller deletes; NULL with `err`.
  */
 cJSON *policy_trust(const char *json, struct rn_error *err);
-/** A policy document from an object or a string that holds one. `what` is for messages. Caller deletes. */
+/**
+ * A policy document from an object or a string that holds one. `what` is for messages. Caller
+ * deletes.
+ */
 cJSON *policy_document(const cJSON *value, const char *what, struct rn_error *err);
-/** The document that IAM hands out: percent-encoded JSON (plain JSON is accepted too). Caller deletes. */
+/**
+ * The document that IAM hands out: percent-encoded JSON (plain JSON is accepted too). Caller
+ * deletes.
+ */
 cJSON *policy_decode(const char *text, struct rn_error *err);
 /**
  * True when both mean the same to IAM: order of statements' values, one value or a list of one,

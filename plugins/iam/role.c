@@ -80,7 +80,9 @@ static int look_again(void *ctx, struct rn_error *err)
 static int wait_until_readable(struct work *k, struct aws_session *session, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *what = rn_asprintf("role %s to be readable", k->w->name);
-	struct aws_waiter waiter = { .what = what, .delay_ms = 500, .max_delay_ms = 2000, .timeout_ms = 30000 };
+	struct aws_waiter waiter = {
+		.what = what, .delay_ms = 500, .max_delay_ms = 2000, .timeout_ms = 30000
+	};
 	return aws_wait(session, &waiter, look_again, k, err);
 }
 
@@ -107,8 +109,10 @@ static int converge_path(struct work *k, struct rn_error *err)
 	if (!k->w->path || rn_streq(have, k->w->path))
 		return 0;
 	stage_blame(k->s, "path");
-	rn_fail(err, RN_EINVAL, "role %s has the path %s, and IAM cannot move it to %s", k->w->name, have, k->w->path);
-	return rn_hint(err, "set path: %s, choose another role_name, or remove the role first", have);
+	rn_fail(err, RN_EINVAL, "role %s has the path %s, and IAM cannot move it to %s", k->w->name,
+		have, k->w->path);
+	return rn_hint(err, "set path: %s, choose another role_name, or remove the role first",
+		       have);
 }
 
 static int converge_trust(struct work *k, struct rn_error *err)
@@ -150,7 +154,8 @@ static int converge_settings(struct work *k, struct rn_error *err)
 
 static int converge_boundary(struct work *k, struct rn_error *err)
 {
-	const char *have = rn_json_str(rn_json_get(k->found.role, "PermissionsBoundary"), "PermissionsBoundaryArn");
+	const char *have = rn_json_str(rn_json_get(k->found.role, "PermissionsBoundary"),
+				       "PermissionsBoundaryArn");
 	const char *want = k->w->boundary;
 	if (!want || !stage_diff_str(&k->diff, "permissions_boundary", have ? have : "", want))
 		return 0;
@@ -186,9 +191,7 @@ static int converge_tags(struct work *k, struct rn_error *err)
 static bool is_attached(const cJSON *attached, const char *arn)
 {
 	const cJSON *a;
-	cJSON_ArrayForEach(a, attached)
-		if (rn_streq(rn_json_str(a, "PolicyArn"), arn))
-			return true;
+	cJSON_ArrayForEach(a, attached) if (rn_streq(rn_json_str(a, "PolicyArn"), arn)) return true;
 	return false;
 }
 
@@ -216,12 +219,15 @@ static int converge_managed(struct work *k, struct rn_error *err)
 	if (!k->w->manages_managed)
 		return 0;
 	const cJSON *a;
-	cJSON_ArrayForEach(a, k->found.attached) {
+	cJSON_ArrayForEach(a, k->found.attached)
+	{
 		const char *arn = rn_json_str(a, "PolicyArn");
 		if (!arn || rn_strv_has(&k->w->managed, arn))
 			continue;
 		if (!k->found.ours) {
-			stage_info(k->s, "policy %s stays attached: this stage did not make the role", arn);
+			stage_info(k->s,
+				   "policy %s stays attached: this stage did not make the role",
+				   arn);
 			continue;
 		}
 		stage_diff_note(&k->diff, "detach %s", arn);
@@ -257,7 +263,8 @@ static int converge_inline(struct work *k, struct rn_error *err)
 		const cJSON *have = rn_json_get(k->found.inline_policies, doc->string);
 		if (have && policy_equal(have, doc))
 			continue;
-		stage_diff_note(&k->diff, "%s inline policy %s", have ? "change" : "add", doc->string);
+		stage_diff_note(&k->diff, "%s inline policy %s", have ? "change" : "add",
+				doc->string);
 		if (put_inline(k, doc, err) < 0)
 			return -1;
 	}
@@ -266,7 +273,8 @@ static int converge_inline(struct work *k, struct rn_error *err)
 		if (rn_json_get(want, doc->string))
 			continue;
 		if (!k->found.ours) {
-			stage_info(k->s, "inline policy %s stays: this stage did not make the role", doc->string);
+			stage_info(k->s, "inline policy %s stays: this stage did not make the role",
+				   doc->string);
 			continue;
 		}
 		stage_diff_note(&k->diff, "remove inline policy %s", doc->string);
@@ -276,17 +284,21 @@ static int converge_inline(struct work *k, struct rn_error *err)
 	return 0;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------
+ */
 
 static void note_unknown(struct work *k)
 {
 	for (size_t i = 0; i < k->w->unknown.n; i++)
-		stage_info(k->s, "%s depends on what another stage makes; it is compared in the run", k->w->unknown.v[i]);
+		stage_info(k->s,
+			   "%s depends on what another stage makes; it is compared in the run",
+			   k->w->unknown.v[i]);
 }
 
 static int publish(struct work *k, struct rn_error *err)
 {
-	const char *arn = rn_json_str(k->found.role, "Arn"), *id = rn_json_str(k->found.role, "RoleId");
+	const char *arn = rn_json_str(k->found.role, "Arn"),
+		   *id = rn_json_str(k->found.role, "RoleId");
 	if (stage_output(k->s, "name", k->w->name, err) < 0)
 		return -1;
 	if (arn && stage_output(k->s, "arn", arn, err) < 0)
@@ -296,7 +308,8 @@ static int publish(struct work *k, struct rn_error *err)
 
 static int make(struct work *k, bool *ret_made, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *who = k->w->trust ? policy_principals(k->w->trust) : rn_strdup("(known later)");
+	RN_AUTO(rn_freep)
+	char *who = k->w->trust ? policy_principals(k->w->trust) : rn_strdup("(known later)");
 	RN_AUTO(rn_freep) char *detail = rn_asprintf("for %s", who);
 	*ret_made = planning(k);
 	if (!planning(k)) {
@@ -313,12 +326,15 @@ static int make(struct work *k, bool *ret_made, struct rn_error *err)
 static int settle(struct work *k, struct rn_error *err)
 {
 	int (*const steps[])(struct work *, struct rn_error *) = {
-		converge_path, converge_trust, converge_settings, converge_boundary,
+		converge_path, converge_trust,   converge_settings, converge_boundary,
 		converge_tags, converge_managed, converge_inline,
 	};
 	if (!k->found.ours)
-		stage_warn(k->s, "role %s was not made by this stage: it is updated, but policies and tags of others stay, and "
-			   "destroy will leave it", k->w->name);
+		stage_warn(k->s,
+			   "role %s was not made by this stage: it is updated, but policies and "
+			   "tags of others stay, and "
+			   "destroy will leave it",
+			   k->w->name);
 	for (size_t i = 0; i < RN_LEN(steps); i++)
 		if (steps[i](k, err) < 0)
 			return -1;
@@ -334,13 +350,14 @@ static void tell_plan_of_new_role(struct work *k)
 		stage_info(k->s, "would add the inline policy %s", p->string);
 }
 
-int role_converge(struct stage *s, struct aws_client *iam, struct aws_session *session, const struct role_wish *w,
-		  struct rn_error *err)
+int role_converge(struct stage *s, struct aws_client *iam, struct aws_session *session,
+		  const struct role_wish *w, struct rn_error *err)
 {
 	RN_AUTO(work_clear) struct work k = { .s = s, .iam = iam, .w = w };
 	bool made = false;
 	note_unknown(&k);
-	if (role_read(s, iam, w->name, w->manages_managed, w->inline_policies != NULL, &k.found, err) < 0)
+	if (role_read(s, iam, w->name, w->manages_managed, w->inline_policies != NULL, &k.found,
+		      err) < 0)
 		return -1;
 	if (!k.found.role) {
 		if (make(&k, &made, err) < 0)

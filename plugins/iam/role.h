@@ -19,7 +19,9 @@ struct iam_params {
 	const char *region;
 };
 
-/** The role as the pipeline wants it. What a pipeline does not say is NULL (or 0) and left as it is. */
+/**
+ * The role as the pipeline wants it. What a pipeline does not say is NULL (or 0) and left as it is.
+ */
 struct role_wish {
 	const char *name;
 	const char *path;           /* NULL: "/" for a new role                              */
@@ -34,14 +36,17 @@ struct role_wish {
 	struct rn_strv unknown;     /* parameters that depend on what is not made yet (plan) */
 };
 
-/** From the parameters; everything is checked that can be checked offline. `partition` is for short policy names. */
-int role_wish_init(struct role_wish *w, struct stage *s, const struct iam_params *p, const char *partition,
-		   struct rn_error *err);
+/**
+ * From the parameters; everything is checked that can be checked offline. `partition` is for short
+ * policy names.
+ */
+int role_wish_init(struct role_wish *w, struct stage *s, const struct iam_params *p,
+		   const char *partition, struct rn_error *err);
 void role_wish_clear(struct role_wish *w);
 
 /** Makes IAM agree with the wish (in plan: says what would change); sets the outputs. */
-int role_converge(struct stage *s, struct aws_client *iam, struct aws_session *session, const struct role_wish *w,
-		  struct rn_error *err);
+int role_converge(struct stage *s, struct aws_client *iam, struct aws_session *session,
+		  const struct role_wish *w, struct rn_error *err);
 /** Removes the role when this stage of this pipeline made it. */
 int role_destroy(struct stage *s, struct aws_client *iam, const char *name, struct rn_error *err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parameters of the stage as a wish: defaults, short forms, and every check that needs no network. */
+/* The parameters of the stage as a wish: defaults, short forms, and every check that needs no
+ * network. */
 #include "policy.h"
 #include "role.h"
 
@@ -41,7 +42,9 @@ static int check_name(struct stage *s, const char *name, struct rn_error *err)
 	if (*name && strlen(name) <= NAME_MAX_LEN && strspn(name, NAME_CHARS) == strlen(name))
 		return 0;
 	stage_blame(s, "role_name");
-	return rn_fail(err, RN_EINVAL, "role name \"%s\" is not 1 to %d letters, digits and _+=,.@-", name, NAME_MAX_LEN);
+	return rn_fail(err, RN_EINVAL,
+		       "role name \"%s\" is not 1 to %d letters, digits and _+=,.@-", name,
+		       NAME_MAX_LEN);
 }
 
 static int read_path(struct role_wish *w, struct stage *s, const char *path, struct rn_error *err)
@@ -63,18 +66,23 @@ static int read_session(struct role_wish *w, struct stage *s, int64_t ms, struct
 	return rn_fail(err, RN_EINVAL, "max_session_duration must be whole seconds from 1h to 12h");
 }
 
-static int read_managed(struct role_wish *w, struct stage *s, const struct runner_list *list, const char *partition,
-			struct rn_error *err)
+static int read_managed(struct role_wish *w, struct stage *s, const struct runner_list *list,
+			const char *partition, struct rn_error *err)
 {
 	w->manages_managed = true;
 	for (size_t i = 0; i < list->n; i++) {
 		const char *v = list->v[i];
 		if (!*v || strpbrk(v, " \t\"")) {
 			stage_blame(s, "managed_policies");
-			return rn_fail(err, RN_EINVAL, "managed policy \"%s\" is neither an ARN nor the name of an AWS policy", v);
+			return rn_fail(err, RN_EINVAL,
+				       "managed policy \"%s\" is neither an ARN nor the name of an "
+				       "AWS policy",
+				       v);
 		}
-		RN_AUTO(rn_freep) char *arn = rn_starts(v, "arn:") ? rn_strdup(v)
-			: rn_asprintf("arn:%s:iam::aws:policy/%s", partition, v);
+		RN_AUTO(rn_freep)
+		char *arn = rn_starts(v, "arn:")
+				    ? rn_strdup(v)
+				    : rn_asprintf("arn:%s:iam::aws:policy/%s", partition, v);
 		if (!rn_strv_has(&w->managed, arn))
 			rn_strv_add(&w->managed, arn);
 	}
@@ -87,12 +95,16 @@ static int read_inline(struct role_wish *w, const char *json, struct rn_error *e
 	if (!value)
 		return -1;
 	if (!cJSON_IsObject(value))
-		return rn_fail(err, RN_EINVAL, "inline_policies is a map: policy name to policy document");
+		return rn_fail(err, RN_EINVAL,
+			       "inline_policies is a map: policy name to policy document");
 	w->inline_policies = cJSON_CreateObject();
 	for (const cJSON *m = value->child; m; m = m->next) {
-		if (!*m->string || strlen(m->string) > POLICY_NAME_MAX || strspn(m->string, NAME_CHARS) != strlen(m->string))
-			return rn_fail(err, RN_EINVAL, "policy name \"%s\" is not 1 to %d letters, digits and _+=,.@-",
-				       m->string, POLICY_NAME_MAX);
+		if (!*m->string || strlen(m->string) > POLICY_NAME_MAX ||
+		    strspn(m->string, NAME_CHARS) != strlen(m->string))
+			return rn_fail(
+				err, RN_EINVAL,
+				"policy name \"%s\" is not 1 to %d letters, digits and _+=,.@-",
+				m->string, POLICY_NAME_MAX);
 		RN_AUTO(rn_freep) char *what = rn_asprintf("inline policy %s", m->string);
 		cJSON *doc = policy_document(m, what, err);
 		if (!doc)
@@ -108,31 +120,36 @@ static int read_trust(struct role_wish *w, struct stage *s, const char *json, st
 	return w->trust ? 0 : stage_blame(s, "trust");
 }
 
-static int read_plain(struct role_wish *w, struct stage *s, const struct iam_params *p, struct rn_error *err)
+static int read_plain(struct role_wish *w, struct stage *s, const struct iam_params *p,
+		      struct rn_error *err)
 {
 	if (given(w, s, "description")) {
 		w->description = p->description ? p->description : "";
 		if (strlen(w->description) > DESCRIPTION_MAX) {
 			stage_blame(s, "description");
-			return rn_fail(err, RN_EINVAL, "description is longer than %d bytes", DESCRIPTION_MAX);
+			return rn_fail(err, RN_EINVAL, "description is longer than %d bytes",
+				       DESCRIPTION_MAX);
 		}
 	}
 	if (given(w, s, "permissions_boundary")) {
 		w->boundary = p->permissions_boundary ? p->permissions_boundary : "";
 		if (*w->boundary && !rn_starts(w->boundary, "arn:")) {
 			stage_blame(s, "permissions_boundary");
-			return rn_fail(err, RN_EINVAL, "permissions_boundary \"%s\" is not the ARN of a policy", w->boundary);
+			return rn_fail(err, RN_EINVAL,
+				       "permissions_boundary \"%s\" is not the ARN of a policy",
+				       w->boundary);
 		}
 	}
 	if (given(w, s, "path") && read_path(w, s, p->path ? p->path : "/", err) < 0)
 		return -1;
-	if (given(w, s, "max_session_duration") && read_session(w, s, p->max_session_duration.ms, err) < 0)
+	if (given(w, s, "max_session_duration") &&
+	    read_session(w, s, p->max_session_duration.ms, err) < 0)
 		return -1;
 	return 0;
 }
 
-int role_wish_init(struct role_wish *w, struct stage *s, const struct iam_params *p, const char *partition,
-		   struct rn_error *err)
+int role_wish_init(struct role_wish *w, struct stage *s, const struct iam_params *p,
+		   const char *partition, struct rn_error *err)
 {
 	*w = (struct role_wish){ .name = p->role_name };
 	if (s->host->is_known(s->rs, "role_name") && check_name(s, p->role_name, err) < 0)
@@ -141,7 +158,8 @@ int role_wish_init(struct role_wish *w, struct stage *s, const struct iam_params
 		return -1;
 	if (read_plain(w, s, p, err) < 0)
 		return -1;
-	if (given(w, s, "managed_policies") && read_managed(w, s, &p->managed_policies, partition, err) < 0)
+	if (given(w, s, "managed_policies") &&
+	    read_managed(w, s, &p->managed_policies, partition, err) < 0)
 		return -1;
 	if (given(w, s, "inline_policies") && read_inline(w, p->inline_policies.text, err) < 0)
 		return stage_blame(s, "inline_policies");

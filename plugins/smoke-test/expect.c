@@ -23,13 +23,15 @@ static int check_regex(const char *pattern, const char *where, struct rn_error *
 	if (rc) {
 		char text[128];
 		regerror(rc, &re, text, sizeof(text));
-		return rn_fail(err, RN_EINVAL, "%s: the regular expression \"%s\" is wrong: %s", where, pattern, text);
+		return rn_fail(err, RN_EINVAL, "%s: the regular expression \"%s\" is wrong: %s",
+			       where, pattern, text);
 	}
 	regfree(&re);
 	return 0;
 }
 
-static int unknown_key(const char *where, const char *key, const char *const *names, size_t n, struct rn_error *err)
+static int unknown_key(const char *where, const char *key, const char *const *names, size_t n,
+		       struct rn_error *err)
 {
 	const char *near = rn_nearest(key, names, n);
 	struct rn_strv list = { 0 };
@@ -38,16 +40,21 @@ static int unknown_key(const char *where, const char *key, const char *const *na
 	RN_AUTO(rn_freep) char *all = rn_strv_join(&list, ", ");
 	rn_strv_clear(&list);
 	rn_fail(err, RN_EINVAL, "%s has no key \"%s\"", where, key);
-	return near ? rn_hint(err, "did you mean \"%s\"? It has %s", near, all) : rn_hint(err, "it has %s", all);
+	return near ? rn_hint(err, "did you mean \"%s\"? It has %s", near, all)
+		    : rn_hint(err, "it has %s", all);
 }
 
-/* A text expectation: a string, or {equals, contains, not_contains, regex}; headers also take a boolean. */
+/* A text expectation: a string, or {equals, contains, not_contains, regex}; headers also take a
+ * boolean. */
 static int check_text(const cJSON *v, const char *where, bool boolean, struct rn_error *err)
 {
 	if (cJSON_IsString(v) || (boolean && cJSON_IsBool(v)))
 		return 0;
 	if (!cJSON_IsObject(v) || !v->child)
-		return rn_fail(err, RN_EINVAL, "%s is a text, or a map with equals, contains, not_contains or regex", where);
+		return rn_fail(
+			err, RN_EINVAL,
+			"%s is a text, or a map with equals, contains, not_contains or regex",
+			where);
 	for (const cJSON *m = v->child; m; m = m->next) {
 		bool known = false;
 		for (size_t i = 0; i < RN_LEN(text_checks); i++)
@@ -65,9 +72,12 @@ static int check_text(const cJSON *v, const char *where, bool boolean, struct rn
 static bool is_status(const cJSON *v)
 {
 	if (cJSON_IsNumber(v))
-		return v->valuedouble >= 100 && v->valuedouble <= 599 && v->valuedouble == (int)v->valuedouble;
-	return cJSON_IsString(v) && strlen(v->valuestring) == 3 && v->valuestring[0] >= '1' && v->valuestring[0] <= '5' &&
-	       (rn_streq(v->valuestring + 1, "xx") || strspn(v->valuestring + 1, "0123456789") == 2);
+		return v->valuedouble >= 100 && v->valuedouble <= 599 &&
+		       v->valuedouble == (int)v->valuedouble;
+	return cJSON_IsString(v) && strlen(v->valuestring) == 3 && v->valuestring[0] >= '1' &&
+	       v->valuestring[0] <= '5' &&
+	       (rn_streq(v->valuestring + 1, "xx") ||
+		strspn(v->valuestring + 1, "0123456789") == 2);
 }
 
 static int check_status(const cJSON *v, const char *where, struct rn_error *err)
@@ -75,7 +85,10 @@ static int check_status(const cJSON *v, const char *where, struct rn_error *err)
 	bool good = cJSON_IsArray(v) ? v->child != NULL : is_status(v);
 	for (const cJSON *item = cJSON_IsArray(v) ? v->child : NULL; item; item = item->next)
 		good = good && is_status(item);
-	return good ? 0 : rn_fail(err, RN_EINVAL, "%s is a status like 200, a class like \"2xx\", or a list of them", where);
+	return good ? 0
+		    : rn_fail(err, RN_EINVAL,
+			      "%s is a status like 200, a class like \"2xx\", or a list of them",
+			      where);
 }
 
 static int check_headers(const cJSON *v, const char *where, struct rn_error *err)
@@ -103,7 +116,9 @@ static int check_any(const cJSON *v, const char *where, struct rn_error *err)
 
 static int check_paths(const cJSON *v, const char *where, struct rn_error *err)
 {
-	return cJSON_IsObject(v) ? 0 : rn_fail(err, RN_EINVAL, "%s is a map from a path like a.b.0 to a value", where);
+	return cJSON_IsObject(v) ? 0
+				 : rn_fail(err, RN_EINVAL,
+					   "%s is a map from a path like a.b.0 to a value", where);
 }
 
 /* Milliseconds of "500ms" or of a number of seconds; -1 when it is neither. */
@@ -119,7 +134,8 @@ static int64_t latency_ms(const cJSON *v)
 
 static int check_latency(const cJSON *v, const char *where, struct rn_error *err)
 {
-	return latency_ms(v) >= 0 ? 0 : rn_fail(err, RN_EINVAL, "%s is a duration like 500ms", where);
+	return latency_ms(v) >= 0 ? 0
+				  : rn_fail(err, RN_EINVAL, "%s is a duration like 500ms", where);
 }
 
 /* ---- comparing --------------------------------------------------------------------------- */
@@ -157,15 +173,17 @@ static void compare_text(const char *what, const cJSON *want, const char *got, s
 	RN_AUTO(rn_freep) char *have = shown(got);
 	if (cJSON_IsString(want)) {
 		if (!rn_streq(want->valuestring, got))
-			rn_strv_addf(ret, "%s: expected \"%s\", got %s", what, want->valuestring, have);
+			rn_strv_addf(ret, "%s: expected \"%s\", got %s", what, want->valuestring,
+				     have);
 		return;
 	}
 	for (const cJSON *m = want->child; m; m = m->next)
 		if (!text_fits(m->string, m->valuestring, got))
 			rn_strv_addf(ret, "%s: expected %s \"%s\", got %s", what,
-				     rn_streq(m->string, "contains") ? "a text that contains"
+				     rn_streq(m->string, "contains")       ? "a text that contains"
 				     : rn_streq(m->string, "not_contains") ? "a text without"
-				     : rn_streq(m->string, "regex") ? "a text that matches" : "exactly",
+				     : rn_streq(m->string, "regex")        ? "a text that matches"
+									   : "exactly",
 				     m->valuestring, have);
 }
 
@@ -187,9 +205,7 @@ bool expect_status(const cJSON *expect, int status)
 	const cJSON *item;
 	if (!cJSON_IsArray(want))
 		return one_status(want, status);
-	cJSON_ArrayForEach(item, want)
-		if (one_status(item, status))
-			return true;
+	cJSON_ArrayForEach(item, want) if (one_status(item, status)) return true;
 	return false;
 }
 
@@ -225,13 +241,15 @@ static void compare_paths(const cJSON *want, const cJSON *got, struct rn_strv *r
 		RN_AUTO(rn_freep) char *expected = rn_json_print(m);
 		RN_AUTO(rn_freep) char *text = have ? rn_json_print(have) : rn_strdup("nothing");
 		if (!have || !rn_json_equal(m, have))
-			rn_strv_addf(ret, "json %s: expected %s, got %s", m->string, expected, text);
+			rn_strv_addf(ret, "json %s: expected %s, got %s", m->string, expected,
+				     text);
 	}
 }
 
 static void compare_json(const cJSON *expect, const struct http_response *r, struct rn_strv *ret)
 {
-	const cJSON *whole = rn_json_get(expect, "json"), *part = rn_json_get(expect, "json_subset");
+	const cJSON *whole = rn_json_get(expect, "json"),
+		    *part = rn_json_get(expect, "json_subset");
 	const cJSON *paths = rn_json_get(expect, "json_path");
 	if (!whole && !part && !paths)
 		return;
@@ -261,8 +279,8 @@ void expect_compare(const cJSON *expect, const struct http_response *r, struct r
 	if (body)
 		compare_text("body", body, rn_buf_str(&r->body), ret);
 	if (latency && r->total_ms > latency_ms(latency))
-		rn_strv_addf(ret, "latency: expected at most %lld ms, got %lld ms", (long long)latency_ms(latency),
-			     (long long)r->total_ms);
+		rn_strv_addf(ret, "latency: expected at most %lld ms, got %lld ms",
+			     (long long)latency_ms(latency), (long long)r->total_ms);
 }
 
 int expect_validate(const cJSON *expect, const char *where, struct rn_error *err)
@@ -271,7 +289,7 @@ int expect_validate(const cJSON *expect, const char *where, struct rn_error *err
 		const char *name;
 		int (*check)(const cJSON *, const char *, struct rn_error *);
 	} keys[] = {
-		{ "status", check_status }, { "headers", check_headers },  { "json", check_any },
+		{ "status", check_status },   { "headers", check_headers }, { "json", check_any },
 		{ "json_subset", check_any }, { "json_path", check_paths }, { "body", check_body },
 		{ "latency", check_latency },
 	};
@@ -279,7 +297,8 @@ int expect_validate(const cJSON *expect, const char *where, struct rn_error *err
 	for (size_t i = 0; i < RN_LEN(keys); i++)
 		names[i] = keys[i].name;
 	if (expect && !cJSON_IsObject(expect))
-		return rn_fail(err, RN_EINVAL, "%s is a map with status, headers, json, body, …", where);
+		return rn_fail(err, RN_EINVAL, "%s is a map with status, headers, json, body, …",
+			       where);
 	for (const cJSON *m = expect ? expect->child : NULL; m; m = m->next) {
 		size_t i = 0;
 		while (i < RN_LEN(keys) && !rn_streq(keys[i].name, m->string))

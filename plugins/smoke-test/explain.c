@@ -16,28 +16,39 @@ struct cause {
 
 static const struct cause causes[] = {
 	{ 403, "MissingAuthenticationTokenException", NULL, -1,
-	  "API Gateway has no such route: check path, method and stage name in the URL, and that the change was deployed to the stage" },
+	  "API Gateway has no such route: check path, method and stage name in the URL, and that "
+	  "the change was deployed to the stage" },
 	{ 403, NULL, "Missing Authentication Token", -1,
-	  "API Gateway has no such route: check path, method and stage name in the URL, and that the change was deployed to the stage" },
+	  "API Gateway has no such route: check path, method and stage name in the URL, and that "
+	  "the change was deployed to the stage" },
 	{ 403, "AccessDeniedException", NULL, -1,
 	  "a resource policy or IAM authorisation of the API refuses the caller" },
 	{ 403, "ForbiddenException", NULL, 1,
-	  "API Gateway does not accept the key: it is wrong or disabled, in no usage plan, or its plan is not bound to this stage; a new "
+	  "API Gateway does not accept the key: it is wrong or disabled, in no usage plan, or its "
+	  "plan is not bound to this stage; a new "
 	  "key needs up to a minute" },
 	{ 403, "ForbiddenException", NULL, 0,
-	  "the method wants an API key and none was sent: add headers: {x-api-key: ${{ stages.ID.api_key }}}" },
+	  "the method wants an API key and none was sent: add headers: {x-api-key: ${{ "
+	  "stages.ID.api_key }}}" },
 	{ 403, NULL, "\"Forbidden\"", 1,
-	  "API Gateway does not accept the key: it is wrong or disabled, in no usage plan, or its plan is not bound to this stage; a new "
+	  "API Gateway does not accept the key: it is wrong or disabled, in no usage plan, or its "
+	  "plan is not bound to this stage; a new "
 	  "key needs up to a minute" },
 	{ 403, NULL, "\"Forbidden\"", 0,
-	  "the method wants an API key and none was sent: add headers: {x-api-key: ${{ stages.ID.api_key }}}" },
-	{ 429, NULL, "Limit Exceeded", -1, "the key's quota is used up: raise usage_plan.quota or wait for its next period" },
-	{ 429, NULL, NULL, -1, "throttled: more requests a second than the usage plan or the stage allows" },
+	  "the method wants an API key and none was sent: add headers: {x-api-key: ${{ "
+	  "stages.ID.api_key }}}" },
+	{ 429, NULL, "Limit Exceeded", -1,
+	  "the key's quota is used up: raise usage_plan.quota or wait for its next period" },
+	{ 429, NULL, NULL, -1,
+	  "throttled: more requests a second than the usage plan or the stage allows" },
 	{ 502, NULL, NULL, -1,
-	  "the function failed, or did not answer as a proxy integration must ({\"statusCode\": …, \"body\": \"text\"}); see its log" },
-	{ 504, NULL, NULL, -1, "the function took longer than the integration's limit (29 s by default)" },
+	  "the function failed, or did not answer as a proxy integration must ({\"statusCode\": …, "
+	  "\"body\": \"text\"}); see its log" },
+	{ 504, NULL, NULL, -1,
+	  "the function took longer than the integration's limit (29 s by default)" },
 	{ 500, NULL, "Internal server error", -1,
-	  "API Gateway may not invoke the function: its permission for this API and route is missing" },
+	  "API Gateway may not invoke the function: its permission for this API and route is "
+	  "missing" },
 };
 
 const char *explain_answer(const struct http_response *r, bool sent_key)
@@ -49,7 +60,8 @@ const char *explain_answer(const struct http_response *r, bool sent_key)
 		const struct cause *c = &causes[i];
 		if (c->status != r->status || (c->with_key >= 0 && c->with_key != sent_key))
 			continue;
-		if ((c->type && (!type || !rn_starts(type, c->type))) || (c->text && !strstr(rn_buf_str(&r->body), c->text)))
+		if ((c->type && (!type || !rn_starts(type, c->type))) ||
+		    (c->text && !strstr(rn_buf_str(&r->body), c->text)))
 			continue;
 		return c->means;
 	}

@@ -7,7 +7,10 @@
 
 #include <stdbool.h>
 
-/** The likely cause and what to do, for the answers that API Gateway gives; NULL when nothing is known. A literal. */
+/**
+ * The likely cause and what to do, for the answers that API Gateway gives; NULL when nothing is
+ * known. A literal.
+ */
 const char *explain_answer(const struct http_response *r, bool sent_key);
 /** True for answers that a thing just deployed gives until it has spread: 403, 404, 429, 5xx. */
 bool explain_may_settle(int status);

@@ -29,22 +29,24 @@ static int send_once(const struct probe *q, struct http_client *http, const stru
 		.timeout_ms = p->timeout.ms,
 		.idle_timeout_ms = -1, /* `timeout` is the limit that the user knows */
 	};
-	bool empty_body = !q->body && (!strcmp(q->method, "POST") || !strcmp(q->method, "PUT") || !strcmp(q->method, "PATCH"));
+	bool empty_body = !q->body && (!strcmp(q->method, "POST") || !strcmp(q->method, "PUT") ||
+				       !strcmp(q->method, "PATCH"));
 	if (empty_body)
 		r.body = HTTP_BODY_MEMORY;
 	return http_send(http, &r, answer, err);
 }
 
-static int unmet(const struct probe *q, const struct http_response *answer, const struct rn_strv *differences,
-		 struct rn_error *err)
+static int unmet(const struct probe *q, const struct http_response *answer,
+		 const struct rn_strv *differences, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *lines = rn_strv_join(differences, "\n  ");
 	bool shows_body = strstr(lines, "body: ") || strstr(lines, "is not JSON");
 	size_t n = answer->body.len;
 	rn_fail(err, RN_EREMOTE, "%s is not as expected:\n  %s%s%.*s%s", q->name, lines,
-		n && !shows_body ? "\n  the body: " : "", n && !shows_body ? SHOWN_BODY : 0, rn_buf_str(&answer->body),
-		n > SHOWN_BODY && !shows_body ? "…" : "");
-	const char *why = explain_answer(answer, http_headers_get(&q->headers, "x-api-key") != NULL);
+		n && !shows_body ? "\n  the body: " : "", n && !shows_body ? SHOWN_BODY : 0,
+		rn_buf_str(&answer->body), n > SHOWN_BODY && !shows_body ? "…" : "");
+	const char *why =
+		explain_answer(answer, http_headers_get(&q->headers, "x-api-key") != NULL);
 	err->retryable = explain_may_settle(answer->status);
 	return why && !expect_status(q->expect, answer->status) ? rn_hint(err, "%s", why) : -1;
 }
@@ -60,11 +62,14 @@ static int try_once(const struct probe *q, struct http_client *http, const struc
 	if (!differences.n)
 		return 1;
 	unmet(q, answer, &differences, err);
-	return q->retry_given || (explain_may_settle(answer->status) && !expect_status(q->expect, answer->status)) ? 0 : -1;
+	return q->retry_given || (explain_may_settle(answer->status) &&
+				  !expect_status(q->expect, answer->status))
+		       ? 0
+		       : -1;
 }
 
-int probe_run(const struct probe *q, struct stage *s, struct http_client *http, const struct smoke_params *p,
-	      struct http_response *answer, struct rn_error *err)
+int probe_run(const struct probe *q, struct stage *s, struct http_client *http,
+	      const struct smoke_params *p, struct http_response *answer, struct rn_error *err)
 {
 	int64_t start = rn_now_ms(), wait = FIRST_WAIT_MS;
 	for (unsigned tries = 1;; tries++) {
@@ -74,13 +79,16 @@ int probe_run(const struct probe *q, struct stage *s, struct http_client *http, 
 		int64_t left = q->retry_ms - (rn_now_ms() - start);
 		if (rc < 0 || left <= 0) {
 			if (tries > 1 && err->code != RN_ECANCELLED)
-				rn_wrap(err, "after %u tries in %lld s", tries, (long long)((rn_now_ms() - start) / 1000));
+				rn_wrap(err, "after %u tries in %lld s", tries,
+					(long long)((rn_now_ms() - start) / 1000));
 			return -1;
 		}
-		stage_info(s, "try %u: %.*s; trying on for %lld s", tries, (int)strcspn(err->msg, "\n"), err->msg,
+		stage_info(s, "try %u: %.*s; trying on for %lld s", tries,
+			   (int)strcspn(err->msg, "\n"), err->msg,
 			   (long long)((left + 999) / 1000));
 		if (rn_sleep_ms(wait < left ? wait : left, s->host->cancel_fd(s->rs)) < 0)
-			return rn_fail(err, RN_ECANCELLED, "cancelled while waiting for %s", q->name);
+			return rn_fail(err, RN_ECANCELLED, "cancelled while waiting for %s",
+				       q->name);
 		wait = wait * 2 < LONGEST_WAIT_MS ? wait * 2 : LONGEST_WAIT_MS;
 	}
 }

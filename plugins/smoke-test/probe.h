@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request with its expectation, made from the parameters, and tried until it is met or time is over. */
+/* One request with its expectation, tried until it is met or time is over. */
 #ifndef SMOKE_PROBE_H
 #define SMOKE_PROBE_H
 
@@ -29,7 +29,8 @@ struct probe {
 	char *body;    /* NULL: none */
 	cJSON *expect; /* NULL: any 2xx */
 	int64_t retry_ms;
-	bool retry_given; /* by the pipeline: then every difference is tried again, not only those that may settle */
+	/* by the pipeline: then every difference is tried again, not only those that may settle */
+	bool retry_given;
 };
 
 struct probes {
@@ -38,11 +39,12 @@ struct probes {
 };
 
 /** From the parameters: `requests`, or the one that the others describe. Everything is checked. */
-int probes_init(struct probes *ps, struct stage *s, const struct smoke_params *p, struct rn_error *err);
+int probes_init(struct probes *ps, struct stage *s, const struct smoke_params *p,
+		struct rn_error *err);
 void probes_clear(struct probes *ps);
 
 /** Sends until the expectation is met; *answer is the last one, also on failure. */
-int probe_run(const struct probe *q, struct stage *s, struct http_client *http, const struct smoke_params *p,
-	      struct http_response *answer, struct rn_error *err);
+int probe_run(const struct probe *q, struct stage *s, struct http_client *http,
+	      const struct smoke_params *p, struct http_response *answer, struct rn_error *err);
 
 #endif

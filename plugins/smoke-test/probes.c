@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parameters as a list of requests: what an entry of `requests` lacks, the stage's own parameters give. */
+/* The parameters as a list of requests: what an entry of `requests` lacks, the stage's own
+ * parameters give. */
 #include "expect.h"
 #include "probe.h"
 
@@ -38,7 +39,8 @@ static bool known(const struct stage *s, const char *param)
 static int set_method(struct probe *q, const char *method, struct rn_error *err)
 {
 	if (!*method || strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(method))
-		return rn_fail(err, RN_EINVAL, "method \"%s\" is not one like GET or POST, in capitals", method);
+		return rn_fail(err, RN_EINVAL,
+			       "method \"%s\" is not one like GET or POST, in capitals", method);
 	rn_freep(&q->method);
 	q->method = rn_strdup(method);
 	return 0;
@@ -69,8 +71,10 @@ static int set_headers(struct probe *q, const cJSON *map, const char *where, str
 		return rn_fail(err, RN_EINVAL, "%s.headers is a map from name to text", where);
 	for (const cJSON *m = map->child; m; m = m->next) {
 		if (!cJSON_IsString(m) && !cJSON_IsNumber(m))
-			return rn_fail(err, RN_EINVAL, "%s.headers.%s is not a text", where, m->string);
-		RN_AUTO(rn_freep) char *text = cJSON_IsString(m) ? rn_strdup(m->valuestring) : rn_json_print(m);
+			return rn_fail(err, RN_EINVAL, "%s.headers.%s is not a text", where,
+				       m->string);
+		RN_AUTO(rn_freep)
+		char *text = cJSON_IsString(m) ? rn_strdup(m->valuestring) : rn_json_print(m);
 		http_headers_set(&q->headers, m->string, text);
 	}
 	return 0;
@@ -78,11 +82,13 @@ static int set_headers(struct probe *q, const cJSON *map, const char *where, str
 
 /* ---- the stage's own parameters ---------------------------------------------------------- */
 
-static int take_bodies(struct probe *q, struct stage *s, const struct smoke_params *p, struct rn_error *err)
+static int take_bodies(struct probe *q, struct stage *s, const struct smoke_params *p,
+		       struct rn_error *err)
 {
 	if (p->json.text && p->body) {
 		stage_blame(s, "body");
-		return rn_fail(err, RN_EINVAL, "json and body are both given; a request has one body");
+		return rn_fail(err, RN_EINVAL,
+			       "json and body are both given; a request has one body");
 	}
 	if (p->body)
 		q->body = rn_strdup(p->body);
@@ -95,7 +101,8 @@ static int take_bodies(struct probe *q, struct stage *s, const struct smoke_para
 	return 0;
 }
 
-static int take_expect(struct probe *q, struct stage *s, const struct smoke_params *p, struct rn_error *err)
+static int take_expect(struct probe *q, struct stage *s, const struct smoke_params *p,
+		       struct rn_error *err)
 {
 	if (!p->expect.text)
 		return 0;
@@ -105,7 +112,8 @@ static int take_expect(struct probe *q, struct stage *s, const struct smoke_para
 	return 0;
 }
 
-static int from_params(struct probe *q, struct stage *s, const struct smoke_params *p, struct rn_error *err)
+static int from_params(struct probe *q, struct stage *s, const struct smoke_params *p,
+		       struct rn_error *err)
 {
 	for (size_t i = 0; i < p->headers.n; i++)
 		http_headers_set(&q->headers, p->headers.v[i].key, p->headers.v[i].value);
@@ -124,9 +132,11 @@ static int from_params(struct probe *q, struct stage *s, const struct smoke_para
 
 static int check_keys(const cJSON *entry, const char *where, struct rn_error *err)
 {
-	static const char *const names[] = { "name", "url", "method", "headers", "json", "body", "expect", "retry_for" };
+	static const char *const names[] = { "name", "url",  "method", "headers",
+					     "json", "body", "expect", "retry_for" };
 	if (!cJSON_IsObject(entry))
-		return rn_fail(err, RN_EINVAL, "%s is a map with url, method, json, expect, …", where);
+		return rn_fail(err, RN_EINVAL, "%s is a map with url, method, json, expect, …",
+			       where);
 	for (const cJSON *m = entry->child; m; m = m->next) {
 		size_t i = 0;
 		while (i < RN_LEN(names) && !rn_streq(names[i], m->string))
@@ -140,7 +150,8 @@ static int check_keys(const cJSON *entry, const char *where, struct rn_error *er
 	return 0;
 }
 
-static int entry_text(const cJSON *entry, const char *name, const char *where, const char **ret, struct rn_error *err)
+static int entry_text(const cJSON *entry, const char *name, const char *where, const char **ret,
+		      struct rn_error *err)
 {
 	const cJSON *v = rn_json_get(entry, name);
 	if (v && !cJSON_IsString(v))
@@ -171,7 +182,8 @@ static int entry_body(struct probe *q, const cJSON *entry, const char *where, st
 	if (entry_text(entry, "body", where, &body, err) < 0)
 		return -1;
 	if (json && body)
-		return rn_fail(err, RN_EINVAL, "%s has both json and body; a request has one body", where);
+		return rn_fail(err, RN_EINVAL, "%s has both json and body; a request has one body",
+			       where);
 	if (json)
 		set_json(q, json);
 	if (body)
@@ -179,7 +191,8 @@ static int entry_body(struct probe *q, const cJSON *entry, const char *where, st
 	return 0;
 }
 
-static int entry_expect(struct probe *q, const cJSON *entry, const char *where, struct rn_error *err)
+static int entry_expect(struct probe *q, const cJSON *entry, const char *where,
+			struct rn_error *err)
 {
 	const cJSON *expect = rn_json_get(entry, "expect");
 	RN_AUTO(rn_freep) char *inner = rn_asprintf("%s.expect", where);
@@ -192,8 +205,8 @@ static int entry_expect(struct probe *q, const cJSON *entry, const char *where, 
 	return 0;
 }
 
-static int entry_url(struct probe *q, const cJSON *entry, const char *where, const char *base, struct stage *s,
-		     struct rn_error *err)
+static int entry_url(struct probe *q, const cJSON *entry, const char *where, const char *base,
+		     struct stage *s, struct rn_error *err)
 {
 	const char *url = NULL;
 	if (entry_text(entry, "url", where, &url, err) < 0)
@@ -209,7 +222,8 @@ static int entry_url(struct probe *q, const cJSON *entry, const char *where, con
 }
 
 static int from_entry(struct probe *q, const cJSON *entry, const char *where, struct stage *s,
-		      const struct smoke_params *p, const struct probe *common, struct rn_error *err)
+		      const struct smoke_params *p, const struct probe *common,
+		      struct rn_error *err)
 {
 	const char *name = NULL, *method = NULL;
 	if (check_keys(entry, where, err) < 0 || entry_text(entry, "name", where, &name, err) < 0 ||
@@ -221,8 +235,9 @@ static int from_entry(struct probe *q, const cJSON *entry, const char *where, st
 	q->expect = common->expect ? cJSON_Duplicate(common->expect, true) : NULL;
 	q->name = rn_strdup(name);
 	const cJSON *headers = rn_json_get(entry, "headers");
-	if ((headers && set_headers(q, headers, where, err) < 0) || entry_body(q, entry, where, err) < 0 ||
-	    entry_expect(q, entry, where, err) < 0 || entry_retry(q, entry, where, err) < 0 ||
+	if ((headers && set_headers(q, headers, where, err) < 0) ||
+	    entry_body(q, entry, where, err) < 0 || entry_expect(q, entry, where, err) < 0 ||
+	    entry_retry(q, entry, where, err) < 0 ||
 	    entry_url(q, entry, where, common->url, s, err) < 0)
 		return -1;
 	if (!method && p->method && *p->method)
@@ -230,19 +245,22 @@ static int from_entry(struct probe *q, const cJSON *entry, const char *where, st
 	return set_method(q, method ? method : q->body ? "POST" : "GET", err);
 }
 
-static int from_list(struct probes *ps, struct stage *s, const struct smoke_params *p, const struct probe *common,
-		     struct rn_error *err)
+static int from_list(struct probes *ps, struct stage *s, const struct smoke_params *p,
+		     const struct probe *common, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *list = rn_json_parse_str(p->requests.text, err);
 	if (!list)
 		return -1;
 	if (!cJSON_IsArray(list) || !list->child)
-		return rn_fail(err, RN_EINVAL, "requests is a list of maps with url, method, json, expect, …");
+		return rn_fail(err, RN_EINVAL,
+			       "requests is a list of maps with url, method, json, expect, …");
 	if (common->body)
-		return rn_fail(err, RN_EINVAL, "json or body beside requests: give each request its own");
+		return rn_fail(err, RN_EINVAL,
+			       "json or body beside requests: give each request its own");
 	ps->v = rn_alloc((size_t)cJSON_GetArraySize(list) * sizeof(*ps->v));
 	const cJSON *entry;
-	cJSON_ArrayForEach(entry, list) {
+	cJSON_ArrayForEach(entry, list)
+	{
 		RN_AUTO(rn_freep) char *where = rn_asprintf("requests[%zu]", ps->n);
 		if (from_entry(&ps->v[ps->n++], entry, where, s, p, common, err) < 0)
 			return -1;
@@ -254,7 +272,9 @@ static void give_names(struct probes *ps)
 {
 	for (size_t i = 0; i < ps->n; i++) {
 		struct probe *q = &ps->v[i];
-		RN_AUTO(rn_freep) char *shown = q->url ? url_for_display(q->url) : rn_strdup("a URL that is known later");
+		RN_AUTO(rn_freep)
+		char *shown =
+			q->url ? url_for_display(q->url) : rn_strdup("a URL that is known later");
 		RN_AUTO(rn_freep) char *request = rn_asprintf("%s %s", q->method, shown);
 		char *given = q->name;
 		q->name = given ? rn_asprintf("%s (%s)", given, request) : rn_take(&request);
@@ -262,7 +282,8 @@ static void give_names(struct probes *ps)
 	}
 }
 
-int probes_init(struct probes *ps, struct stage *s, const struct smoke_params *p, struct rn_error *err)
+int probes_init(struct probes *ps, struct stage *s, const struct smoke_params *p,
+		struct rn_error *err)
 {
 	struct probe common = { 0 };
 	*ps = (struct probes){ 0 };
