@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "layer_apply.h"
+
+#include "layer_reader.h"
+
+#include "base/fs.h"
+#include "base/map.h"
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)128 << 10)
+
+/* Times and modes of folders are set last: what is put into them changes the one and may need the other. */
+struct late_dir {
+	char *path;
+	mode_t mode;
+	int64_t mtime;
+};
+
+struct apply {
+	int root;
+	const struct layer_apply_options *o;
+	struct layer_reader *r;
+	struct rn_map made; /* paths of this layer, which its own whiteouts spare */
+	struct late_dir *late;
+	size_t n_late, cap_late;
+	char *piece;
+};
+
+static bool cancelled(const struct layer_apply_options *o)
+{
+	struct pollfd p = { .fd = o->cancel_fd, .events = POLLIN };
+	return p.fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* ---- places ------------------------------------------------------------------------------ */
+
+/* An open folder for `dir` inside the root, made where missing; links in it stay inside. */
+static int open_dir(const struct apply *a, const char *dir, struct rn_error *err)
+{
+	int fd = rn_open_in_root(a->root, dir[0] ? dir : ".", O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0 || errno != ENOENT)
+		return fd >= 0 ? fd : rn_fail(err, RN_EINVAL, "folder \"%s\": %m", dir);
+	RN_AUTO(rn_freep) char *above = rn_path_dir(dir);
+	RN_AUTO(rn_closep) int parent = open_dir(a, strcmp(above, ".") == 0 ? "" : above, err);
+	if (parent < 0)
+		return -1;
+	if (mkdirat(parent, rn_path_base(dir), 0755) < 0 && errno != EEXIST)
+		return rn_fail(err, RN_EIO, "make folder \"%s\": %m", dir);
+	fd = openat(parent, rn_path_base(dir), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 ? fd : rn_fail(err, RN_EIO, "folder \"%s\": %m", dir);
+}
+
+static int open_parent(const struct apply *a, const char *path, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *above = rn_path_dir(path);
+	return open_dir(a, strcmp(above, ".") == 0 ? "" : above, err);
+}
+
+/* Removes a name and all below it; what is not there is fine. */
+static int remove_at(int dir, const char *name, struct rn_error *err)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	RN_AUTO(rn_freep) char *path = rn_asprintf("/proc/self/fd/%d/%s", dir, name);
+	return rn_remove_tree(path, err);
+}
+
+/* ---- whiteouts ------------------------------------------------------------------------------ */
+
+static int overlay_mark(const struct apply *a, int dir, const char *hidden, bool opaque, struct rn_error *err)
+{
+	const char *name = a->o->owners ? "trusted.overlay.opaque" : "user.overlay.opaque";
+	if (opaque)
+		return fsetxattr(dir, name, "y", 1, 0) == 0 ? 0 : rn_fail(err, RN_EIO, "mark an opaque folder: %m");
+	if (remove_at(dir, hidden, err) < 0)
+		return -1;
+	return mknodat(dir, hidden, S_IFCHR, makedev(0, 0)) == 0 ? 0 : rn_fail(err, RN_EIO, "mark \"%s\" as removed: %m", hidden);
+}
+
+/* Empties a folder of what lower layers left there. */
+static int make_opaque(const struct apply *a, int dir, const char *path, struct rn_error *err)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	RN_AUTO(rn_freep) char *proc = rn_asprintf("/proc/self/fd/%d", dir);
+	if (rn_list_dir(proc, &names, err) < 0)
+		return -1;
+	for (size_t i = 0; i < names.n; i++) {
+		RN_AUTO(rn_freep) char *full = path[0] ? rn_path_join(path, names.v[i]) : rn_strdup(names.v[i]);
+		if (!rn_map_has(&a->made, full) && remove_at(dir, names.v[i], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int apply_whiteout(struct apply *a, const char *path, struct rn_error *err)
+{
+	bool opaque;
+	RN_AUTO(rn_freep) char *target = layer_whiteout_target(path, &opaque);
+	if (!target)
+		return 0;
+	RN_AUTO(rn_closep) int dir = opaque ? open_dir(a, target, err) : open_parent(a, target, err);
+	if (dir < 0)
+		return -1;
+	if (a->o->overlay)
+		return overlay_mark(a, dir, opaque ? "" : rn_path_base(target), opaque, err);
+	if (opaque)
+		return make_opaque(a, dir, target, err);
+	return rn_map_has(&a->made, target) ? 0 : remove_at(dir, rn_path_base(target), err);
+}
+
+/* ---- entries ----------------------------------------------------------------------------------- */
+
+static bool all_zero(const char *p, size_t n)
+{
+	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+static int write_file(struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
+{
+	off_t at = 0;
+	ssize_t n;
+	while ((n = layer_reader_read(a->r, a->piece, PIECE, err)) > 0) {
+		/* pieces of zeros stay holes */
+		if (!all_zero(a->piece, (size_t)n) && (lseek(fd, at, SEEK_SET) < 0 || rn_write_full(fd, a->piece, (size_t)n) < 0))
+			return rn_fail(err, RN_EIO, "write \"%s\": %m", e->path);
+		at += n;
+	}
+	if (n < 0)
+		return -1;
+	if ((uint64_t)at != e->size || ftruncate(fd, at) < 0)
+		return rn_fail(err, RN_EINVAL, "\"%s\" has %lld bytes, its header says %llu", e->path, (long long)at, (unsigned long long)e->size);
+	return 0;
+}
+
+static mode_t mode_of(const struct apply *a, const struct layer_entry *e)
+{
+	mode_t add = !a->o->user_access ? 0 : e->type == LAYER_DIR ? 0700 : e->type == LAYER_FILE ? 0600 : 0;
+	return e->mode | add;
+}
+
+static int set_xattrs(const struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
+{
+	for (size_t i = 0; a->o->xattrs && i < e->n_xattrs; i++) {
+		const struct layer_xattr *x = &e->xattrs[i];
+		if (fsetxattr(fd, x->name, x->value, x->size, 0) == 0 || errno == EPERM || errno == ENOTSUP || errno == EINVAL)
+			continue; /* a plain user, or a file system without them */
+		return rn_fail(err, RN_EIO, "set %s of \"%s\": %m", x->name, e->path);
+	}
+	return 0;
+}
+
+/* Owner first: changing it clears setuid bits and capabilities. */
+static int set_facts(const struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
+{
+	const struct timespec times[2] = { { .tv_sec = e->mtime }, { .tv_sec = e->mtime } };
+	if (a->o->owners && fchown(fd, e->uid, e->gid) < 0)
+		return rn_fail(err, RN_EIO, "give \"%s\" to %u:%u: %m", e->path, e->uid, e->gid);
+	if (fchmod(fd, mode_of(a, e)) < 0)
+		return rn_fail(err, RN_EIO, "set the mode of \"%s\": %m", e->path);
+	if (set_xattrs(a, fd, e, err) < 0)
+		return -1;
+	return futimens(fd, times) == 0 ? 0 : rn_fail(err, RN_EIO, "set the time of \"%s\": %m", e->path);
+}
+
+static int put_dir(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
+{
+	struct stat st;
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode) && remove_at(parent, name, err) < 0)
+		return -1;
+	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+		return rn_fail(err, RN_EIO, "make folder \"%s\": %m", e->path);
+	RN_AUTO(rn_closep) int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return rn_fail(err, RN_EIO, "folder \"%s\": %m", e->path);
+	if (set_facts(a, fd, e, err) < 0)
+		return -1;
+	if (!(mode_of(a, e) & 0200) || !(mode_of(a, e) & 0100))
+		(void)!fchmod(fd, mode_of(a, e) | 0700); /* until all is in it */
+	a->late = rn_grow(a->late, &a->cap_late, a->n_late + 1, sizeof(*a->late));
+	a->late[a->n_late++] = (struct late_dir){ rn_strdup(e->path), mode_of(a, e), e->mtime };
+	return 0;
+}
+
+static int put_file(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
+{
+	RN_AUTO(rn_closep) int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return rn_fail(err, RN_EIO, "make \"%s\": %m", e->path);
+	return write_file(a, fd, e, err) < 0 ? -1 : set_facts(a, fd, e, err);
+}
+
+static int put_hardlink(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
+{
+	RN_AUTO(rn_closep) int from = open_parent(a, e->link, err);
+	if (from < 0)
+		return -1;
+	if (linkat(from, rn_path_base(e->link), parent, name, 0) < 0)
+		return rn_fail(err, errno == ENOENT ? RN_EINVAL : RN_EIO, "hard link \"%s\" to \"%s\": %m", e->path, e->link);
+	return 0;
+}
+
+/* Links and nodes have no descriptor to set facts by. */
+static int put_other(const struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
+{
+	const struct timespec times[2] = { { .tv_sec = e->mtime }, { .tv_sec = e->mtime } };
+	mode_t type = e->type == LAYER_CHAR ? S_IFCHR : e->type == LAYER_BLOCK ? S_IFBLK : S_IFIFO;
+	bool device = e->type == LAYER_CHAR || e->type == LAYER_BLOCK;
+	if (device && !a->o->devices)
+		return a->o->skip_devices ? 0 : rn_fail(err, RN_EUNSUPPORTED, "\"%s\" is a device, which is not allowed here", e->path);
+	int rc = e->type == LAYER_SYMLINK ? symlinkat(e->link, parent, name)
+					  : mknodat(parent, name, type | 0600, device ? makedev(e->dev_major, e->dev_minor) : 0);
+	if (rc < 0)
+		return rn_fail(err, RN_EIO, "make \"%s\": %m", e->path);
+	if (a->o->owners && fchownat(parent, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return rn_fail(err, RN_EIO, "give \"%s\" to %u:%u: %m", e->path, e->uid, e->gid);
+	if (e->type != LAYER_SYMLINK && fchmodat(parent, name, e->mode, 0) < 0)
+		return rn_fail(err, RN_EIO, "set the mode of \"%s\": %m", e->path);
+	(void)!utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW);
+	return 0;
+}
+
+static int put_root(struct apply *a, const struct layer_entry *e, struct rn_error *err)
+{
+	if (e->type != LAYER_DIR)
+		return rn_fail(err, RN_EINVAL, "the root of a layer is not a folder");
+	return set_facts(a, a->root, e, err);
+}
+
+static int put(struct apply *a, const struct layer_entry *e, struct rn_error *err)
+{
+	if (layer_is_whiteout(e->path))
+		return apply_whiteout(a, e->path, err);
+	if (!e->path[0])
+		return put_root(a, e, err);
+	RN_AUTO(rn_closep) int parent = open_parent(a, e->path, err);
+	const char *name = rn_path_base(e->path);
+	if (parent < 0)
+		return -1;
+	rn_map_set(&a->made, e->path, a);
+	if (e->type == LAYER_DIR)
+		return put_dir(a, parent, name, e, err);
+	if (remove_at(parent, name, err) < 0)
+		return -1;
+	if (e->type == LAYER_FILE)
+		return put_file(a, parent, name, e, err);
+	return e->type == LAYER_HARDLINK ? put_hardlink(a, parent, name, e, err) : put_other(a, parent, name, e, err);
+}
+
+/* Deepest first, so that a folder without write permission does not lock out what is below. */
+static void finish_dirs(struct apply *a)
+{
+	while (a->n_late) {
+		struct late_dir *d = &a->late[--a->n_late];
+		const struct timespec times[2] = { { .tv_sec = d->mtime }, { .tv_sec = d->mtime } };
+		RN_AUTO(rn_closep) int fd = rn_open_in_root(a->root, d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (fd >= 0) {
+			(void)!fchmod(fd, d->mode);
+			(void)!futimens(fd, times);
+		}
+		free(d->path);
+	}
+	free(a->late);
+}
+
+int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct digest *ret_diff_id, struct rn_error *err)
+{
+	const struct layer_reader_options ro = { .limits = o->limits, .need_diff_id = ret_diff_id != NULL };
+	struct apply a = { .root = root_fd, .o = o, .r = layer_reader_new(fd, &ro, err) };
+	struct stat st = { 0 };
+	struct layer_entry e;
+	if (!a.r)
+		return -1;
+	(void)!fstat(fd, &st);
+	a.piece = rn_alloc(PIECE);
+	int rc;
+	while ((rc = layer_reader_next(a.r, &e, err)) > 0) {
+		if (cancelled(o))
+			rc = rn_fail(err, RN_ECANCELLED, "stopped");
+		else
+			rc = put(&a, &e, err) < 0 ? -1 : 1;
+		if (rc < 0)
+			break;
+		if (o->progress)
+			o->progress(o->ctx, (uint64_t)lseek(fd, 0, SEEK_CUR), (uint64_t)st.st_size);
+	}
+	if (rc == 0)
+		rc = layer_reader_finish(a.r, ret_diff_id, NULL, err);
+	finish_dirs(&a);
+	layer_reader_free(a.r);
+	rn_map_clear(&a.made);
+	free(a.piece);
+	return rc;
+}
+
+/* ---- images ---------------------------------------------------------------------------------------- */
+
+struct image_progress {
+	const struct layer_apply_options *o;
+	uint64_t before, total;
+};
+
+static void on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+	struct image_progress *p = ctx;
+	(void)total;
+	p->o->progress(p->o->ctx, p->before + done, p->total);
+}
+
+int layer_apply_image(struct blob_store *store, const struct manifest *m, const cJSON *config, const char *dir,
+		      const struct layer_apply_options *o, struct rn_error *err)
+{
+	struct image_progress p = { .o = o };
+	struct layer_apply_options each = *o;
+	each.progress = o->progress ? on_progress : NULL;
+	each.ctx = &p;
+	if (rn_mkdirs(dir, 0755, err) < 0)
+		return -1;
+	RN_AUTO(rn_closep) int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return rn_fail(err, RN_EIO, "open %s: %m", dir);
+	for (size_t i = 0; i < m->n_layers; i++)
+		p.total += m->layers[i].size;
+	for (size_t i = 0; i < m->n_layers; i++) {
+		struct digest have = { 0 }, want = { 0 };
+		RN_AUTO(rn_closep) int fd = blob_store_open_blob(store, &m->layers[i].digest, NULL, err);
+		if (fd < 0 || (config && config_diff_id(config, i, &want, err) < 0) ||
+		    layer_apply(root, fd, &each, config ? &have : NULL, err) < 0)
+			return rn_wrap(err, "layer %.19s", m->layers[i].digest.text);
+		if (config && !digest_equal(&have, &want))
+			return rn_fail(err, RN_EINVAL, "layer %s unpacks to %s, the image says %s", m->layers[i].digest.text, have.text, want.text);
+		p.before += m->layers[i].size;
+	}
+	return 0;
+}
