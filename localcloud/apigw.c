@@ -7,6 +7,7 @@
 #include "base/encode.h"
 
 #include <stdarg.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,7 +178,7 @@ void apigw_answer_list(struct request *req, struct response *res, cJSON *items)
 	}
 	if (skip + limit < total) {
 		char text[32];
-		snprintf(text, sizeof(text), "%lld", (long long)(skip + limit));
+		snprintf(text, sizeof(text), "%" PRId64, skip + limit);
 		RN_AUTO(rn_freep) char *next = rn_base64(text, strlen(text));
 		cJSON_AddStringToObject(out, "position", next);
 	}

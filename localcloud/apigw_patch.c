@@ -22,6 +22,11 @@ static void split_path(const char *path, struct rn_strv *ret)
 	}
 }
 
+static const char *last(const struct rn_strv *segments)
+{
+	return segments->n ? segments->v[segments->n - 1] : "";
+}
+
 static bool fits(const char *pattern, const struct rn_strv *segments)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv want = { 0 };
@@ -90,7 +95,7 @@ static cJSON *holder(cJSON *doc, const struct rn_strv *segments, bool make)
 static void change_list(cJSON *doc, const struct rn_strv *segments, const char *op,
 			const char *value)
 {
-	const char *name = segments->v[0], *member = segments->v[segments->n - 1];
+	const char *name = segments->n ? segments->v[0] : "", *member = last(segments);
 	cJSON *at = doc;
 	for (size_t i = 0; i + 2 < segments->n; i++, name = segments->v[i]) {
 		cJSON *next = rn_json_get(at, name);
@@ -122,7 +127,7 @@ static int change(struct request *req, struct response *res, cJSON *doc,
 	if (strcmp(op, "add") != 0 && strcmp(op, "replace") != 0 && !removes)
 		return refuse(req, res, op, path, "Must be one of: [add, remove, replace]");
 	if (row->type == PATCH_LIST) {
-		const char *member = !strcmp(op, "replace") ? value : segments->v[segments->n - 1];
+		const char *member = !strcmp(op, "replace") ? value : last(segments);
 		if (!member || (row->one_of && !is_one_of(member, row->one_of)))
 			return refuse(req, res, op, path, "The value is not valid.");
 		change_list(doc, segments, op, value);
@@ -131,7 +136,7 @@ static int change(struct request *req, struct response *res, cJSON *doc,
 	cJSON *object = holder(doc, segments, !removes);
 	if (removes) {
 		if (object)
-			set_member(object, segments->v[segments->n - 1], NULL);
+			set_member(object, last(segments), NULL);
 		return 0;
 	}
 	if (!value && keyed)
@@ -144,7 +149,7 @@ static int change(struct request *req, struct response *res, cJSON *doc,
 				    value ? value : "null", path, row->one_of ? ": one of " : "",
 				    row->one_of ? row->one_of : "");
 	}
-	set_member(object, segments->v[segments->n - 1], item);
+	set_member(object, last(segments), item);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/encode.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +117,7 @@ void ecr_answer_page(struct request *req, struct response *res, const char *name
 	}
 	if (skip + max < total) {
 		char text[32];
-		snprintf(text, sizeof(text), "%lld", (long long)(skip + max));
+		snprintf(text, sizeof(text), "%" PRId64, skip + max);
 		RN_AUTO(rn_freep) char *next = rn_base64(text, strlen(text));
 		cJSON_AddStringToObject(out, "nextToken", next);
 	}

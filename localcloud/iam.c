@@ -172,7 +172,7 @@ void iam_answer_page(struct request *req, struct response *res, const char *name
 	}
 	cJSON_AddBoolToObject(result, "IsTruncated", more);
 	if (more) {
-		RN_AUTO(rn_freep) char *next = rn_base64(last, strlen(last));
+		RN_AUTO(rn_freep) char *next = rn_base64(last ? last : "", last ? strlen(last) : 0);
 		cJSON_AddStringToObject(result, "Marker", next);
 	}
 	rn_buf_clear(&after);
