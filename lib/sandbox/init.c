@@ -63,13 +63,15 @@ static void record(struct init *in, int status)
 	in->status.code = in->status.signal ? 128 + in->status.signal : WEXITSTATUS(status);
 }
 
-static void reap(struct init *in, int options)
+/* Takes those that ended; false when no child is left. */
+static bool reap(struct init *in, int options)
 {
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, options | __WALL)) > 0 || (pid < 0 && errno == EINTR))
 		if (pid == in->program)
 			record(in, status);
+	return pid == 0;
 }
 
 static pid_t parent_of(const char *pid)
@@ -108,10 +110,9 @@ static void kill_all(struct init *in)
 	if (in->program > 0)
 		kill(-in->program, SIGKILL);
 	for (int i = 0; i < 1000; i++) {
-		kill_children();
-		reap(in, WNOHANG);
-		if (waitpid(-1, NULL, WNOHANG | WNOWAIT | __WALL) < 0 && errno == ECHILD)
+		if (!reap(in, WNOHANG))
 			return;
+		kill_children();
 		poll(NULL, 0, 1);
 	}
 }
