@@ -84,7 +84,7 @@ void plain_event(const struct view *v, const struct event *e, const struct repor
 	char time[32];
 	switch (e->kind) {
 	case EVENT_RUN_START:
-		rn_buf_addf(to, "%s %s: %zu stages%s%s\n", v->command, v->pipeline, (size_t)e->total, e->name ? ", run " : "",
+		rn_buf_addf(to, "%s %s: %zu stage%s%s%s\n", v->command, v->pipeline, (size_t)e->total, e->total == 1 ? "" : "s", e->name ? ", run " : "",
 			    e->name ? e->name : "");
 		break;
 	case EVENT_STAGE_START:

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is written of a run can be read back, also when it was torn; what changed is told in words. */
+#include "core/journal.h"
+#include "core/record.h"
+#include "core/resume.h"
+
+#include "base/fs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct run {
+	struct journal *journal;
+	struct bus bus;
+};
+
+static void begin(struct run *r, const char *root, const char *command)
+{
+	struct journal_head head = { command, "demo", "/x/demo.pipe" };
+	r->journal = journal_create(root, &head, NULL);
+	assert_non_null(r->journal);
+	bus_stage(&r->bus, "a", "exec", NULL);
+	bus_stage(&r->bus, "b", "exec", NULL);
+	bus_add(&r->bus, journal_reporter(r->journal));
+}
+
+static void end(struct run *r)
+{
+	bus_clear(&r->bus);
+	journal_free(r->journal);
+	*r = (struct run){ 0 };
+}
+
+static void finish_a(struct run *r, enum event_status status)
+{
+	cJSON *key = cJSON_CreateObject();
+	cJSON_AddStringToObject(key, "uses", "exec");
+	journal_key(r->journal, "a", key);
+	bus_emit(&r->bus, &(struct event){ .kind = EVENT_STAGE_START, .stage = "a", .attempt = 1 });
+	bus_emit(&r->bus, &(struct event){ .kind = EVENT_LOG, .stage = "a", .text = "a line of the log" });
+	bus_emit(&r->bus, &(struct event){ .kind = EVENT_OUTPUT, .stage = "a", .name = "v", .text = "1" });
+	bus_emit(&r->bus, &(struct event){ .kind = EVENT_OUTPUT, .stage = "a", .name = "s", .text = "***", .secret = true });
+	bus_emit(&r->bus, &(struct event){ .kind = EVENT_STAGE_END, .stage = "a", .status = status });
+}
+
+static void a_run_is_read_back(void **state)
+{
+	struct run r = { 0 };
+	begin(&r, *state, "run");
+	finish_a(&r, EVENT_OK);
+	bus_emit(&r.bus, &(struct event){ .kind = EVENT_STAGE_START, .stage = "b", .index = 1, .attempt = 1 });
+	struct record_list list = { 0 };
+	record_list_read(*state, "/x/demo.pipe", &list);
+	assert_int_equal(list.n, 1);
+	assert_string_equal(list.v[0]->id, journal_run_id(r.journal));
+	assert_false(list.v[0]->ended);
+	const struct record *run = NULL;
+	const struct record_stage *a = record_find(&list, "a", &run), *b = record_find(&list, "b", &run);
+	assert_true(a->ended);
+	assert_int_equal(a->status, EVENT_OK);
+	assert_string_equal(rn_json_str(a->outputs, "v"), "1");
+	assert_null(rn_json_get(a->outputs, "s"));
+	assert_string_equal(a->secrets.v[0], "s");
+	assert_string_equal(rn_json_str(a->key, "uses"), "exec");
+	assert_false(b->ended);
+	record_list_clear(&list);
+	RN_AUTO(rn_freep) char *path = rn_path_join(journal_dir(r.journal), "journal");
+	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
+	assert_int_equal(rn_read_file(path, 1 << 20, &text, NULL), 0);
+	assert_null(strstr(text.p, "a line of the log"));
+	end(&r);
+}
+
+static void the_newest_run_of_a_stage_counts_and_a_destroy_ends_all(void **state)
+{
+	struct run r = { 0 };
+	struct record_list list = { 0 };
+	const struct record *run = NULL;
+	begin(&r, *state, "run");
+	finish_a(&r, EVENT_OK);
+	end(&r);
+	begin(&r, *state, "run"); /* `a` does not begin in this one */
+	end(&r);
+	record_list_read(*state, NULL, &list);
+	assert_int_equal(record_find(&list, "a", &run)->status, EVENT_OK);
+	record_list_clear(&list);
+	begin(&r, *state, "run");
+	finish_a(&r, EVENT_FAILED);
+	end(&r);
+	record_list_read(*state, NULL, &list);
+	assert_int_equal(record_find(&list, "a", &run)->status, EVENT_FAILED);
+	record_list_clear(&list);
+	begin(&r, *state, "destroy");
+	end(&r);
+	record_list_read(*state, NULL, &list);
+	assert_null(record_find(&list, "a", &run));
+	record_list_clear(&list);
+}
+
+static void a_journal_cut_anywhere_is_readable(void **state)
+{
+	struct run r = { 0 };
+	begin(&r, *state, "run");
+	finish_a(&r, EVENT_OK);
+	RN_AUTO(rn_freep) char *path = rn_path_join(journal_dir(r.journal), "journal");
+	RN_AUTO(rn_freep) char *dir = rn_strdup(journal_dir(r.journal));
+	end(&r);
+	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
+	assert_int_equal(rn_read_file(path, 1 << 20, &text, NULL), 0);
+	size_t head = strcspn(text.p, "\n") + 1;
+	for (size_t n = 0; n <= text.len; n++) {
+		assert_int_equal(rn_write_file(path, text.p, n, 0644, NULL), 0);
+		struct record *record = record_read(dir, NULL);
+		if (n < head) {
+			assert_null(record);
+			continue;
+		}
+		const struct record_stage *a = record_stage(record, "a");
+		assert_true(!a || a->ended == (n == text.len));
+		record_free(record);
+	}
+}
+
+static cJSON *key_of(const char *tag, const char *token, const char *env)
+{
+	cJSON *params = cJSON_CreateObject(), *vars = cJSON_CreateObject();
+	cJSON *p = cJSON_AddObjectToObject(params, "tag");
+	cJSON_AddStringToObject(p, "value", tag);
+	p = cJSON_AddObjectToObject(params, "token");
+	cJSON_AddStringToObject(p, "value", token);
+	cJSON_AddTrueToObject(p, "secret");
+	if (env)
+		cJSON_AddStringToObject(vars, "E", env);
+	struct plugin_info plugin = { .name = (char *)"exec", .digest = (char *)"00" };
+	struct redact *redact = redact_new();
+	redact_add(redact, "a-secret-value");
+	cJSON *key = resume_key(&plugin, params, vars, redact, NULL);
+	redact_free(redact);
+	cJSON_Delete(params);
+	cJSON_Delete(vars);
+	return key;
+}
+
+static void expect_difference(cJSON *before, cJSON *now, const char *want)
+{
+	RN_AUTO(rn_freep) char *text = resume_difference(before, now);
+	if (want)
+		assert_string_equal(text, want);
+	else
+		assert_null(text);
+	cJSON_Delete(before);
+	cJSON_Delete(now);
+}
+
+static void what_changed_is_told_in_words(void **state)
+{
+	(void)state;
+	expect_difference(key_of("a", "t", "1"), key_of("a", "t", "1"), NULL);
+	expect_difference(key_of("a", "t", "1"), key_of("b", "t", "1"), "parameter `tag` changed: \"a\" -> \"b\"");
+	expect_difference(key_of("a", "t", NULL), key_of("a", "t", "1"), "variable `E` is new");
+	expect_difference(key_of("a", "t", "1"), key_of("a", "t", NULL), "variable `E` is gone");
+}
+
+static void secrets_have_no_part_in_a_key(void **state)
+{
+	(void)state;
+	cJSON *key = key_of("x-a-secret-value", "t", "a-secret-value");
+	RN_AUTO(rn_freep) char *text = rn_json_print(key);
+	assert_null(strstr(text, "tag"));
+	assert_null(strstr(text, "token"));
+	assert_null(strstr(text, "\"E\""));
+	expect_difference(key, key_of("y-a-secret-value", "u", "z-a-secret-value"), NULL);
+}
+
+static int in_folder(void **state)
+{
+	*state = rn_temp_dir("/tmp", "journal-", NULL);
+	return *state ? 0 : -1;
+}
+
+static int out_of_folder(void **state)
+{
+	rn_remove_tree(*state, NULL);
+	free(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_run_is_read_back, in_folder, out_of_folder),
+		cmocka_unit_test_setup_teardown(the_newest_run_of_a_stage_counts_and_a_destroy_ends_all, in_folder, out_of_folder),
+		cmocka_unit_test_setup_teardown(a_journal_cut_anywhere_is_readable, in_folder, out_of_folder),
+		cmocka_unit_test(what_changed_is_told_in_words),
+		cmocka_unit_test(secrets_have_no_part_in_a_key),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
