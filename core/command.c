@@ -106,7 +106,7 @@ static int run_subcommand(const struct command *c, int argc, char *const *argv)
 		return print_help(c, "");
 	const char *names[16];
 	size_t n = 0;
-	for (; c->subcommands[n] && n < RN_LEN(names); n++)
+	for (; n < RN_LEN(names) && c->subcommands[n]; n++)
 		names[n] = c->subcommands[n]->name;
 	if (argc == 0) {
 		rn_fail(&err, RN_EINVAL, "what of it?");

@@ -241,16 +241,11 @@ static int merge(struct loader *l, struct doc_node *into, const struct doc_node 
 	return 0;
 }
 
-static int check_key(struct loader *l, const struct doc_node *map, const struct doc_node *key)
+static void report_duplicate(const struct loader *l, const struct doc_node *map, const struct doc_node *key)
 {
-	if (!key->text)
-		return fail_at(l, key->at, NULL, "a key must be a plain word or a string");
 	struct doc_item *old = doc_item(map, key->text);
-	if (!old)
-		return 0;
-	RN_AUTO(rn_freep) char *hint = rn_asprintf("first written at line %d", old->key_at.line);
+	RN_AUTO(rn_freep) char *hint = rn_asprintf("first written at line %d", old ? old->key_at.line : 0);
 	diags_error(l->diags, key->at, hint, "duplicate key \"%s\"", key->text);
-	return 0;
 }
 
 static void build_map(struct loader *l, struct doc_node *n, int depth)
@@ -260,8 +255,14 @@ static void build_map(struct loader *l, struct doc_node *n, int depth)
 	n->kind = DOC_MAP;
 	for (;;) {
 		RN_AUTO(doc_freep) struct doc_node *key = next_value(l, FYET_MAPPING_END, depth + 1);
-		if (!key || check_key(l, rn_map_has(&seen, key->text ? key->text : "") ? n : NULL, key) < 0)
+		if (!key)
 			break;
+		if (!key->text) {
+			fail_at(l, key->at, NULL, "a key must be a plain word or a string");
+			break;
+		}
+		if (rn_map_has(&seen, key->text))
+			report_duplicate(l, n, key);
 		l->last = key->at;
 		struct doc_node *value = next_value(l, FYET_NONE, depth + 1);
 		if (!value)

@@ -39,7 +39,7 @@ static void unknown_key(struct modeler *m, const struct doc_item *it, const stru
 {
 	const char *names[32];
 	size_t n = 0;
-	while (rows[n].name && n < RN_LEN(names)) {
+	while (n < RN_LEN(names) && rows[n].name) {
 		names[n] = rows[n].name;
 		n++;
 	}
