@@ -202,11 +202,10 @@ static int bad_port(const struct step *s, struct df_at at, const char *text)
 static int add_ports(const struct step *s, struct df_at at, const char *word, cJSON *ports, struct rn_strv *names)
 {
 	RN_AUTO(rn_freep) char *text = rn_lower(rn_strdup(word));
-	char *protocol = strchr(text, '/');
-	if (protocol)
-		*protocol++ = '\0';
-	else
-		protocol = "tcp";
+	char *slash = strchr(text, '/');
+	const char *protocol = slash ? slash + 1 : "tcp";
+	if (slash)
+		*slash = '\0';
 	char *last = strchr(text, '-');
 	if (last)
 		*last++ = '\0';

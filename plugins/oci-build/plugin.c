@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The oci-build stage: an image from a Dockerfile, without a daemon and without privilege. */
+#include "execute.h"
+#include "output.h"
+
+#include "base/fs.h"
+
+#include <stdlib.h>
+
+#define PLATFORMS_MAX 16
+
+static const struct runner_param params[] = {
+	RUNNER_PARAM_PATH(struct build_params, context,
+			  .help = "Folder that COPY and ADD take files from. Default: the folder of the pipeline file.",
+			  .example = "../examples/squares"),
+	RUNNER_PARAM(struct build_params, dockerfile, .def = "Dockerfile",
+		     .help = "Path of the Dockerfile, inside the context or absolute. A file NAME.dockerignore beside it beats .dockerignore.",
+		     .example = "docker/app.Dockerfile"),
+	RUNNER_PARAM(struct build_params, target, .help = "Stage to build, by name or number. Default: the last one.",
+		     .example = "release"),
+	RUNNER_PARAM(struct build_params, build_args, .help = "Values for ARG.", .example = "{VERSION: '1.2'}"),
+	RUNNER_PARAM(struct build_params, build_contexts,
+		     .help = "Named contexts for FROM and COPY --from: a folder (relative to the pipeline file), docker-image://NAME or "
+			     "oci-layout://PATH[:TAG].",
+		     .example = "{assets: ../assets, base: 'docker-image://debian:12-slim'}"),
+	RUNNER_PARAM(struct build_params, platform, .help = "Platform to build for. Default: this machine's.",
+		     .example = "linux/arm64"),
+	RUNNER_PARAM(struct build_params, platforms,
+		     .help = "Several platforms: the result is an index. One: the same as `platform`.",
+		     .example = "[linux/amd64, linux/arm64]"),
+	RUNNER_PARAM(struct build_params, labels, .help = "Labels for the image, over those of the Dockerfile.",
+		     .example = "{org.opencontainers.image.source: 'https://example.com/app'}"),
+	RUNNER_PARAM(struct build_params, annotations, .help = "Annotations for the manifest.", .example = "{team: data}"),
+	RUNNER_PARAM(struct build_params, tags, .help = "Names of the image, REGISTRY/REPOSITORY:TAG; `push` sends it to each.",
+		     .example = "['registry.example.com/app:latest']"),
+	RUNNER_PARAM(struct build_params, push, .help = "Push to the registries that `tags` name.", .example = "true"),
+	RUNNER_PARAM_PATH(struct build_params, layout,
+			  .help = "Folder for the image as an OCI layout. Default: a folder below .runner/; with `push` none.",
+			  .example = "build/image"),
+	RUNNER_PARAM_PATH(struct build_params, archive, .help = "File for the image as `docker load` reads it.",
+			  .example = "build/image.tar"),
+	RUNNER_PARAM(struct build_params, pull, .def = "true",
+		     .help = "Ask the registry what a tag stands for now. False: take what was found the last time, if it is still cached."),
+	RUNNER_PARAM(struct build_params, insecure_registries,
+		     .help = "Registries HOST:PORT that may speak http or have a certificate that nobody signed. Loopback always may.",
+		     .example = "['registry.lan:5000']"),
+	RUNNER_PARAM(struct build_params, compression, .def = "gzip", .one_of = "gzip|zstd|none",
+		     .help = "Compression of the layers that are built. Lambda takes gzip only."),
+	RUNNER_PARAM(struct build_params, compression_level, .help = "1 to 12 for gzip, 1 to 19 for zstd; 0: the default."),
+	RUNNER_PARAM(struct build_params, source_date_epoch,
+		     .help = "Seconds since 1970: no time in the image is later. Default: the build argument or environment variable "
+			     "SOURCE_DATE_EPOCH, else 0. The same input gives the same digest anywhere.",
+		     .example = "1700000000"),
+	RUNNER_PARAM(struct build_params, profile, .one_of = "lambda",
+		     .help = "lambda: refuse what AWS Lambda refuses, before anything is pushed."),
+	{ 0 },
+};
+
+static const struct runner_output outputs[] = {
+	{ .name = "digest", .help = "Digest of the image's manifest (of the index, with several platforms)." },
+	{ .name = "layout", .help = "Folder of the OCI layout, for ecr-push." },
+	{ .name = "image", .help = "The pushed image, REPOSITORY@DIGEST; without push the first tag, or the digest." },
+	{ .name = "size", .help = "Bytes of config and layers as they are stored." },
+	{ 0 },
+};
+
+static const char help[] =
+	"Reads the Dockerfile, and writes layers straight from the files that COPY and ADD name: base layers are never unpacked, "
+	"and no daemon, container or privilege is needed. Only the stages that the target needs are built. Every time in the image "
+	"is that of `source_date_epoch`, entries are sorted, owners are numbers: the same input gives the same digest on any machine.\n\n"
+	"What is not supported is an error at its line, never skipped.";
+
+/* ---- parameters without looking at anything ------------------------------------------------ */
+
+static int config_error(struct runner_stage *rs, const struct runner_host *host, const char *param, const char *message,
+			const char *hint)
+{
+	const struct runner_failure f = { .size = sizeof(f), .cls = RUNNER_FAIL_CONFIG, .message = message, .hint = hint,
+					  .param = param };
+	return host->fail(rs, &f);
+}
+
+static int check_platforms(struct runner_stage *rs, const struct runner_host *host, const struct build_params *p)
+{
+	struct rn_error err = { 0 };
+	if (p->platform && p->platforms.n)
+		return config_error(rs, host, "platforms", "both platform and platforms are given", "give one of them");
+	if (p->platforms.n > PLATFORMS_MAX)
+		return config_error(rs, host, "platforms", "too many platforms", NULL);
+	for (size_t i = 0; i < p->platforms.n + (p->platform != NULL); i++) {
+		struct platform parsed = { 0 };
+		const char *text = p->platform ? p->platform : p->platforms.v[i];
+		if (platform_parse(text, &parsed, &err) < 0)
+			return config_error(rs, host, p->platform ? "platform" : "platforms", err.msg, "write linux/amd64 or linux/arm64");
+		platform_clear(&parsed);
+	}
+	if (p->platforms.n > 1 && p->profile)
+		return config_error(rs, host, "platforms", "Lambda takes an image of one platform, not an index", "give one platform");
+	if (p->platforms.n > 1 && p->archive)
+		return config_error(rs, host, "archive", "an archive holds one platform", "give one platform, or use `layout`");
+	return 0;
+}
+
+static int check(struct runner_stage *rs, const struct runner_host *host, const void *params_)
+{
+	const struct build_params *p = params_;
+	struct rn_error err = { 0 };
+	for (size_t i = 0; i < p->tags.n; i++) {
+		struct reference ref = { 0 };
+		if (reference_parse(p->tags.v[i], &ref, &err) < 0)
+			return config_error(rs, host, "tags", err.msg, "write REGISTRY/REPOSITORY:TAG");
+		bool digest = digest_is_set(&ref.digest);
+		reference_clear(&ref);
+		if (digest)
+			return config_error(rs, host, "tags", "a tag cannot have a digest", "write REGISTRY/REPOSITORY:TAG");
+	}
+	if (p->push && p->tags.n == 0 && host->is_known(rs, "tags"))
+		return config_error(rs, host, "push", "push is true, but tags names no image", "add tags: [REGISTRY/REPOSITORY:TAG]");
+	if (p->profile && p->compression && !rn_streq(p->compression, "gzip"))
+		return config_error(rs, host, "compression", "Lambda takes gzip layers only", "leave compression out");
+	return check_platforms(rs, host, p);
+}
+
+/* ---- run, plan, destroy ------------------------------------------------------------------------ */
+
+/* Builds for one platform. */
+static int build_platform(struct build *b, const struct platform *platform, struct built *ret, struct rn_error *err)
+{
+	struct stage_graph g;
+	int rc = stage_graph_init(&g, b, platform, err);
+	if (rc == 0) {
+		b->step = 0;
+		b->steps = stage_graph_steps(&g);
+		rc = execute(&g, err);
+	}
+	if (rc == 0 && b->params->profile)
+		rc = lambda_check(&g, err);
+	if (rc == 0)
+		rc = output_image(&g, ret, err);
+	stage_graph_clear(&g);
+	return rc;
+}
+
+static void warn_unused(struct build *b)
+{
+	for (size_t i = 0; i < b->params->build_args.n; i++)
+		if (!rn_map_has(&b->used_args, b->params->build_args.v[i].key))
+			build_log(b, RUNNER_WARN, "build_args: no ARG asks for %s", b->params->build_args.v[i].key);
+}
+
+static int pick_platform(const struct build_params *p, size_t i, struct platform *ret, struct rn_error *err)
+{
+	const char *text = p->platform ? p->platform : p->platforms.n ? p->platforms.v[i] : NULL;
+	if (text)
+		return platform_parse(text, ret, err);
+	platform_host(ret);
+	return 0;
+}
+
+static int build_all(struct build *b, struct rn_error *err)
+{
+	struct built images[PLATFORMS_MAX] = { 0 }, index = { 0 };
+	size_t n = b->params->platforms.n > 1 ? b->params->platforms.n : 1;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		struct platform platform = { 0 };
+		rc = pick_platform(b->params, i, &platform, err);
+		if (rc == 0)
+			rc = build_platform(b, &platform, &images[i], err);
+		platform_clear(&platform);
+	}
+	if (rc == 0 && n > 1)
+		rc = output_index(b, images, n, &index, err);
+	if (rc == 0) {
+		warn_unused(b);
+		rc = output_deliver(b, n > 1 ? &index : &images[0], err);
+	}
+	for (size_t i = 0; i < n; i++)
+		built_clear(&images[i]);
+	built_clear(&index);
+	return rc;
+}
+
+static int run(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	struct rn_error err = { 0 };
+	struct build b;
+	int rc = build_init(&b, rs, host, p, &err);
+	if (rc == 0)
+		rc = build_all(&b, &err);
+	if (rc < 0)
+		build_fail(&b, &err);
+	build_clear(&b);
+	return rc;
+}
+
+/* Reads the Dockerfile and says what would be built; asks no registry. */
+static int plan(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	struct rn_error err = { 0 };
+	struct platform platform = { 0 };
+	struct build b;
+	struct stage_graph g = { 0 };
+	int rc = build_init(&b, rs, host, p, &err);
+	if (rc == 0)
+		rc = pick_platform(p, 0, &platform, &err);
+	if (rc == 0)
+		rc = stage_graph_init(&g, &b, &platform, &err);
+	if (rc == 0)
+		build_log(&b, RUNNER_INFO, "would build %s: %zu steps", g.target->name ? g.target->name : "the last stage",
+			  stage_graph_steps(&g));
+	else
+		build_fail(&b, &err);
+	stage_graph_clear(&g);
+	platform_clear(&platform);
+	build_clear(&b);
+	return rc;
+}
+
+/* The layout that run made below .runner/ goes; one that the pipeline names, and pushed images, stay. */
+static int destroy(struct runner_stage *rs, const struct runner_host *host, const void *params_)
+{
+	const struct build_params *p = params_;
+	struct rn_error err = { 0 };
+	struct build b = { .stage = rs, .host = host, .params = p };
+	RN_AUTO(rn_freep) char *path = output_default_layout(&b);
+	if (p->layout) {
+		host->log(rs, RUNNER_INFO, "%s stays: it was named by the pipeline", p->layout);
+		return 0;
+	}
+	if (!rn_exists(path))
+		return 0;
+	if (rn_remove_tree(path, &err) < 0)
+		return build_fail(&b, &err);
+	host->change(rs, RUNNER_DELETED, path, NULL);
+	return 0;
+}
+
+RUNNER_PLUGIN(.name = "oci-build", .version = RUNNER_VERSION, .summary = "Builds an image from a Dockerfile, without a daemon",
+	      .param_size = sizeof(struct build_params), .params = params, .outputs = outputs, .check = check, .run = run,
+	      .plan = plan, .destroy = destroy, .help = help);
