@@ -91,6 +91,10 @@ void images_tags(struct cloud *c, const char *region, const char *repository, co
 
 /* ---- uploads: their bytes lie in a file until they are whole ---- */
 
+/** Before serving, and after. */
+void images_uploads_start(struct cloud *c);
+void images_uploads_stop(struct cloud *c);
+
 struct upload;
 /** A new upload; its id into ret_id[37]. */
 int images_upload_start(struct cloud *c, const char *region, const char *repository, char *ret_id, struct rn_error *err);

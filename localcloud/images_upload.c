@@ -2,14 +2,17 @@
 /* Uploads of blobs: a row and a file each, so that they survive a restart and may be resumed. */
 #include "images.h"
 
+#include "route.h"
 #include "store.h"
 
 #include "base/encode.h"
 #include "base/fs.h"
+#include "base/map.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,8 +24,84 @@ struct upload {
 	char *region, *repository, *id, *path;
 	int fd;
 	uint64_t size;
-	EVP_MD_CTX *hash; /* SHA-256 of all bytes, when all came through this object; else NULL */
+	EVP_MD_CTX *hash; /* SHA-256 of all bytes; NULL: not known, read back in the end */
 };
+
+/*
+ * Hashes of uploads between two requests (cloud.service_data), so that finishing one need not
+ * read it all back. One that is not here any more is read back: nothing depends on it.
+ */
+#define HASHES_MAX 256
+
+struct hashes {
+	pthread_mutex_t lock;
+	struct rn_map by_id; /* of struct hash */
+};
+
+struct hash {
+	EVP_MD_CTX *ctx;
+	uint64_t size; /* bytes that are in it */
+};
+
+static void hash_free(void *data)
+{
+	struct hash *h = data;
+	EVP_MD_CTX_free(h->ctx);
+	free(h);
+}
+
+void images_uploads_start(struct cloud *c)
+{
+	struct hashes *all = rn_alloc(sizeof(*all));
+	pthread_mutex_init(&all->lock, NULL);
+	rn_map_init(&all->by_id, hash_free);
+	c->service_data[CLOUD_SLOT_UPLOADS] = all;
+}
+
+void images_uploads_stop(struct cloud *c)
+{
+	struct hashes *all = c->service_data[CLOUD_SLOT_UPLOADS];
+	if (!all)
+		return;
+	rn_map_clear(&all->by_id);
+	pthread_mutex_destroy(&all->lock);
+	free(all);
+	c->service_data[CLOUD_SLOT_UPLOADS] = NULL;
+}
+
+/* Keeps the hash for the next request. */
+static void hash_keep(struct upload *u)
+{
+	struct hashes *all = u->cloud->service_data[CLOUD_SLOT_UPLOADS];
+	struct hash *h = rn_alloc(sizeof(*h));
+	*h = (struct hash){ .ctx = rn_take(&u->hash), .size = u->size };
+	pthread_mutex_lock(&all->lock);
+	if (all->by_id.live >= HASHES_MAX) {
+		rn_map_clear(&all->by_id);
+		rn_map_init(&all->by_id, hash_free);
+	}
+	rn_map_set(&all->by_id, u->id, h);
+	pthread_mutex_unlock(&all->lock);
+}
+
+/* The hash of exactly the bytes that the file has, or NULL. */
+static EVP_MD_CTX *hash_take(struct upload *u)
+{
+	struct hashes *all = u->cloud->service_data[CLOUD_SLOT_UPLOADS];
+	EVP_MD_CTX *ctx = NULL;
+	pthread_mutex_lock(&all->lock);
+	struct hash *h = rn_map_get(&all->by_id, u->id);
+	if (h && h->size == u->size)
+		ctx = rn_take(&h->ctx);
+	rn_map_remove(&all->by_id, u->id);
+	pthread_mutex_unlock(&all->lock);
+	if (ctx || u->size > 0)
+		return ctx;
+	ctx = EVP_MD_CTX_new();
+	if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL))
+		rn_die("the hash function failed");
+	return ctx;
+}
 
 static char *upload_path(const struct cloud *c, const char *id)
 {
@@ -91,11 +170,7 @@ struct upload *images_upload_open(struct cloud *c, const char *region, const cha
 			      .path = rn_take(&path),
 			      .size = (uint64_t)st.st_size };
 	u->fd = rn_take_fd(&fd);
-	if (u->size == 0) {
-		u->hash = EVP_MD_CTX_new();
-		if (!u->hash || !EVP_DigestInit_ex(u->hash, EVP_sha256(), NULL))
-			rn_die("the hash function failed");
-	}
+	u->hash = hash_take(u);
 	return u;
 }
 
@@ -203,7 +278,8 @@ void images_upload_close(struct upload *u)
 	if (!u)
 		return;
 	rn_closep(&u->fd);
-	EVP_MD_CTX_free(u->hash);
+	if (u->hash)
+		hash_keep(u);
 	free(u->region);
 	free(u->repository);
 	free(u->id);

@@ -36,7 +36,7 @@ struct service {
 	void (*stop)(struct cloud *cloud, const struct service *self);      /* no handler runs any more; may be NULL */
 };
 
-enum { CLOUD_SLOT_NONE, CLOUD_SLOT_LAMBDA, CLOUD_SLOT_APIGW, CLOUD_SLOT_LOGS };
+enum { CLOUD_SLOT_NONE, CLOUD_SLOT_LAMBDA, CLOUD_SLOT_APIGW, CLOUD_SLOT_LOGS, CLOUD_SLOT_UPLOADS };
 
 /* The services; each is defined in its own file. */
 extern const struct service ecr_service;

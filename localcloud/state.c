@@ -58,6 +58,7 @@ int state_open(struct cloud *c, const char *dir, struct rn_error *err)
 	c->store = store_open(c->dir, err);
 	if (!c->store || load_self(c, err) < 0)
 		return -1;
+	images_uploads_start(c);
 	return images_start(c, err);
 }
 
@@ -73,6 +74,7 @@ int state_save_port(struct cloud *c, struct rn_error *err)
 
 void state_close(struct cloud *c)
 {
+	images_uploads_stop(c);
 	store_close(c->store);
 	cloud_clear(c);
 }

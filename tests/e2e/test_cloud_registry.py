@@ -5,6 +5,7 @@ import base64
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -263,3 +264,20 @@ def test_config_type_is_kept(cloud, registry, image):
     registry.push(REPO, image, "v1")
     detail = cloud.client("ecr").describe_images(repositoryName=REPO)["imageDetails"][0]
     assert detail["artifactMediaType"] == CONFIG
+
+
+def test_a_large_blob_takes_little_memory(cloud, registry, tmp_path):
+    """128 MiB up in one PATCH and down again; the process never holds a quarter of it."""
+    size = 128 << 20
+    with open(tmp_path / "blob", "wb") as f:
+        f.truncate(size)
+    name = "sha256:254bcc3fc4f27172636df4bf32de9f107f620d559b20d760197e452b97453917"
+    where = registry("POST", f"/v2/{REPO}/blobs/uploads/")[1]["Location"]
+    curl = ["curl", "-sS", "--fail", "-u", f"AWS:{registry.password}"]
+    subprocess.run([*curl, "-X", "PATCH", "-T", tmp_path / "blob", cloud.url + where], check=True, timeout=120)
+    assert registry("PUT", f"{where}?digest={name}")[0] == 201
+    subprocess.run([*curl, "-o", tmp_path / "back", f"{cloud.url}/v2/{REPO}/blobs/{name}"], check=True, timeout=120)
+    assert (tmp_path / "back").stat().st_size == size
+    status = (Path("/proc") / str(cloud.running.process.pid) / "status").read_text()
+    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    assert peak * 1024 < size / 4, f"{peak} kB"
