@@ -119,12 +119,22 @@ static void describe_param(const struct plugin_param *p, struct rn_buf *to)
 		rn_buf_addf(to, "      example: %s: %s\n", p->name, p->example);
 }
 
+/* The plugin's own paragraphs, without the line ends that authors leave behind them. */
+static void add_help(const struct plugin_info *p, struct rn_buf *to)
+{
+	RN_AUTO(rn_freep) char *help = rn_strdup(p->help ? p->help : "");
+	size_t n = strlen(help);
+	while (n && (help[n - 1] == '\n' || help[n - 1] == ' '))
+		help[--n] = '\0';
+	if (n)
+		rn_buf_addf(to, "\n%s\n", help);
+}
+
 static void describe_text(const struct plugin_info *p, struct rn_buf *to)
 {
 	rn_buf_addf(to, "%s %s: %s\n%s (plugin ABI %u.%u%s%s)\n", p->name, p->version, p->summary, p->path,
 		    p->abi_major, p->abi_minor, p->has_plan ? "; plan" : "", p->has_destroy ? "; destroy" : "");
-	if (p->help)
-		rn_buf_addf(to, "\n%s\n", p->help);
+	add_help(p, to);
 	rn_buf_adds(to, "\nParameters:\n");
 	for (size_t i = 0; i < p->n_params; i++)
 		describe_param(&p->params[i], to);
@@ -191,8 +201,7 @@ static void markdown_lines(const char *s, struct rn_buf *to)
 static void describe_markdown(const struct plugin_info *p, struct rn_buf *to)
 {
 	rn_buf_addf(to, "# %s\n\n%s\n", p->name, p->summary);
-	if (p->help)
-		rn_buf_addf(to, "\n%s\n", p->help);
+	add_help(p, to);
 	rn_buf_adds(to, "\n## Parameters\n\n");
 	if (p->n_params)
 		rn_buf_adds(to, "| name | type | default | |\n|---|---|---|---|\n");

@@ -26,6 +26,8 @@ install: all
 	umask 022; $(BIN)/runner completion bash >'$(DESTDIR)$(COMPLETIONDIR)/runner'
 	set -e; for f in $(DOC_FILES); do $(INSTALL) -m 644 $$f '$(DESTDIR)$(DOCDIR)/'; done
 	set -e; for f in $(STAGE_DOCS); do $(INSTALL) -m 644 $$f '$(DESTDIR)$(DOCDIR)/stages/'; done
+	umask 022; cd examples && find . -type f ! -path '*/build/*' ! -path '*/.runner/*' | while read -r f; do \
+		$(INSTALL) -D -m "$$(test -x "$$f" && echo 755 || echo 644)" "$$f" '$(DESTDIR)$(DOCDIR)/examples/'"$$f" || exit 1; done
 	set -e; for f in $(EXAMPLE_PIPES); do $(INSTALL) -m 644 $$f '$(DESTDIR)$(DOCDIR)/pipelines/'; done
 
 ## uninstall       remove what install put there, and no file of anybody else

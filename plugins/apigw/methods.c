@@ -137,11 +137,15 @@ static int delete_method(struct api *a, const char *path, const char *method, st
 
 /* ---- comparing ---------------------------------------------------------------------------------- */
 
-static const char *function_of(const cJSON *integration)
+/* The function's ARN in an integration's URI; NULL when there is none. New string. */
+static char *function_of(const cJSON *integration)
 {
 	const char *uri = rn_json_str(integration, "uri");
 	const char *at = uri ? strstr(uri, "/functions/") : NULL;
-	return at ? at + strlen("/functions/") : uri;
+	if (!at)
+		return rn_strdup(uri);
+	at += strlen("/functions/");
+	return rn_strndup(at, strcspn(at, "/"));
 }
 
 /* Lines about a method that is there; true when method settings, integration (or its responses) differ. */
@@ -156,8 +160,8 @@ static void compare(const struct api *a, const cJSON *want, const cJSON *have, b
 	*ret_integration = !content_same(wi, hi) ||
 			   !content_same(rn_json_get(want, "methodResponses"), rn_json_get(have, "methodResponses"));
 	if (*ret_integration) {
-		RN_AUTO(rn_freep) char *old = rn_strdup(function_of(hi));
-		RN_AUTO(rn_freep) char *new = rn_strdup(function_of(wi));
+		RN_AUTO(rn_freep) char *old = function_of(hi);
+		RN_AUTO(rn_freep) char *new = function_of(wi);
 		bool told = rn_json_str(wi, "uri") && stage_diff_str(d, "function", old, new);
 		if (!told)
 			stage_diff_note(d, "%s", rn_streq(rn_json_str(wi, "type"), "MOCK") ? "cors" : "integration");
@@ -204,8 +208,8 @@ static int put_path(struct api *a, const cJSON *methods, const cJSON *have, stru
 		a->content_changed = true;
 		if (a->s->mode == STAGE_RUN && create_method(a, path, method->string, method, err) < 0)
 			return -1;
-		stage_change(a->s, RUNNER_CREATED, function_of(rn_json_get(method, "integration")), "method %s %s",
-			     method->string, path);
+		RN_AUTO(rn_freep) char *function = function_of(rn_json_get(method, "integration"));
+		stage_change(a->s, RUNNER_CREATED, function, "method %s %s", method->string, path);
 	}
 	return 0;
 }
@@ -275,7 +279,6 @@ int api_put_methods(struct api *a, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *have = content_have(a->resources);
 	const cJSON *methods;
-	stage_step(a->s, "methods");
 	cJSON_ArrayForEach(methods, a->want)
 	{
 		if (put_path(a, methods, rn_json_get(have, methods->string), err) < 0)

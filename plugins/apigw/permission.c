@@ -95,7 +95,6 @@ static int put_function(struct api *a, struct api_function *f, struct rn_error *
 
 int api_put_permissions(struct api *a, struct rn_error *err)
 {
-	stage_step(a->s, "permissions");
 	for (size_t i = 0; i < a->n_functions; i++)
 		if (put_function(a, &a->functions[i], err) < 0)
 			return -1;

@@ -82,6 +82,7 @@ static int publish_once(struct function *f, char **ret, struct rn_error *err)
 	if (revision)
 		cJSON_AddStringToObject(body, "RevisionId", revision);
 	struct aws_error aerr = { 0 };
+	stage_step(f->s, "publish a version");
 	if (function_write(f, "PublishVersion", "POST", path, body, &published, &aerr, err) < 0)
 		return aws_error_is(&aerr, "PreconditionFailedException") ? 0 : -1;
 	const char *number = rn_json_str(published, "Version");
@@ -106,7 +107,6 @@ static int list_again(struct function *f, struct rn_error *err)
 
 static int publish(struct function *f, char **ret, struct rn_error *err)
 {
-	stage_step(f->s, "publish a version");
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		const cJSON *last = newest(f->versions);
 		bool current = false;

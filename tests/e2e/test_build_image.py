@@ -39,7 +39,7 @@ class Context:
         file.write_text(json.dumps({"name": "build", "stages": [stage]}))
         result = self.runner("run", file, code=code, cwd=self.folder, env=env)
         self.text = result.text
-        return result if code else Image.from_layout(self.folder / "layout")
+        return result if code != 0 else Image.from_layout(self.folder / "layout")
 
     @property
     def digest(self):

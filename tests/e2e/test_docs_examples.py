@@ -39,6 +39,12 @@ def test_the_error_of_the_language_page_is_what_is_printed(runner, pipe):
     assert text in err
 
 
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in (support.SOURCE / "plugins").glob("*/plugin.c")))
+def test_the_page_of_a_stage_is_printed_from_its_tables(runner, name):
+    page = DOCS / f"stages/{name}.md"
+    assert page.read_text() == runner("plugins", "describe", "--markdown", name).out, "run `make docs`"
+
+
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", (DOCS / "pipeline-language.md").read_text()))))
 def test_options_that_the_page_mentions_exist(runner, option):
     assert option in runner("run", "--help").out + runner("validate", "--help").out
