@@ -249,7 +249,8 @@ bool df_heredoc_word(const char *word, struct df_heredoc *ret)
 	RN_AUTO(rn_freep) char *raw = one_word(p, true);
 	if (!plain || !raw)
 		return false;
-	*ret = (struct df_heredoc){ .expand = rn_streq(plain, raw), .strip_tabs = tabs, .name = rn_take(&plain) };
+	*ret = (struct df_heredoc){ .expand = rn_streq(plain, raw), .strip_tabs = tabs };
+	ret->name = rn_take(&plain);
 	return true;
 }
 

@@ -221,7 +221,9 @@ static const struct draft_entry *twin(struct rn_map *inodes, struct draft_entry 
 	const struct draft_entry *first = rn_map_get(inodes, key);
 	if (!first)
 		rn_map_set(inodes, key, n);
-	return first;
+	/* one name copied to two places makes two files; two names of one file stay one */
+	bool copied_twice = first && n->content.node.node && first->content.node.node == n->content.node.node;
+	return copied_twice ? NULL : first;
 }
 
 static int write_entry(struct layer_writer *w, struct draft_entry *n, struct rn_map *inodes, struct rn_error *err)

@@ -187,6 +187,19 @@ static int mark_needed(struct stage_graph *g, struct build_stage *s, struct rn_e
 	return 0;
 }
 
+/* A --from that cannot be is an error in any stage, needed or not. */
+static int check_from(struct stage_graph *g, struct rn_error *err)
+{
+	struct build_stage *other;
+	for (size_t i = 0; i < g->n; i++)
+		for (size_t n = 0; n < g->v[i].n_steps; n++) {
+			const struct df_flag *f = df_flag(g->v[i].steps[n], "from");
+			if (f && stage_graph_from(g, &g->b->source, &g->v[i], f, &other, err) < 0)
+				return -1;
+		}
+	return 0;
+}
+
 /* ---- the target --------------------------------------------------------------------------- */
 
 static int find_target(struct stage_graph *g, struct rn_error *err)
@@ -264,7 +277,7 @@ int stage_graph_init(struct stage_graph *g, struct build *b, const struct platfo
 			add_step(&g->v[g->n - 1], instruction);
 		}
 	}
-	return find_target(g, err) < 0 ? -1 : mark_needed(g, g->target, err);
+	return check_from(g, err) < 0 || find_target(g, err) < 0 ? -1 : mark_needed(g, g->target, err);
 }
 
 static void outside_free(void *p)

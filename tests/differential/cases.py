@@ -95,7 +95,8 @@ case("copy-into-existing-dir-keeps-mode", "FROM @BASE2@\nCOPY dir /sticky")
 case("copy-through-image-symlink", "FROM @BASE2@\nCOPY a.txt /to-srv/x/")
 case("copy-through-relative-image-symlink", "FROM @BASE2@\nCOPY a.txt /rel-srv/y")
 case("copy-file-modes-kept", "FROM @BASE@\nCOPY b.txt run.sh /x/")
-case("copy-setuid-mode", "FROM @BASE@\nCOPY suid /x/", files={"suid": (0o4755, "s\n")})
+case("copy-setuid-mode", "FROM @BASE@\nCOPY suid /x/", files={"suid": (0o4755, "s\n")}, ignore=["x/suid"],
+     reason="buildah loses the bit by its chown; a copy keeps its mode", expect={"x/suid": "file 4755 0:0 2"})
 case("copy-empty-file", "FROM @BASE@\nCOPY empty /x/", files={"empty": ""})
 case("copy-hidden", "FROM @BASE@\nCOPY . /x/", files={".hidden": "h\n", "dir/.h2": "h\n"})
 case("copy-long-name", "FROM @BASE@\nCOPY . /x/", files={"n" * 200 + ".txt": "long\n", "/".join(["d" * 60] * 4) + "/f": "deep\n"})
@@ -193,7 +194,9 @@ case("label-forms", "FROM scratch\nLABEL a=1 \"b c\"=\"d e\" multi=\"x\\\ny\"\nL
      reason="quoting of continued label values differs; checked below", expect={"config.Labels": {"a": "1", "b c": "d e", "multi": "xy", "old": "style value"}})
 case("label-var", "FROM scratch\nENV v=9\nLABEL ver=$v-${v}\nCOPY a.txt /")
 case("label-inherit", "FROM @BASE2@\nLABEL mine=1\nCOPY a.txt /")
-case("expose", "FROM scratch\nEXPOSE 80 443/tcp 53/UDP\nEXPOSE 8000-8002\nCOPY a.txt /")
+case("expose", "FROM scratch\nEXPOSE 80 443/tcp 53/UDP\nEXPOSE 8000-8002\nCOPY a.txt /", ignore=["config.ExposedPorts"],
+     reason="BuildKit spells protocols in lower case and ranges out; buildah keeps the words",
+     expect={"config.ExposedPorts": {p: {} for p in ("443/tcp", "53/udp", "80/tcp", "8000/tcp", "8001/tcp", "8002/tcp")}})
 case("expose-var", "FROM scratch\nARG P=99\nEXPOSE $P\nCOPY a.txt /")
 case("user", "FROM @BASE@\nUSER app\nCOPY a.txt /x/")
 case("user-group", "FROM @BASE@\nUSER 1:2\nCOPY a.txt /x/")
@@ -202,7 +205,8 @@ case("workdir-absolute", "FROM @BASE@\nWORKDIR /w")
 case("workdir-relative", "FROM @BASE@\nWORKDIR /w\nWORKDIR x\nWORKDIR y/z")
 case("workdir-var", "FROM @BASE@\nENV d=/from-env\nWORKDIR $d/sub")
 case("workdir-existing", "FROM @BASE@\nWORKDIR /etc")
-case("workdir-dots", "FROM @BASE@\nWORKDIR /a/../b/./c/")
+case("workdir-dots", "FROM @BASE@\nWORKDIR /a/../b/./c/", ignore=["config.WorkingDir"],
+     reason="BuildKit cleans the path; buildah records the words", expect={"config.WorkingDir": "/b/c"})
 case("workdir-base", "FROM @BASE2@\nWORKDIR more")
 case("workdir-user", "FROM @BASE@\nUSER app\nWORKDIR /home2/app", root=True, ignore=["home2", "home2/app"],
      reason="BuildKit gives every missing level to USER", expect={"home2": "dir 0755 1000:1000", "home2/app": "dir 0755 1000:1000"})
@@ -218,7 +222,9 @@ case("entrypoint-shell", "FROM @BASE@\nENTRYPOINT exec top -b")
 case("entrypoint-clears-base-cmd", 'FROM @BASE2@\nENTRYPOINT ["/x"]')
 case("entrypoint-keeps-own-cmd", 'FROM @BASE2@\nCMD ["mine"]\nENTRYPOINT ["/x"]')
 case("cmd-keeps-base-entrypoint", 'FROM @BASE2@\nCMD ["mine"]')
-case("shell", 'FROM @BASE@\nSHELL ["/bin/sh", "-e", "-c"]\nCMD echo x')
+case("shell", 'FROM @BASE@\nSHELL ["/bin/sh", "-e", "-c"]\nCMD echo x', ignore=["config.Cmd", "config.Shell"],
+     reason="the reference: SHELL holds for the shell form of CMD; this buildah forgets it",
+     expect={"config.Cmd": ["/bin/sh", "-e", "-c", "echo x"]})
 case("stopsignal", "FROM @BASE@\nSTOPSIGNAL SIGUSR1")
 case("stopsignal-number", "FROM @BASE@\nARG S=9\nSTOPSIGNAL $S")
 case("healthcheck", "FROM @BASE@\nHEALTHCHECK --interval=5s --timeout=1m --retries=4 --start-period=2s CMD echo ok")
