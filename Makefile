@@ -14,10 +14,10 @@ B ?= build/$(if $(SANITIZE),sanitize,$(if $(COVERAGE),coverage,release))
 all: programs plugins
 
 include mk/flags.mk
+include mk/deps.mk
 include mk/programs.mk
 include mk/tests.mk
 include mk/install.mk
-include mk/deps.mk
 include mk/fuzz.mk
 include mk/demo.mk
 include mk/lint.mk

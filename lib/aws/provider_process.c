@@ -72,7 +72,7 @@ static int load(const struct aws_provider_request *q, struct aws_credentials *re
 	rn_buf_init(&out, MAX_OUTPUT);
 	rn_buf_init(&errors, MAX_OUTPUT);
 	int rc = split_command(command, &argv, err);
-	if (rc == 0) {
+	if (rc == 0 && argv.n) {
 		RN_AUTO(rn_freep) char *program = aws_session_expand(q->session, argv.v[0]);
 		rn_freep(&argv.v[0]);
 		argv.v[0] = rn_take(&program);

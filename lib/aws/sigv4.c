@@ -185,7 +185,7 @@ static int add_header(struct rn_buf *b, const struct sigv4_request *q, const cha
 {
 	bool found = false;
 	for (size_t i = 0; i < q->n_headers; i++) {
-		if (strcasecmp(q->headers[i].name, name))
+		if (strcasecmp(q->headers[i].name, name) != 0)
 			continue;
 		if (found)
 			rn_buf_addc(b, ',');
@@ -248,11 +248,12 @@ int sigv4_sign(const struct sigv4_request *q, const struct sigv4_key *key, struc
 	       struct rn_error *err)
 {
 	int64_t unused;
-	if (sigv4_parse_timestamp(key->timestamp, &unused) < 0)
+	if (!key->timestamp || sigv4_parse_timestamp(key->timestamp, &unused) < 0)
 		return rn_fail(err, RN_EINVAL, "\"%s\" is not a time stamp like 20261124T031507Z",
 			       key->timestamp ? key->timestamp : "");
 	struct sigv4_result r = { 0 };
-	if (sigv4_canonical_request(q, &r.canonical_request, &r.signed_headers, err) < 0)
+	if (sigv4_canonical_request(q, &r.canonical_request, &r.signed_headers, err) < 0 ||
+	    !r.canonical_request)
 		return -1;
 	char hash[SIGV4_HASH_LEN + 1];
 	RN_AUTO(rn_freep) char *date = rn_strndup(key->timestamp, 8);

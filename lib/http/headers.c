@@ -29,7 +29,7 @@ void http_headers_remove(struct http_headers *h, const char *name)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < h->n; i++) {
-		if (strcasecmp(h->v[i].name, name)) {
+		if (strcasecmp(h->v[i].name, name) != 0) {
 			h->v[kept++] = h->v[i];
 			continue;
 		}

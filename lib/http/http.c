@@ -215,8 +215,7 @@ static int next_hop(struct journey *j, const struct http_request *q, const struc
 static int send_along(struct http_client *c, struct http_lane *lane, const struct http_request *q,
 		      struct http_response *ret, struct rn_error *err)
 {
-	RN_AUTO(journey_clear)
-	struct journey j = {
+	RN_AUTO(journey_clear) struct journey j = {
 		.url = rn_strdup(q->url),
 		.method = rn_strdup(q->method ? q->method : "GET"),
 		.with_body = q->body != HTTP_BODY_NONE,

@@ -190,10 +190,10 @@ static char *merge(const struct url *base, const char *ref)
 	} else if (path[0] == '/') {
 		whole = remove_dots(path);
 	} else {
-		const char *slash = strrchr(base->path, '/');
-		RN_AUTO(rn_freep)
-		char *joined =
-			rn_asprintf("%.*s%s", (int)(slash + 1 - base->path), base->path, path);
+		size_t dir = strlen(base->path);
+		while (dir && base->path[dir - 1] != '/')
+			dir--;
+		RN_AUTO(rn_freep) char *joined = rn_asprintf("%.*s%s", (int)dir, base->path, path);
 		whole = remove_dots(joined);
 	}
 	struct url u = *base;

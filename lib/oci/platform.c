@@ -113,7 +113,8 @@ static int variant_number(const struct platform *p)
 			return 7;
 		return p->architecture && !strcmp(p->architecture, "arm64") ? 8 : 1;
 	}
-	return atoi(*v == 'v' ? v + 1 : v);
+	int64_t n = 0;
+	return rn_parse_int(*v == 'v' ? v + 1 : v, 0, 1000, &n, NULL) == 0 ? (int)n : 0;
 }
 
 bool platform_matches(const struct platform *want, const struct platform *have)

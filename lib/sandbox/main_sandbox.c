@@ -8,6 +8,7 @@
 #include "process.h"
 
 #include "base/fs.h"
+#include "base/str.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -37,8 +38,9 @@ static int run(int socket, struct sandbox_status *ret, struct rn_error *err)
 static int probe(const char *dir, const char *best)
 {
 	struct rn_error err = { 0 };
-	int rung = atoi(best);
-	if (rung < SANDBOX_NONE || rung > SANDBOX_ROOT || try_all(dir, (enum sandbox_rung)rung, &err) < 0) {
+	int64_t rung;
+	if (rn_parse_int(best, SANDBOX_NONE, SANDBOX_ROOT, &rung, &err) < 0 ||
+	    try_all(dir, (enum sandbox_rung)rung, &err) < 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 3;
 	}

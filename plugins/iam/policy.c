@@ -170,8 +170,7 @@ static void sorted_values(const cJSON *v, bool principal, bool any_case, struct 
 {
 	const cJSON *item = cJSON_IsArray(v) ? v->child : v;
 	for (; item; item = cJSON_IsArray(v) ? item->next : NULL) {
-		RN_AUTO(rn_freep)
-		char *text = cJSON_IsString(item) ? rn_strdup(item->valuestring)
+		RN_AUTO(rn_freep) char *text = cJSON_IsString(item) ? rn_strdup(item->valuestring)
 						  : rn_json_canonical(item);
 		RN_AUTO(rn_freep) char *form = principal ? principal_form(text) : rn_strdup(text);
 		if (any_case)

@@ -79,8 +79,7 @@ static int read_managed(struct role_wish *w, struct stage *s, const struct runne
 				       "AWS policy",
 				       v);
 		}
-		RN_AUTO(rn_freep)
-		char *arn = rn_starts(v, "arn:")
+		RN_AUTO(rn_freep) char *arn = rn_starts(v, "arn:")
 				    ? rn_strdup(v)
 				    : rn_asprintf("arn:%s:iam::aws:policy/%s", partition, v);
 		if (!rn_strv_has(&w->managed, arn))

@@ -272,8 +272,7 @@ static void give_names(struct probes *ps)
 {
 	for (size_t i = 0; i < ps->n; i++) {
 		struct probe *q = &ps->v[i];
-		RN_AUTO(rn_freep)
-		char *shown =
+		RN_AUTO(rn_freep) char *shown =
 			q->url ? url_for_display(q->url) : rn_strdup("a URL that is known later");
 		RN_AUTO(rn_freep) char *request = rn_asprintf("%s %s", q->method, shown);
 		char *given = q->name;

@@ -5,6 +5,7 @@ import base64
 import concurrent.futures
 import json
 import os
+import secrets
 import time
 
 import pytest
@@ -23,10 +24,11 @@ def function(cloud, probe):
     """make(name="probe", config={}, **create arguments) -> call(do, arg, **invoke arguments)"""
     arn = images.role(cloud)
     client = cloud.client("lambda")
+    mark = "probe-" + secrets.token_hex(6)  # tells its processes from those of other tests
 
     def make(name="probe", config=None, files=None, **arguments):
-        uri, _ = images.push(cloud, name, [{"probe": (probe, 0o755), **(files or {})}],
-                             {"Entrypoint": ["/probe"], **(config or {})})
+        uri, _ = images.push(cloud, name, [{mark: (probe, 0o755), **(files or {})}],
+                             {"Entrypoint": ["/" + mark], **(config or {})})
         client.create_function(FunctionName=name, Role=arn, PackageType="Image", Code={"ImageUri": uri}, **arguments)
         wait(client, name)
 
@@ -36,7 +38,7 @@ def function(cloud, probe):
             answer["log"] = base64.b64decode(answer.get("LogResult", "")).decode()
             return answer
 
-        call.client, call.name = client, name
+        call.client, call.mark = client, mark
         return call
 
     return make
@@ -263,7 +265,8 @@ def test_new_code_and_configuration_are_served_at_once(function, cloud, probe):
     call.client.update_function_configuration(FunctionName="probe", Environment={"Variables": {"STAGE": "two"}})
     wait(call.client, "probe")
     assert "STAGE=two" in call("env")["text"]
-    uri, _ = images.push(cloud, "probe", [{"probe": (probe, 0o755), "marker": b"new"}], {"Entrypoint": ["/probe"]})
+    uri, _ = images.push(cloud, "probe", [{call.mark: (probe, 0o755), "marker": b"new"}],
+                         {"Entrypoint": ["/" + call.mark]})
     call.client.update_function_code(FunctionName="probe", ImageUri=uri)
     wait(call.client, "probe")
     assert json.loads(call("read", "/marker")["text"]) == "new"
@@ -274,25 +277,25 @@ def test_nothing_is_left_behind(function, cloud):
     call = function()
     call("fork")
     call("echo")
-    assert processes("/probe")
+    assert processes(call.mark)
     call.client.delete_function(FunctionName="probe")
     for _ in range(100):
-        if not processes("/probe"):
+        if not processes(call.mark):
             break
         time.sleep(0.05)
-    assert not processes("/probe")
+    assert not processes(call.mark)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_instances_end_with_the_cloud(function, cloud, how):
     call = function()
     call("fork")
-    assert processes("/probe")
+    assert processes(call.mark)
     getattr(cloud, how)()
     for _ in range(100):
-        if not processes("/probe"):
+        if not processes(call.mark):
             break
         time.sleep(0.05)
-    assert not processes("/probe")
+    assert not processes(call.mark)
     cloud.start()
     assert "FunctionError" not in cloud.client("lambda").invoke(FunctionName="probe", Payload=b'{"do": "echo"}')

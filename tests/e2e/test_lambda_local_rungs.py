@@ -3,6 +3,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import time
 from pathlib import Path
@@ -61,9 +62,10 @@ def probe(tmp_path_factory):
 def test_functions_run(cloud, probe):
     arn = images.role(cloud)
     client = cloud.client("lambda")
-    lower = {"probe": (probe, 0o755), "etc/hello": (b"lower", 0o644), "etc/gone": b"", "opt/old": b""}
+    mark = "probe-" + secrets.token_hex(6)
+    lower = {mark: (probe, 0o755), "etc/hello": (b"lower", 0o644), "etc/gone": b"", "opt/old": b""}
     upper = {"etc/hello": (b"upper", 0o644), "etc/.wh.gone": b"", "opt/.wh..wh..opq": b"", "opt/new": b""}
-    uri, _ = images.push(cloud, "probe", [lower, upper], {"Entrypoint": ["/probe"]})
+    uri, _ = images.push(cloud, "probe", [lower, upper], {"Entrypoint": ["/" + mark]})
     client.create_function(FunctionName="probe", Role=arn, PackageType="Image", Code={"ImageUri": uri}, Timeout=2)
     client.get_waiter("function_active_v2").wait(FunctionName="probe", WaiterConfig={"Delay": 1})
 
@@ -85,7 +87,7 @@ def test_functions_run(cloud, probe):
     call("fork")
     client.delete_function(FunctionName="probe")
     for _ in range(200):
-        left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if is_probe(p)]
+        left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if is_program(p, mark)]
         if not left:
             break
         time.sleep(0.05)
@@ -94,8 +96,8 @@ def test_functions_run(cloud, probe):
     assert not instances.exists() or not list(instances.iterdir())
 
 
-def is_probe(path):
+def is_program(path, mark):
     try:
-        return path.read_bytes() == b"/probe\0" and path.with_name("stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return path.read_bytes() == f"/{mark}\0".encode() and path.with_name("stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
