@@ -9,6 +9,18 @@ demo: deps
 	$(BIN)/runner --local pipelines/serverless.pipe
 .PHONY: demo examples
 
+# An own base in the place of Lambda's, since the local cloud has no network; RUN pip install reaches the registry that pip uses here.
+PYTHON_DEMO := build/demo-python
+## demo-python     the same for a function in Python: pip installs scikit-learn inside RUN
+demo-python: deps deps-demo-python
+	@$(MAKE) --no-print-directory all
+	@mkdir -p $(PYTHON_DEMO)
+	@python3 scripts/pip_settings.py $(PYTHON_DEMO)
+	$(BIN)/runner pipelines/debian-python.pipe
+	$(BIN)/runner --local pipelines/serverless-python.pipe --set base=oci-layout://$(abspath $(PYTHON_DEMO))/layout \
+		--set pip_conf=$(abspath $(PYTHON_DEMO))/pip.conf --set ca=$(abspath $(PYTHON_DEMO))/ca.crt
+.PHONY: demo-python
+
 ## bench           measure, with peers side by side; BENCH="engine local build cloud" picks some
 bench: deps-test $(VENV)/ready
 	@$(MAKE) --no-print-directory all examples

@@ -5,6 +5,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libcurl4-openssl-dev libssl-dev liba
 DEPS_RUN := uidmap
 DEPS_TEST := busybox-static zstd libcmocka-dev g++ python3 python3-venv skopeo buildah umoci awscli docker-registry uidmap curl jq git \
 	iproute2 procps valgrind util-linux libcap2-bin bzip2 xz-utils
+DEPS_DEMO_PYTHON := mmdebstrap python3 python3-pip
 DEPS_LINT := clang clang-tidy clang-format cppcheck
 
 # $(call install,PACKAGES): installs those that dpkg does not know as installed; needs root or sudo only then
@@ -30,6 +31,9 @@ deps: | build
 deps-test: | build
 	$(call install,$(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST))
 
+deps-demo-python: | build
+	$(call install,$(DEPS_DEMO_PYTHON))
+
 deps-lint: | build
 	$(call install,$(DEPS_BUILD) $(DEPS_LINT))
 
@@ -40,4 +44,4 @@ $(VENV)/ready: tests/requirements.txt | deps-test
 	@rm -rf $(VENV) && $$(command -v /usr/bin/python3 || command -v python3) -m venv $(VENV)
 	@$(VENV)/bin/pip install -q --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
-.PHONY: deps deps-test deps-lint
+.PHONY: deps deps-test deps-demo-python deps-lint
