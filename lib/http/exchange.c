@@ -168,6 +168,8 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 	struct exchange *x = ctx;
 	if (origin != SEEK_SET)
 		return CURL_SEEKFUNC_CANTSEEK;
+	if (x->q->body_once && offset < x->sent)
+		return CURL_SEEKFUNC_FAIL;
 	if (x->q->body == HTTP_BODY_PULL &&
 	    (offset != 0 || !x->q->rewind || x->q->rewind(x->q->pull_ctx) < 0))
 		return CURL_SEEKFUNC_CANTSEEK;

@@ -85,6 +85,9 @@ struct http_request {
 	ssize_t (*pull)(void *ctx, void *to, size_t n);
 	int (*rewind)(void *ctx);
 	void *pull_ctx;
+	/* a body of which a byte was sent is not begun again over another connection when a kept one breaks: what
+	   arrived counts at the receiver, and the caller goes on from there */
+	bool body_once;
 
 	/**
 	 * Receives the body of a 2xx answer piece by piece instead of memory; -1 stops with RN_EIO.

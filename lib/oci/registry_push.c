@@ -107,7 +107,7 @@ static void body_from_file(struct upload *u, struct registry_call *c, uint64_t n
 	c->http.length = (int64_t)n;
 	c->http.progress = on_progress;
 	c->http.progress_ctx = u;
-	c->once = true; /* after a cut the registry says where to go on */
+	c->once = c->http.body_once = true; /* after a cut the registry says where to go on */
 	http_headers_set(&c->http.headers, "Content-Type", "application/octet-stream");
 }
 
