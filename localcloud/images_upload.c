@@ -277,9 +277,9 @@ void images_upload_close(struct upload *u)
 {
 	if (!u)
 		return;
-	rn_closep(&u->fd);
 	if (u->hash)
 		hash_keep(u);
+	rn_closep(&u->fd); /* and with it the lock: the next request finds the hash */
 	free(u->region);
 	free(u->repository);
 	free(u->id);

@@ -493,5 +493,7 @@ void registry_handle(struct request *req, struct response *res)
 		answer_refusal(req, call, res);
 	else
 		dispatch(req, call, res);
+	/* before the answer is on its way: the client's next request may come at once */
+	images_upload_close(rn_take(&call->upload));
 	response_header(res, "Docker-Distribution-Api-Version", "registry/2.0");
 }

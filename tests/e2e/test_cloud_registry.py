@@ -3,14 +3,16 @@
 
 import base64
 import json
+import socket
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from images import CONFIG, IMAGE, INDEX, LAYER, Image, Registry, descriptor, digest, errors
-from support import http
+from support import clean_env, http
 
 REPO = "team/app"
 
@@ -75,6 +77,26 @@ def test_chunks_go_on_where_the_upload_ends(registry):
     assert status == 201 and headers["Docker-Content-Digest"] == digest(data)
     assert registry("GET", f"/v2/{REPO}/blobs/{digest(data)}")[2] == data
     assert errors(registry("GET", where)[2]) == ["BLOB_UPLOAD_UNKNOWN"]
+
+
+def test_an_upload_is_free_for_the_next_request_once_one_is_answered(cloud, registry):
+    basic = base64.b64encode(b"AWS:" + registry.password.encode()).decode()
+    host, port = cloud.host.split(":")
+
+    def upload(_):
+        where = registry("POST", f"/v2/{REPO}/blobs/uploads/")[1]["Location"]
+        head = f"Host: {cloud.host}\r\nAuthorization: Basic {basic}\r\nContent-Length: "
+        first, second = (socket.create_connection((host, int(port))) for _ in range(2))
+        with first, second:  # the second request waits on a connection of its own, but for its last byte
+            second.sendall(f"PATCH {where} HTTP/1.1\r\n{head}1\r\n\r".encode())
+            first.sendall(f"PATCH {where} HTTP/1.1\r\n{head}4\r\n\r\nabcd".encode())
+            answers = [first.recv(100)]
+            second.sendall(b"\nx")
+            answers.append(second.recv(100))
+        return [a.split()[1] for a in answers]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(a == [b"202", b"202"] for a in pool.map(upload, range(120)))
 
 
 def test_a_wrong_digest_stores_nothing(registry):
@@ -234,6 +256,29 @@ def test_skopeo_pushes_inspects_pulls_and_deletes(cloud, registry, image, tmp_pa
         assert (tmp_path / "back/blobs/sha256" / digest(data)[7:]).read_bytes() == data
     skopeo("delete", "--tls-verify=false", "--creds", creds, there)
     assert registry("GET", f"/v2/{REPO}/manifests/v1")[0] == 404
+
+
+@pytest.mark.parametrize("tool", ["podman", "buildah"])
+def test_other_builders_push_and_pull(cloud, registry, image, tmp_path, tool):
+    layout = image.write_layout(tmp_path / "layout")
+    short = tempfile.TemporaryDirectory()  # podman refuses long names here
+    env = {**clean_env(tmp_path), "XDG_RUNTIME_DIR": short.name}
+    store = ["--root", tmp_path / "store", "--runroot", short.name, "--storage-driver", "vfs"]
+
+    def run(*args, **more):
+        done = subprocess.run([tool, *map(str, [*store, *args])], env=env, text=True, capture_output=True, timeout=120, **more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    auth = ["--authfile", tmp_path / "auth.json", "--tls-verify=false"]
+    run("login", "-u", "AWS", "--password-stdin", *auth, cloud.host, input=registry.password)
+    name = run("pull", "-q", layout)
+    run("push", "-q", *auth, "--digestfile", tmp_path / "digest", name, f"docker://{cloud.host}/{REPO}:{tool}")
+    pushed = cloud.client("ecr").describe_images(repositoryName=REPO, imageIds=[{"imageTag": tool}])["imageDetails"][0]
+    assert pushed["imageDigest"] == (tmp_path / "digest").read_text()
+    run("rmi", "-f", name)
+    assert run("pull", "-q", *auth, f"{cloud.host}/{REPO}:{tool}") == name
+    short.cleanup()
 
 
 def test_twenty_pushes_at_once(cloud, registry):
