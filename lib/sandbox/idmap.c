@@ -94,7 +94,7 @@ static uint64_t total(const struct range *r, size_t n)
 
 uint64_t idmap_count(struct rn_error *err)
 {
-	struct range r[RANGES_MAX + 1];
+	struct range r[RANGES_MAX + 1] = { 0 };
 	uint64_t uids = total(r, ranges(false, r)), gids = total(r, ranges(true, r));
 	if (uids && gids)
 		return uids < gids ? uids : gids;

@@ -205,7 +205,7 @@ cJSON *config_want(const struct lambda_params *p)
 	if (p->role && *p->role)
 		cJSON_AddStringToObject(o, "Role", p->role);
 	add_text(o, "Description", p->description, "");
-	cJSON_AddNumberToObject(o, "Timeout", (double)(p->timeout.ms / 1000));
+	cJSON_AddNumberToObject(o, "Timeout", (double)p->timeout.ms / 1000);
 	cJSON_AddNumberToObject(o, "MemorySize", (double)p->memory);
 	cJSON_AddItemToObject(o, "Environment", variables(&p->environment));
 	add_text(o, "KMSKeyArn", p->kms_key, "");

@@ -163,7 +163,7 @@ static void step(const struct item *i, const char *s, size_t len, const bool *re
 		case ITEM_BYTE:
 		case ITEM_ONE:
 		case ITEM_CLASS:
-			if (reach[j] && j < len && item_takes(i, s + j, n))
+			if (j < len && reach[j] && item_takes(i, s + j, n))
 				next[j + n] = true;
 			break;
 		}
