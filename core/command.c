@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 const struct command *const commands[] = {
-	&command_run, &command_plan, &command_destroy, &command_validate, &command_graph,
+	&command_run, &command_plan, &command_destroy, &command_rollback,
+	&command_validate, &command_graph,
 	&command_outputs, &command_logs, &command_plugins, &command_completion,
 	&command_version, &command_help, NULL,
 };

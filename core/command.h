@@ -41,7 +41,7 @@ struct command {
 	const struct command *const *subcommands; /* NULL-terminated; then `run` is NULL */
 };
 
-extern const struct command command_run, command_plan, command_destroy, command_outputs, command_logs;
+extern const struct command command_run, command_plan, command_destroy, command_rollback, command_outputs, command_logs;
 extern const struct command command_validate, command_graph, command_plugins, command_completion,
 	command_version, command_help;
 extern const struct command plugins_list, plugins_describe, plugins_new; /* of `runner plugins` */

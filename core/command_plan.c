@@ -15,6 +15,8 @@ static cJSON *change_json(const struct view_stage *s, const struct view_change *
 	cJSON_AddStringToObject(j, "resource", c->resource);
 	if (c->detail)
 		cJSON_AddStringToObject(j, "detail", c->detail);
+	if (c->fields)
+		cJSON_AddItemToObject(j, "fields", cJSON_Duplicate(c->fields, true));
 	return j;
 }
 

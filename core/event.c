@@ -39,7 +39,8 @@ const char *event_kind_name(enum event_kind kind)
 {
 	static const char *const names[] = { NULL,	  "run-start", "stage-start", "stage-retry", "stage-end",
 					     "log",	  "step",      "progress",    "change",	     "output",
-					     "failure",	  "notice",    "run-end" };
+					     "failure",	  "notice",    "run-end",     "rollback-start",
+					     "rollback-end" };
 	return pick(names, RN_LEN(names), kind);
 }
 
@@ -72,11 +73,11 @@ static void add_stage_event(cJSON *j, const struct event *e)
 {
 	if (e->attempt)
 		add_num(j, "attempt", e->attempt);
-	if (e->kind == EVENT_STAGE_END)
+	if (e->kind == EVENT_STAGE_END || e->kind == EVENT_ROLLBACK_END)
 		add_str(j, "status", event_status_name(e->status));
 	if (e->kind == EVENT_STAGE_RETRY)
 		add_num(j, "pause_ms", (double)e->ms);
-	if (e->kind == EVENT_STAGE_END)
+	if (e->kind == EVENT_STAGE_END || e->kind == EVENT_ROLLBACK_END)
 		add_num(j, "ms", (double)e->ms);
 	add_str(j, "reason", e->text);
 }
@@ -103,6 +104,8 @@ static void add_rest(cJSON *j, const struct event *e)
 	case EVENT_STAGE_START:
 	case EVENT_STAGE_RETRY:
 	case EVENT_STAGE_END:
+	case EVENT_ROLLBACK_START:
+	case EVENT_ROLLBACK_END:
 		add_stage_event(j, e);
 		break;
 	case EVENT_LOG:
@@ -125,6 +128,8 @@ static void add_rest(cJSON *j, const struct event *e)
 		add_str(j, "action", event_action_name(e->action));
 		add_str(j, "resource", e->name);
 		add_str(j, "detail", e->text);
+		if (e->fields)
+			cJSON_AddItemToObject(j, "fields", cJSON_Duplicate(e->fields, true));
 		break;
 	case EVENT_OUTPUT:
 		add_output(j, e);
@@ -148,5 +153,7 @@ cJSON *event_json(const struct event *e)
 	add_str(j, "time", rn_iso8601(e->wall_ms, true, time));
 	add_str(j, "stage", e->stage);
 	add_rest(j, e);
+	if (e->rollback)
+		cJSON_AddTrueToObject(j, "rollback");
 	return j;
 }

@@ -19,11 +19,13 @@ enum event_kind {
 	EVENT_LOG,           /* level, text: one line without its newline                */
 	EVENT_STEP,          /* text: name of the step; NULL: none                       */
 	EVENT_PROGRESS,      /* text: what; done, total (0: unknown), unit               */
-	EVENT_CHANGE,        /* action, name: resource; text: detail or NULL             */
+	EVENT_CHANGE,        /* action, name: resource; text: detail or NULL; fields     */
 	EVENT_OUTPUT,        /* name; text: value for people, secret: the value is "***" */
 	EVENT_FAILURE,       /* failure                                                  */
 	EVENT_NOTICE,        /* level, text: a word of the runner itself; stage may be NULL */
 	EVENT_RUN_END,       /* status, exit_code, ms                                    */
+	EVENT_ROLLBACK_START, /* a stage's changes of this run are put back               */
+	EVENT_ROLLBACK_END,  /* status, ms; text: why it was not tried                   */
 };
 
 enum event_status {
@@ -59,6 +61,7 @@ struct event {
 	const char *name;
 	const char *text;
 	const char *unit;
+	const cJSON *fields; /* EVENT_CHANGE: [{name, before, after, secret}] or NULL */
 	const cJSON *value; /* EVENT_OUTPUT: the value when it is not a string and not secret */
 	uint64_t done;
 	uint64_t total;
@@ -66,6 +69,7 @@ struct event {
 	int exit_code;
 	bool secret;
 	bool partial;       /* EVENT_LOG: the line goes on */
+	bool rollback;      /* it happens while the stage's changes are put back */
 	struct event_failure failure;
 };
 

@@ -27,6 +27,7 @@ struct execution {
 	char *root; /* absolute path of .runner */
 	int lock;
 	struct record_list earlier;
+	const struct record *of; /* rollback: the run to put back; in `earlier` */
 	struct redact *redact;
 	struct local local;
 	cJSON *env;
@@ -34,11 +35,6 @@ struct execution {
 	struct bus bus;
 	char *resume;
 };
-
-static const char *command_name(enum schedule_call call)
-{
-	return call == SCHEDULE_PLAN ? "plan" : call == SCHEDULE_DESTROY ? "destroy" : "run";
-}
 
 /* ---- the file ---- */
 
@@ -177,7 +173,7 @@ static void set_up_bus(struct execution *x)
 		const char *shown = log && rn_starts(log, below) ? log + strlen(below) : log;
 		bus_stage(&x->bus, p->stages[i].id, p->stages[i].uses, shown);
 	}
-	x->bus.view.command = command_name(x->call);
+	x->bus.view.command = schedule_call_name(x->call);
 	x->bus.view.pipeline = p->name;
 	x->bus.view.file = x->path;
 	x->bus.view.run_id = x->journal ? journal_run_id(x->journal) : NULL;
@@ -199,6 +195,25 @@ static int64_t processors(void)
 	return n < 2 ? 2 : n;
 }
 
+/* The run that `rollback` puts back: --run, else the newest one that changed something. */
+static int find_run(struct execution *x, struct rn_error *err)
+{
+	const char *id = x->values->run;
+	x->of = id ? NULL : record_changed(&x->earlier);
+	for (size_t i = 0; id && i < x->earlier.n; i++)
+		if (rn_streq(x->earlier.v[i]->id, id))
+			x->of = x->earlier.v[i];
+	if (x->of)
+		return 0;
+	if (id) {
+		rn_fail(err, RN_ENOTFOUND, "there is no run %s of %s in this folder", id, x->path);
+		return rn_hint(err, "the newest %d runs are kept; their ids are the names in .runner/runs", JOURNAL_KEEP_RUNS);
+	}
+	rn_fail(err, RN_ENOTFOUND, "no run of %s in this folder has changed anything that can be put back", x->path);
+	return rn_hint(err, "only stages whose plugin has a rollback remember what was there before (`runner plugins list`), "
+			    "and `destroy` ends what can be put back");
+}
+
 static int open_state(struct execution *x, struct rn_error *err)
 {
 	const struct execute_values *v = x->values;
@@ -207,13 +222,16 @@ static int open_state(struct execution *x, struct rn_error *err)
 		return rn_fail(err, RN_EIO, "the working directory: %m");
 	x->root = rn_path_join(cwd, ".runner");
 	bool records = x->call != SCHEDULE_PLAN && !v->dry_run;
-	if (records && (x->lock = lock_take(x->root, x->pipeline->file, command_name(x->call), v->wait, err)) < 0)
+	if (records && (x->lock = lock_take(x->root, x->pipeline->file, schedule_call_name(x->call), v->wait, err)) < 0)
 		return -1;
-	if (v->resume || v->only.n || v->from || v->until)
+	if (records || v->resume || v->only.n || v->from || v->until)
 		record_list_read(x->root, x->pipeline->file, &x->earlier);
+	if (x->call == SCHEDULE_ROLLBACK && find_run(x, err) < 0)
+		return -1;
 	if (v->local && !v->dry_run && local_start(x->root, &x->local, err) < 0)
 		return -1;
-	struct journal_head head = { command_name(x->call), x->pipeline->name, x->pipeline->file };
+	struct journal_head head = { schedule_call_name(x->call), x->pipeline->name, x->pipeline->file,
+				     x->of ? x->of->id : NULL };
 	if (records && !(x->journal = journal_create(x->root, &head, err)))
 		return -1;
 	return 0;
@@ -231,7 +249,7 @@ static int run(struct execution *x, size_t *ret_changes)
 	set_up_bus(x);
 	struct schedule_options o = {
 		.call = x->call, .pipeline = x->pipeline, .plugins = &x->plugins, .bus = &x->bus, .redact = x->redact,
-		.journal = x->journal, .earlier = &x->earlier, .env = x->env, .root = x->root,
+		.journal = x->journal, .earlier = &x->earlier, .of = x->of, .env = x->env, .root = x->root,
 		.jobs = v->jobs ? v->jobs : processors(), .timeout_ms = v->timeout_ms, .resume = v->resume,
 		.dry_run = v->dry_run, .only = &v->only, .from = v->from, .until = v->until, .watched = x->local.pid,
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `run`, `plan` and `destroy` share: from a file name to an exit code. */
+/* What `run`, `plan`, `destroy` and `rollback` share: from a file name to an exit code. */
 #ifndef CORE_EXECUTE_H
 #define CORE_EXECUTE_H
 
@@ -20,11 +20,12 @@ struct execute_values {
 	bool verbose;
 	bool json;          /* plan: one document */
 	bool detailed_exitcode;
+	const char *run;    /* rollback: id of a run; NULL: the newest that changed something */
 	const char *output; /* auto, terminal, plain, json; NULL: auto */
 	const char *junit;
 };
 
-/** Rows of option tables that all three commands have. */
+/** Rows of option tables that all of them have. */
 #define EXECUTE_ROWS                                                                                                   \
 	{ .name = "set", .kind = OPTION_LIST, .offset = offsetof(struct execute_values, sets), .arg = "NAME=VALUE",    \
 	  .help = "give a variable of the file another value; repeatable" },                                           \

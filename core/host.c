@@ -16,11 +16,13 @@
 
 enum { PROGRESS_MS = 100 };
 
-void host_init(struct runner_stage *stage, const cJSON *spec, const struct runner_plugin *plugin, int event_fd,
-	       int cancel_fd)
+void host_init(struct runner_stage *stage, const cJSON *spec, const struct runner_plugin *plugin,
+	       const struct host_fds *fds)
 {
-	*stage = (struct runner_stage){ .spec = spec, .plugin = plugin, .event_fd = event_fd, .cancel_fd = cancel_fd };
+	*stage = (struct runner_stage){ .spec = spec, .plugin = plugin, .event_fd = fds->event, .reply_fd = fds->reply,
+					.cancel_fd = fds->cancel };
 	pthread_mutex_init(&stage->lock, NULL);
+	pthread_mutex_init(&stage->asking, NULL);
 }
 
 void *host_keep(struct runner_stage *stage, void *p)
@@ -43,7 +45,7 @@ void host_send(struct runner_stage *stage, cJSON *j)
 	pthread_mutex_unlock(&stage->lock);
 }
 
-static cJSON *event(const char *type)
+cJSON *host_event(const char *type)
 {
 	cJSON *j = cJSON_CreateObject();
 	cJSON_AddStringToObject(j, "type", type);
@@ -51,7 +53,7 @@ static cJSON *event(const char *type)
 }
 
 /* cJSON wants UTF-8 and a reader wants an end: anything goes in, at most HOST_TEXT_MAX bytes. */
-static void add_text(cJSON *j, const char *name, const char *text)
+void host_add_text(cJSON *j, const char *name, const char *text)
 {
 	if (!text)
 		return;
@@ -66,9 +68,9 @@ static void add_text(cJSON *j, const char *name, const char *text)
 
 static void log_text(struct runner_stage *stage, uint32_t level, const char *text)
 {
-	cJSON *j = event("log");
+	cJSON *j = host_event("log");
 	cJSON_AddNumberToObject(j, "level", level > RUNNER_ERROR ? RUNNER_ERROR : level);
-	add_text(j, "text", text);
+	host_add_text(j, "text", text);
 	host_send(stage, j);
 }
 
@@ -86,8 +88,8 @@ static void service_log(struct runner_stage *stage, uint32_t level, const char *
 
 static void service_step(struct runner_stage *stage, const char *name)
 {
-	cJSON *j = event("step");
-	add_text(j, "name", name);
+	cJSON *j = host_event("step");
+	host_add_text(j, "name", name);
 	host_send(stage, j);
 }
 
@@ -110,20 +112,20 @@ static void service_progress(struct runner_stage *stage, const char *what, uint6
 {
 	if (!progress_due(stage, what, total && done >= total))
 		return;
-	cJSON *j = event("progress");
-	add_text(j, "what", what);
+	cJSON *j = host_event("progress");
+	host_add_text(j, "what", what);
 	cJSON_AddNumberToObject(j, "done", (double)done);
 	cJSON_AddNumberToObject(j, "total", (double)total);
-	add_text(j, "unit", unit);
+	host_add_text(j, "unit", unit);
 	host_send(stage, j);
 }
 
 static void service_change(struct runner_stage *stage, uint32_t action, const char *resource, const char *detail)
 {
-	cJSON *j = event("change");
+	cJSON *j = host_event("change");
 	cJSON_AddNumberToObject(j, "action", action > RUNNER_DELETED ? RUNNER_UPDATED : action);
-	add_text(j, "resource", resource ? resource : "");
-	add_text(j, "detail", detail);
+	host_add_text(j, "resource", resource ? resource : "");
+	host_add_text(j, "detail", detail);
 	host_send(stage, j);
 }
 
@@ -131,8 +133,8 @@ static void service_mask(struct runner_stage *stage, const char *secret)
 {
 	if (!secret || !*secret)
 		return;
-	cJSON *j = event("mask");
-	add_text(j, "secret", secret);
+	cJSON *j = host_event("mask");
+	host_add_text(j, "secret", secret);
 	host_send(stage, j);
 }
 
@@ -178,7 +180,7 @@ static int send_output(struct runner_stage *stage, const char *name, cJSON *valu
 		RN_AUTO(rn_freep) char *text = cJSON_IsString(value) ? rn_strdup(value->valuestring) : rn_json_print(value);
 		service_mask(stage, text);
 	}
-	cJSON *j = event("output");
+	cJSON *j = host_event("output");
 	cJSON_AddStringToObject(j, "name", name);
 	cJSON_AddItemToObject(j, "value", rn_take(&owned));
 	cJSON_AddBoolToObject(j, "secret", secret);
@@ -205,14 +207,16 @@ static int service_output_json(struct runner_stage *stage, const char *name, con
 static int service_fail(struct runner_stage *stage, const struct runner_failure *theirs)
 {
 	struct runner_failure f = { 0 };
+	if (stage->final)
+		return -1;
 	if (theirs)
 		memcpy(&f, theirs, theirs->size && theirs->size < sizeof(f) ? theirs->size : sizeof(f));
-	cJSON *j = event("fail");
+	cJSON *j = host_event("fail");
 	cJSON_AddNumberToObject(j, "class", f.cls >= RUNNER_FAIL_STAGE && f.cls <= RUNNER_FAIL_CANCELLED ? f.cls : RUNNER_FAIL_STAGE);
-	add_text(j, "message", f.message ? f.message : "the plugin gave no reason");
-	add_text(j, "hint", f.hint);
-	add_text(j, "param", f.param);
-	add_text(j, "file", f.file);
+	host_add_text(j, "message", f.message ? f.message : "the plugin gave no reason");
+	host_add_text(j, "hint", f.hint);
+	host_add_text(j, "param", f.param);
+	host_add_text(j, "file", f.file);
 	cJSON_AddNumberToObject(j, "line", (double)f.line);
 	cJSON_AddNumberToObject(j, "column", (double)f.column);
 	cJSON_AddBoolToObject(j, "retryable", f.retryable);
@@ -298,4 +302,8 @@ const struct runner_host host_services = {
 	.is_known = service_is_known,
 	.mask = service_mask,
 	.command = host_command,
+	.remember = host_remember,
+	.recall = host_recall,
+	.recall_key = host_recall_key,
+	.changed = host_changed,
 };

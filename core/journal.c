@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEEP_RUNS = 20 };
-
 struct journal {
 	char *root;
 	char *id;
@@ -49,14 +47,14 @@ int journal_make_dir(const char *path, const char *root, struct rn_error *err)
 	return journal_explain(err, root);
 }
 
-/* Runs beyond the newest KEEP_RUNS go; a run that is going on is among the newest. */
+/* Runs beyond the newest JOURNAL_KEEP_RUNS go; a run that is going on is among the newest. */
 static void prune(const char *root)
 {
 	RN_AUTO(rn_freep) char *runs = rn_path_join(root, "runs");
 	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
 	if (rn_list_dir(runs, &names, NULL) < 0)
 		return;
-	for (size_t i = 0; i + KEEP_RUNS < names.n; i++) {
+	for (size_t i = 0; i + JOURNAL_KEEP_RUNS < names.n; i++) {
 		RN_AUTO(rn_freep) char *dir = rn_path_join(runs, names.v[i]);
 		rn_remove_tree(dir, NULL);
 	}
@@ -114,6 +112,8 @@ static int write_head(struct journal *j, const struct journal_head *head, struct
 	cJSON_AddStringToObject(line, "pipeline", head->pipeline);
 	cJSON_AddStringToObject(line, "file", head->file);
 	cJSON_AddNumberToObject(line, "pid", getpid());
+	if (head->of)
+		cJSON_AddStringToObject(line, "of", head->of);
 	if (write_line(j, line, true) == 0)
 		return 0;
 	if (err)
@@ -189,6 +189,20 @@ void journal_key(struct journal *j, const char *stage, cJSON *key)
 	cJSON_AddItemToObject(j->keys, stage, key);
 }
 
+int journal_remember(struct journal *j, const char *stage, const char *key, const cJSON *record, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *line = cJSON_CreateObject();
+	cJSON_AddStringToObject(line, "event", "remember");
+	cJSON_AddStringToObject(line, "stage", stage);
+	cJSON_AddStringToObject(line, "key", key);
+	cJSON_AddItemToObject(line, "record", cJSON_Duplicate(record, true));
+	if (write_line(j, line, true) == 0)
+		return 0;
+	if (err)
+		*err = j->error;
+	return -1;
+}
+
 void journal_broken(struct journal *j, const struct rn_error *err)
 {
 	if (!j->error.code)
@@ -237,6 +251,11 @@ static void on_event(struct reporter *r, const struct view *v, const struct even
 	bool log = e->kind == EVENT_LOG || e->kind == EVENT_STEP || e->kind == EVENT_PROGRESS;
 	if (log || (e->kind == EVENT_NOTICE && e->level < RUNNER_WARN))
 		return;
+	if (e->rollback) { /* what it prints and does there is no part of what the stage made */
+		RN_AUTO(rn_json_freep) cJSON *told = event_json(e);
+		write_line(j, told, e->kind == EVENT_ROLLBACK_END);
+		return;
+	}
 	if (e->kind == EVENT_STAGE_START)
 		cJSON_DeleteItemFromObjectCaseSensitive(j->outputs, e->stage);
 	if (e->kind == EVENT_OUTPUT)

@@ -14,12 +14,16 @@
 #include "event.h"
 #include "view.h"
 
+/** Older runs of a folder are removed. */
+enum { JOURNAL_KEEP_RUNS = 20 };
+
 struct journal;
 
 struct journal_head {
-	const char *command;  /* "run", "destroy" */
+	const char *command;  /* "run", "destroy", "rollback" */
 	const char *pipeline; /* name */
 	const char *file;     /* absolute path of the pipeline */
+	const char *of;       /* "rollback": id of the run that is put back; else NULL */
 };
 
 /** Makes `root` (absolute path of .runner) and a new run in it; prunes old runs. NULL with plain words: read-only, full ... */
@@ -41,6 +45,8 @@ int journal_explain(struct rn_error *err, const char *root);
 struct reporter *journal_reporter(struct journal *j);
 /** Written into the line of the next stage-start or stage-end of the stage: what decides whether it must run again. Takes `key`. */
 void journal_key(struct journal *j, const char *stage, cJSON *key);
+/** Writes what was there before a change, synced: it survives a kill at any later moment. */
+int journal_remember(struct journal *j, const char *stage, const char *key, const cJSON *record, struct rn_error *err);
 /** Remembers why something could not be written (also from logs). The first one counts. */
 void journal_broken(struct journal *j, const struct rn_error *err);
 /** That reason, or NULL: a run whose journal cannot be written must stop. */

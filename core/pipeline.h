@@ -45,6 +45,8 @@ struct pipeline_stage {
 	int64_t retry_attempts;   /* tries in all, >= 1 */
 	int64_t retry_backoff_ms; /* wait before the second try; doubles */
 	bool continue_on_error;
+	bool rollback;            /* on_failure: rollback */
+	struct diag_at rollback_at; /* of the stage's own `on_failure`; line 0: from the defaults or not given */
 	const struct doc_node *with;         /* a map, or NULL */
 	const struct doc_node *env;          /* a map, or NULL; may hold expressions */
 	const struct doc_node *default_env;  /* the file's defaults.env, or NULL */

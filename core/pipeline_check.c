@@ -90,6 +90,14 @@ static void missing_plugin(struct pipeline *p, const struct pipeline_stage *s, c
 		diags_blame_machine(p->diags);
 }
 
+/* Only when the stage itself asks for it: `defaults` mean those that can. */
+static void check_rollback(struct pipeline *p, const struct pipeline_stage *s, const struct plugin_info *plugin)
+{
+	if (s->rollback_at.line && !plugin->has_rollback)
+		diags_error(p->diags, s->rollback_at, "leave `on_failure` out, or use a plugin that has a rollback",
+			    "`%s` cannot put anything back", s->uses);
+}
+
 int pipeline_check(struct pipeline *p, const struct plugin_set *plugins, unsigned flags,
 		   struct diags *diags)
 {
@@ -98,10 +106,12 @@ int pipeline_check(struct pipeline *p, const struct plugin_set *plugins, unsigne
 	for (size_t i = 0; i < p->n_stages; i++) {
 		struct pipeline_stage *s = &p->stages[i];
 		const struct plugin_info *plugin = plugin_of(&c, s);
-		if (plugin)
+		if (plugin) {
 			params_check(s, plugin, p, diags);
-		else if (s->uses)
+			check_rollback(p, s, plugin);
+		} else if (s->uses) {
 			missing_plugin(p, s, plugin_set_find(plugins, s->uses));
+		}
 		pipeline_stage_mentions(p, s, check_mention, &c);
 	}
 	return diags->errors ? -1 : 0;

@@ -237,6 +237,22 @@ static void stage_continue(struct modeler *m, void *target, const struct doc_ite
 	((struct pipeline_stage *)target)->continue_on_error = cJSON_IsTrue(j);
 }
 
+static void stage_on_failure(struct modeler *m, void *target, const struct doc_item *it)
+{
+	static const char *const words[] = { "rollback", "keep" };
+	struct pipeline_stage *s = target;
+	RN_AUTO(rn_freep) char *word = plain_word(m, it);
+	if (!word)
+		return;
+	s->rollback = strcmp(word, "rollback") == 0;
+	s->rollback_at = s->rollback ? it->value->at : (struct diag_at){ 0 };
+	if (s->rollback || strcmp(word, "keep") == 0)
+		return;
+	RN_AUTO(rn_freep) char *hint = diag_did_you_mean(word, words, RN_LEN(words));
+	diags_error(m->d, it->value->at, hint ? hint : "rollback: what the stage changed is put back when the run fails; keep: it stays",
+		    "`on_failure` must be rollback or keep, not \"%s\"", word);
+}
+
 static void stage_with(struct modeler *m, void *target, const struct doc_item *it)
 {
 	if (it->value->kind == DOC_MAP)
@@ -255,6 +271,7 @@ static const struct key_row stage_rows[] = {
 	{ "retry", stage_retry, false },
 	{ "env", stage_env, false },
 	{ "continue_on_error", stage_continue, false },
+	{ "on_failure", stage_on_failure, false },
 	{ "description", stage_description, false },
 	{ NULL, NULL, false },
 };
@@ -264,6 +281,7 @@ static const struct key_row default_rows[] = {
 	{ "retry", stage_retry, false },
 	{ "env", stage_env, false },
 	{ "continue_on_error", stage_continue, false },
+	{ "on_failure", stage_on_failure, false },
 	{ NULL, NULL, false },
 };
 
@@ -274,7 +292,8 @@ static void add_stage(struct modeler *m, const struct doc_node *n, size_t index)
 	*s = (struct pipeline_stage){ .index = index, .at = n->at, .id_at = n->at, .uses_at = n->at,
 				      .timeout_ms = d->timeout_ms, .retry_attempts = d->retry_attempts,
 				      .retry_backoff_ms = d->retry_backoff_ms,
-				      .continue_on_error = d->continue_on_error, .default_env = d->env };
+				      .continue_on_error = d->continue_on_error, .rollback = d->rollback,
+				      .default_env = d->env };
 	read_map(m, n, stage_rows, s, "a stage", "parameters of the plugin go below `with:`");
 	const struct pipeline_stage *same = s->id ? pipeline_stage(m->p, s->id) : NULL;
 	if (same && same != s) {

@@ -48,6 +48,7 @@ struct plugin_info {
 	bool has_check;
 	bool has_plan;
 	bool has_destroy;
+	bool has_rollback; /* ABI 1.1 */
 };
 
 /** The parameter or output by name, or NULL. plugin_output_find answers "*" for a name that only "*" covers. Borrowed. */

@@ -113,6 +113,7 @@ cJSON *plugin_info_json(const struct plugin_info *p)
 	cJSON_AddBoolToObject(j, "check", p->has_check);
 	cJSON_AddBoolToObject(j, "plan", p->has_plan);
 	cJSON_AddBoolToObject(j, "destroy", p->has_destroy);
+	cJSON_AddBoolToObject(j, "rollback", p->has_rollback);
 	return j;
 }
 
@@ -133,6 +134,7 @@ cJSON *plugin_descriptor_json(const struct runner_plugin *p, const char *path)
 	cJSON_AddBoolToObject(j, "check", p->check != NULL);
 	cJSON_AddBoolToObject(j, "plan", p->plan != NULL);
 	cJSON_AddBoolToObject(j, "destroy", p->destroy != NULL);
+	cJSON_AddBoolToObject(j, "rollback", p->rollback != NULL);
 	return j;
 }
 
@@ -220,6 +222,7 @@ struct plugin_info *plugin_info_from_json(const cJSON *j)
 		.has_check = rn_json_bool(j, "check", false),
 		.has_plan = rn_json_bool(j, "plan", false),
 		.has_destroy = rn_json_bool(j, "destroy", false),
+		.has_rollback = rn_json_bool(j, "rollback", false),
 	};
 	params_from_json(p, rn_json_get(j, "params"));
 	outputs_from_json(p, rn_json_get(j, "outputs"));

@@ -15,7 +15,8 @@ static struct record_stage *stage_of(struct record *r, const char *id)
 	if (s)
 		return s;
 	r->stages = rn_grow(r->stages, &r->cap, r->n + 1, sizeof(*r->stages));
-	r->stages[r->n] = (struct record_stage){ .id = rn_strdup(id), .outputs = cJSON_CreateObject() };
+	r->stages[r->n] = (struct record_stage){ .id = rn_strdup(id), .outputs = cJSON_CreateObject(),
+						.records = cJSON_CreateObject() };
 	return &r->stages[r->n++];
 }
 
@@ -49,17 +50,41 @@ static enum event_status status_by_name(const char *name)
 	return EVENT_FAILED;
 }
 
+/* The first record of a key is the oldest state, and the one that counts. */
+static void take_record(struct record_stage *s, const cJSON *line)
+{
+	const char *key = rn_json_str(line, "key");
+	const cJSON *record = rn_json_get(line, "record");
+	if (key && record && !rn_json_get(s->records, key))
+		cJSON_AddItemToObject(s->records, key, cJSON_Duplicate(record, true));
+}
+
+static void take_rollback(struct record_stage *s, const cJSON *line)
+{
+	bool ok = status_by_name(rn_json_str(line, "status")) == EVENT_OK;
+	s->put_back |= ok;
+	s->back_failed = !ok;
+}
+
 static void take_line(struct record *r, const cJSON *line)
 {
+	if (rn_json_bool(line, "rollback", false) && !rn_streq(rn_json_str(line, "event"), "rollback-end"))
+		return;
 	const char *event = rn_json_str(line, "event"), *stage = rn_json_str(line, "stage");
 	if (rn_streq(event, "journal") && !r->file) {
 		r->id = rn_strdup(rn_json_str(line, "run"));
 		r->command = rn_strdup(rn_json_str(line, "command"));
 		r->pipeline = rn_strdup(rn_json_str(line, "pipeline"));
 		r->file = rn_strdup(rn_json_str(line, "file"));
+		r->of = rn_strdup(rn_json_str(line, "of"));
 		r->pid = (int)rn_json_int(line, "pid", 0);
 	} else if (rn_streq(event, "run-end")) {
 		r->ended = true;
+		r->status = status_by_name(rn_json_str(line, "status"));
+	} else if (stage && rn_streq(event, "remember")) {
+		take_record(stage_of(r, stage), line);
+	} else if (stage && rn_streq(event, "rollback-end")) {
+		take_rollback(stage_of(r, stage), line);
 	} else if (stage && rn_streq(event, "stage-start")) {
 		struct record_stage *s = stage_of(r, stage);
 		s->started = true;
@@ -107,6 +132,7 @@ void record_free(struct record *r)
 		free(r->stages[i].id);
 		cJSON_Delete(r->stages[i].key);
 		cJSON_Delete(r->stages[i].outputs);
+		cJSON_Delete(r->stages[i].records);
 		rn_strv_clear(&r->stages[i].secrets);
 	}
 	free(r->stages);
@@ -115,6 +141,7 @@ void record_free(struct record *r)
 	free(r->command);
 	free(r->pipeline);
 	free(r->file);
+	free(r->of);
 	free(r);
 }
 
@@ -129,6 +156,20 @@ const struct record_stage *record_stage(const struct record *r, const char *id)
 		if (rn_streq(r->stages[i].id, id))
 			return &r->stages[i];
 	return NULL;
+}
+
+/* What a run of `runner rollback` did is a fact about the run that it put back. */
+static void apply_rollback(const struct record *by, const struct record_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		for (size_t k = 0; rn_streq(l->v[i]->id, by->of) && k < by->n; k++) {
+			struct record_stage *s = (struct record_stage *)record_stage(l->v[i], by->stages[k].id);
+			if (!s || !by->stages[k].started)
+				continue;
+			bool ok = by->stages[k].ended && by->stages[k].status == EVENT_OK;
+			s->put_back |= ok;
+			s->back_failed = !ok && !s->put_back;
+		}
 }
 
 void record_list_read(const char *root, const char *file, struct record_list *ret)
@@ -149,6 +190,9 @@ void record_list_read(const char *root, const char *file, struct record_list *re
 		ret->v = rn_grow(ret->v, &ret->cap, ret->n + 1, sizeof(struct record *));
 		ret->v[ret->n++] = r;
 	}
+	for (size_t i = ret->n; i-- > 0;)
+		if (ret->v[i]->of)
+			apply_rollback(ret->v[i], ret);
 }
 
 void record_list_clear(struct record_list *l)
@@ -162,6 +206,8 @@ void record_list_clear(struct record_list *l)
 const struct record_stage *record_find(const struct record_list *l, const char *stage, const struct record **ret_run)
 {
 	for (size_t i = 0; i < l->n; i++) {
+		if (rn_streq(l->v[i]->command, "rollback"))
+			continue; /* it stands in the run that it put back */
 		if (!rn_streq(l->v[i]->command, "run"))
 			return NULL;
 		const struct record_stage *s = record_stage(l->v[i], stage);
@@ -171,4 +217,19 @@ const struct record_stage *record_find(const struct record_list *l, const char *
 		}
 	}
 	return NULL;
+}
+
+const struct record *record_changed(const struct record_list *l)
+{
+	for (size_t i = 0; i < l->n && !rn_streq(l->v[i]->command, "destroy"); i++)
+		for (size_t k = 0; k < l->v[i]->n; k++)
+			if (cJSON_GetArraySize(l->v[i]->stages[k].records))
+				return l->v[i];
+	return NULL;
+}
+
+bool record_open(const struct record *r, const struct record_stage *s)
+{
+	bool decided = r->ended && r->status != EVENT_CANCELLED && !s->back_failed;
+	return cJSON_GetArraySize(s->records) && !s->put_back && !decided;
 }

@@ -17,6 +17,9 @@ struct record_stage {
 	cJSON *key;     /* what decided about running; may be NULL */
 	cJSON *outputs; /* object: name -> value                    */
 	struct rn_strv secrets; /* names of secret outputs: their values are nowhere */
+	cJSON *records;         /* key -> what was there before it changed it; empty: it changed nothing */
+	bool put_back;          /* by a rollback, so it counts as not done */
+	bool back_failed;       /* a rollback was tried and failed         */
 };
 
 struct record {
@@ -26,7 +29,9 @@ struct record {
 	char *pipeline;
 	char *file;     /* absolute */
 	int pid;        /* of its process */
+	char *of;       /* "rollback": the run that was put back; else NULL */
 	bool ended;     /* false: it was killed, or it goes on */
+	enum event_status status; /* when it has ended */
 	struct record_stage *stages;
 	size_t n, cap;
 };
@@ -49,5 +54,9 @@ void record_list_clear(struct record_list *l);
  * nor does anything before a `destroy`. NULL: none; *ret_run is the run.
  */
 const struct record_stage *record_find(const struct record_list *l, const char *stage, const struct record **ret_run);
+/** The newest run that kept records of what was there before, since the last `destroy`; NULL: none. */
+const struct record *record_changed(const struct record_list *l);
+/** True when the stage changed something and nobody decided yet whether that stays: the run was killed or interrupted, or a rollback failed. */
+bool record_open(const struct record *r, const struct record_stage *s);
 
 #endif

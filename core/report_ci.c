@@ -151,7 +151,7 @@ static void on_event(struct reporter *r, const struct view *v, const struct even
 	struct ci *c = (struct ci *)r;
 	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
 	prepare(c, v);
-	if (e->stage && e->index < c->n) {
+	if (e->stage && e->index < c->n && !e->rollback) {
 		stage_event(c, v, e, &text);
 	} else {
 		struct plain_count none = { 0 };

@@ -114,6 +114,18 @@ void plain_event(const struct view *v, const struct event *e, const struct repor
 		report_failures(v, o->color, to);
 		report_summary(v, o->color, to);
 		break;
+	case EVENT_ROLLBACK_START:
+		line(v, e, to, "putting back what it changed");
+		break;
+	case EVENT_ROLLBACK_END:
+		line(v, e, to, "%s after %s%s%s",
+		     e->status == EVENT_OK ? "put back" : "could not be put back",
+		     rn_format_duration(e->ms, time, sizeof(time)), e->status == EVENT_OK ? "" : ": ",
+		     e->status == EVENT_OK			    ? "" :
+		     v->stages[e->index].back_failure.message ? v->stages[e->index].back_failure.message :
+		     e->text				    ? e->text :
+							      "");
+		break;
 	case EVENT_PROGRESS:
 	case EVENT_OUTPUT:
 	case EVENT_FAILURE:

@@ -70,7 +70,7 @@ static void stage_line(const struct terminal *t, const struct view *v, const str
 	char time[32];
 	bool color = t->options.color;
 	const char *dim = report_color(color, "dim"), *reset = report_color(color, "reset");
-	if (s->state == VIEW_RUNNING)
+	if (s->state == VIEW_RUNNING || s->back == VIEW_BACK_RUNNING)
 		rn_buf_addf(to, "%s%s%s", report_color(color, "blue"), spinner[t->frame % RN_LEN(spinner)], reset);
 	else
 		report_mark(to, color, s->state, s->status);
@@ -82,6 +82,10 @@ static void stage_line(const struct terminal *t, const struct view *v, const str
 							event_status_name(s->status), reset);
 		if (s->reason)
 			rn_buf_addf(to, "  %s%s%s", dim, s->reason, reset);
+		if (s->back == VIEW_BACK_RUNNING)
+			rn_buf_addf(to, "  putting back: %s", s->step ? s->step : "…");
+		else if (s->back)
+			rn_buf_addf(to, "  %s", s->back == VIEW_BACK_DONE ? "put back" : "could not be put back");
 	} else {
 		rn_buf_addf(to, "%s", rn_format_duration(rn_now_ms() - s->begin_ms, time, sizeof(time)));
 		if (s->attempt > 1)
@@ -106,7 +110,7 @@ static size_t choose(const struct view *v, size_t rows, bool *shown)
 	for (int pass = 0; pass < 3; pass++)
 		for (size_t i = 0; i < v->n && n < rows; i++) {
 			const struct view_stage *s = &v->stages[i];
-			int rank = s->state == VIEW_RUNNING || (s->state == VIEW_DONE && s->status == EVENT_FAILED) ? 0 :
+			int rank = s->state == VIEW_RUNNING || s->back || (s->state == VIEW_DONE && s->status == EVENT_FAILED) ? 0 :
 				   s->state == VIEW_WAITING							? 1 :
 													  2;
 			if (rank == pass && !shown[i])
@@ -153,7 +157,7 @@ static void draw(struct terminal *t, const struct view *v, bool whole, struct rn
 
 static bool scrolls(const struct terminal *t, const struct event *e)
 {
-	if (e->kind == EVENT_NOTICE || e->kind == EVENT_STAGE_RETRY)
+	if (e->kind == EVENT_NOTICE || e->kind == EVENT_ROLLBACK_START || e->kind == EVENT_ROLLBACK_END || e->kind == EVENT_STAGE_RETRY)
 		return true;
 	if (e->kind == EVENT_LOG)
 		return t->options.verbose || e->level >= RUNNER_WARN;

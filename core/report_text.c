@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Words and tables that several reporters share. */
+#include "lines.h"
 #include "report.h"
 
 #include "base/fs.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OUTPUT_SHOWN = 400, CHANGES_SHOWN = 100 };
+enum { OUTPUT_SHOWN = 400, CHANGES_SHOWN = 100, FIELD_SHOWN = 200 };
 
 const char *report_color(bool color, const char *name)
 {
@@ -96,9 +97,24 @@ static void add_failure(const struct view_stage *s, bool color, struct rn_buf *t
 		rn_buf_addf(to, "  log   %s\n", s->log);
 }
 
+/* A rollback that failed: the reason beside the one that led there, and how to try again. */
+static void add_back_failure(const struct view *v, const struct view_stage *s, bool color, struct rn_buf *to)
+{
+	const struct event_failure *f = &s->back_failure;
+	rn_buf_addf(to, "\n%serror: what stage \"%s\" (%s) changed could not be put back%s\n", report_color(color, "red"), s->id,
+		    s->uses, report_color(color, "reset"));
+	rn_buf_addf(to, "  why   %s\n", f->message ? f->message : "it was stopped");
+	if (f->hint)
+		rn_buf_addf(to, "  do    %s\n", f->hint);
+	rn_buf_addf(to, "  then  runner rollback %s\n", v->file);
+}
+
 void report_failures(const struct view *v, bool color, struct rn_buf *to)
 {
 	bool any = false;
+	for (size_t i = 0; i < v->n; i++)
+		if (v->stages[i].back == VIEW_BACK_FAILED)
+			add_back_failure(v, &v->stages[i], color, to);
 	for (size_t i = 0; i < v->n; i++) {
 		const struct view_stage *s = &v->stages[i];
 		if (s->state != VIEW_DONE || !s->failure.cls || (s->status != EVENT_FAILED && s->status != EVENT_IGNORED))
@@ -112,40 +128,102 @@ void report_failures(const struct view *v, bool color, struct rn_buf *to)
 
 /* ---- summary ---- */
 
-static void add_changes(const struct view *v, bool color, struct rn_buf *to)
+/* A value of a field for one line. New string. */
+static char *field_value(const cJSON *value)
+{
+	if (!value)
+		return rn_strdup("(none)");
+	RN_AUTO(rn_freep) char *text = cJSON_IsString(value) ? lines_clean(value->valuestring, strlen(value->valuestring)) :
+							       rn_json_print(value);
+	size_t n = FIELD_SHOWN;
+	if (strlen(text) <= n)
+		return rn_take(&text);
+	while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n--;
+	return rn_asprintf("%.*s…", (int)n, text);
+}
+
+static void add_fields(const struct view_change *c, size_t indent, bool color, struct rn_buf *to)
+{
+	const cJSON *f;
+	size_t width = 0;
+	cJSON_ArrayForEach(f, c->fields) {
+		size_t n = strlen(rn_json_str(f, "name"));
+		width = n > width && n <= 40 ? n : width;
+	}
+	cJSON_ArrayForEach(f, c->fields) {
+		if (!rn_json_get(f, "before") && !rn_json_get(f, "after")) { /* words, not values */
+			rn_buf_addf(to, "%*s%s\n", (int)indent, "", rn_json_str(f, "name"));
+			continue;
+		}
+		RN_AUTO(rn_freep) char *before = field_value(rn_json_get(f, "before"));
+		RN_AUTO(rn_freep) char *after = field_value(rn_json_get(f, "after"));
+		rn_buf_addf(to, "%*s%-*s  %s%s%s -> %s%s%s\n", (int)indent, "", (int)width, rn_json_str(f, "name"),
+			    report_color(color, "red"), before, report_color(color, "reset"), report_color(color, "green"),
+			    after, report_color(color, "reset"));
+	}
+}
+
+struct change_table {
+	const struct view *v;
+	bool restored; /* what a rollback did, not what the stages did */
+	bool color;
+};
+
+static const struct view_change *changes_of(const struct change_table *t, size_t stage, size_t *ret_n)
+{
+	const struct view_stage *s = &t->v->stages[stage];
+	*ret_n = t->restored ? s->n_restored : s->n_changes;
+	return t->restored ? s->restored : s->changes;
+}
+
+static void add_change(const struct change_table *t, const char *stage, const struct view_change *c, size_t width,
+		       struct rn_buf *to)
 {
 	static const char *const colors[] = { "dim", "green", "yellow", "red" };
-	size_t all = 0, width = 0, shown = 0;
+	bool detail = c->detail && !c->fields;
+	rn_buf_addf(to, "  %s%-9s%s  %-*s  %-*s%s%s\n", report_color(t->color, colors[c->action]), event_action_name(c->action),
+		    report_color(t->color, "reset"), (int)t->v->width, stage, detail ? (int)width : 0, c->resource,
+		    detail ? "  " : "", detail ? c->detail : "");
+	add_fields(c, 15 + t->v->width, t->color, to);
+}
+
+static void add_changes(const struct change_table *t, const char *title, struct rn_buf *to)
+{
+	const struct view *v = t->v;
+	size_t all = 0, width = 0, shown = 0, n;
 	for (size_t i = 0; i < v->n; i++) {
-		all += v->stages[i].n_changes;
-		for (size_t k = 0; k < v->stages[i].n_changes; k++) {
-			size_t n = strlen(v->stages[i].changes[k].resource);
-			width = n > width && n <= 60 ? n : width;
+		const struct view_change *c = changes_of(t, i, &n);
+		all += n;
+		for (size_t k = 0; k < n; k++) {
+			size_t len = strlen(c[k].resource);
+			width = len > width && len <= 60 ? len : width;
 		}
 	}
 	if (!all)
 		return;
-	rn_buf_addf(to, "\n%s%s%s\n", report_color(color, "bold"), rn_streq(v->command, "plan") ? "Planned changes" : "Changes",
-		    report_color(color, "reset"));
-	for (size_t i = 0; i < v->n; i++)
-		for (size_t k = 0; k < v->stages[i].n_changes; k++) {
-			const struct view_change *c = &v->stages[i].changes[k];
-			if (shown++ >= CHANGES_SHOWN)
-				continue;
-			rn_buf_addf(to, "  %s%-9s%s  %-*s  %-*s%s%s\n", report_color(color, colors[c->action]),
-				    event_action_name(c->action), report_color(color, "reset"), (int)v->width,
-				    v->stages[i].id, c->detail ? (int)width : 0, c->resource, c->detail ? "  " : "",
-				    c->detail ? c->detail : "");
-		}
+	rn_buf_addf(to, "\n%s%s%s\n", report_color(t->color, "bold"), title, report_color(t->color, "reset"));
+	for (size_t i = 0; i < v->n; i++) {
+		const struct view_change *c = changes_of(t, i, &n);
+		for (size_t k = 0; k < n; k++)
+			if (shown++ < CHANGES_SHOWN)
+				add_change(t, v->stages[i].id, &c[k], width, to);
+	}
 	if (shown > CHANGES_SHOWN)
 		rn_buf_addf(to, "  and %zu more\n", shown - CHANGES_SHOWN);
+}
+
+/* What was put back has no outputs any more. */
+static size_t outputs_of(const struct view_stage *s)
+{
+	return s->back == VIEW_BACK_DONE ? 0 : s->n_outputs;
 }
 
 static void add_outputs(const struct view *v, bool color, struct rn_buf *to)
 {
 	size_t width = 0;
 	for (size_t i = 0; i < v->n; i++)
-		for (size_t k = 0; k < v->stages[i].n_outputs; k++) {
+		for (size_t k = 0; k < outputs_of(&v->stages[i]); k++) {
 			size_t n = strlen(v->stages[i].id) + 1 + strlen(v->stages[i].outputs[k].name);
 			width = n > width ? n : width;
 		}
@@ -153,7 +231,7 @@ static void add_outputs(const struct view *v, bool color, struct rn_buf *to)
 		return;
 	rn_buf_addf(to, "\n%sOutputs%s\n", report_color(color, "bold"), report_color(color, "reset"));
 	for (size_t i = 0; i < v->n; i++)
-		for (size_t k = 0; k < v->stages[i].n_outputs; k++) {
+		for (size_t k = 0; k < outputs_of(&v->stages[i]); k++) {
 			const struct view_output *o = &v->stages[i].outputs[k];
 			RN_AUTO(rn_freep) char *name = rn_asprintf("%s.%s", v->stages[i].id, o->name);
 			size_t n = o->text ? strcspn(o->text, "\n") : 0;
@@ -176,7 +254,9 @@ static void add_counts(const struct view *v, struct rn_buf *to)
 void report_summary(const struct view *v, bool color, struct rn_buf *to)
 {
 	char time[32];
-	add_changes(v, color, to);
+	const char *title = rn_streq(v->command, "plan") ? "Planned changes" : rn_streq(v->command, "rollback") ? "Put back" : "Changes";
+	add_changes(&(struct change_table){ .v = v, .color = color }, title, to);
+	add_changes(&(struct change_table){ .v = v, .color = color, .restored = true }, "Put back (on_failure: rollback)", to);
 	add_outputs(v, color, to);
 	size_t failed = view_stages(v, EVENT_FAILED), ok = view_stages(v, EVENT_OK);
 	const char *word = v->status == EVENT_OK ? "done" : v->status == EVENT_CANCELLED ? "interrupted" : "failed";
@@ -191,6 +271,11 @@ void report_summary(const struct view *v, bool color, struct rn_buf *to)
 		if (n)
 			rn_buf_addf(to, ", %zu %s", n, event_status_name(others[i]));
 	}
+	size_t back = 0;
+	for (size_t i = 0; i < v->n; i++)
+		back += v->stages[i].back == VIEW_BACK_DONE;
 	add_counts(v, to);
+	if (back)
+		rn_buf_addf(to, ", %zu put back", back);
 	rn_buf_addc(to, '\n');
 }

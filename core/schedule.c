@@ -84,7 +84,7 @@ static bool ready(const struct schedule *s, const struct node *n)
 {
 	if (n->state != NODE_WAITING)
 		return false;
-	if (s->o->call != SCHEDULE_DESTROY) {
+	if (!schedule_reversed(s)) {
 		for (size_t i = 0; i < n->stage->n_deps; i++)
 			if (s->nodes[n->stage->deps[i]].state != NODE_DONE)
 				return false;
@@ -97,10 +97,10 @@ static bool ready(const struct schedule *s, const struct node *n)
 	return true;
 }
 
-/* In the order of the file, for destroy from its end. */
+/* In the order of the file, for destroy and rollback from its end. */
 static struct node *nth(struct schedule *s, size_t i)
 {
-	return &s->nodes[s->o->call == SCHEDULE_DESTROY ? s->n - 1 - i : i];
+	return &s->nodes[schedule_reversed(s) ? s->n - 1 - i : i];
 }
 
 static void start_ready(struct schedule *s)
@@ -230,7 +230,10 @@ static void kill_strays(struct schedule *s)
 static void stage_ended(struct schedule *s, struct node *n)
 {
 	bool stray = stage_unsupervised(n->process);
-	node_ended(n);
+	if (n->rolling)
+		node_rolled(n);
+	else
+		node_ended(n);
 	if (stray)
 		kill_strays(s);
 }
@@ -289,6 +292,14 @@ static bool busy(const struct schedule *s)
 	return false;
 }
 
+static void work(struct schedule *s)
+{
+	wait_for_something(s);
+	check_deadlines(s);
+	bus_tick(s->o->bus);
+	check_journal(s);
+}
+
 static void loop(struct schedule *s)
 {
 	for (;;) {
@@ -297,9 +308,7 @@ static void loop(struct schedule *s)
 		wake_paused(s);
 		if (!busy(s))
 			break;
-		wait_for_something(s);
-		check_deadlines(s);
-		bus_tick(s->o->bus);
+		work(s);
 	}
 	check_journal(s);
 	for (size_t i = 0; i < s->n; i++) {
@@ -334,6 +343,7 @@ static void clear(struct schedule *s)
 		cJSON_Delete(n->params);
 		cJSON_Delete(n->env);
 		cJSON_Delete(n->info);
+		cJSON_Delete(n->records);
 		rn_strv_clear(&n->secrets);
 		rn_strv_clear(&n->lost);
 		free(n->forced);
@@ -352,7 +362,7 @@ static int prepare(struct schedule *s, struct rn_error *err)
 	for (size_t i = 0; i < s->n; i++) {
 		const struct plugin_entry *e = plugin_set_find(s->o->plugins, p->stages[i].uses);
 		s->nodes[i] = (struct node){ .schedule = s, .stage = &p->stages[i], .plugin = e ? e->info : NULL,
-					     .outputs = cJSON_CreateObject() };
+					     .outputs = cJSON_CreateObject(), .records = cJSON_CreateObject() };
 		if (!e || !e->info)
 			return rn_fail(err, RN_EINTERNAL, "stage \"%s\" has no plugin", p->stages[i].id);
 	}
@@ -371,8 +381,13 @@ int schedule_run(const struct schedule_options *o, struct rn_error *err)
 	s.deadline_ms = o->timeout_ms ? begin + o->timeout_ms : 0;
 	bus_emit(o->bus, &(struct event){ .kind = EVENT_RUN_START, .text = o->pipeline->name, .total = s.n,
 					  .name = o->journal ? journal_run_id(o->journal) : NULL });
+	schedule_carry(&s);
 	loop(&s);
 	int code = exit_code(&s);
+	if (code != EXIT_DONE && o->call == SCHEDULE_RUN && !o->dry_run) {
+		schedule_roll_back(&s, work);
+		code = exit_code(&s); /* Ctrl-C may have come meanwhile */
+	}
 	enum event_status status = code == EXIT_DONE ? EVENT_OK : code == EXIT_INTERRUPTED ? EVENT_CANCELLED : EVENT_FAILED;
 	bus_emit(o->bus, &(struct event){ .kind = EVENT_RUN_END, .status = status, .exit_code = code,
 					  .ms = rn_now_ms() - begin });

@@ -19,7 +19,8 @@
 enum schedule_call {
 	SCHEDULE_RUN,
 	SCHEDULE_PLAN,
-	SCHEDULE_DESTROY, /* in reverse order */
+	SCHEDULE_DESTROY,  /* in reverse order */
+	SCHEDULE_ROLLBACK, /* in reverse order: what the run `of` changed is put back */
 };
 
 struct schedule_options {
@@ -30,6 +31,7 @@ struct schedule_options {
 	struct redact *redact;
 	struct journal *journal;           /* NULL: nothing is recorded (plan, --dry-run) */
 	const struct record_list *earlier; /* runs of this pipeline, newest first        */
+	const struct record *of;           /* SCHEDULE_ROLLBACK: the run to put back     */
 	const cJSON *env;                  /* environment of every stage                 */
 	const char *root;                  /* .runner; where state and scratch folders lie */
 	int64_t jobs;                      /* >= 1 */
@@ -40,6 +42,9 @@ struct schedule_options {
 	const char *from, *until;          /* stage ids or NULL     */
 	pid_t watched;                     /* a helper whose end is worth a word (the local cloud); 0: none */
 };
+
+/** "run", "plan", "destroy", "rollback". */
+const char *schedule_call_name(enum schedule_call call);
 
 /** Returns an exit code (enum exit_code). `err` says why nothing could be started at all (then 3). */
 int schedule_run(const struct schedule_options *o, struct rn_error *err);

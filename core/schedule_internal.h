@@ -35,6 +35,9 @@ struct node {
 	struct rn_strv secrets;  /* names of outputs that are secret */
 	struct rn_strv lost;     /* names of secret outputs of an earlier run: known to exist, value unknown */
 	cJSON *params, *env, *info; /* of the running call */
+	cJSON *records;          /* key -> what was there before this run (or one that was killed) changed it */
+	bool rolling;            /* after the run: what it changed is being put back */
+	int64_t rolling_ms;      /* since when */
 	char *log;
 	struct pipeline_binding binding;
 };
@@ -55,6 +58,12 @@ struct schedule {
 	char *wanted_output;
 };
 
+/** True when the stages go from the last to the first. */
+static inline bool schedule_reversed(const struct schedule *s)
+{
+	return s->o->call == SCHEDULE_DESTROY || s->o->call == SCHEDULE_ROLLBACK;
+}
+
 /** Starts a stage whose turn has come, or ends it as skipped, reused or failed. May make another one wait again (see `wanted`). */
 void node_begin(struct node *n);
 /** Starts the next attempt of a call that is resolved already. */
@@ -67,6 +76,20 @@ void node_finish(struct node *n, enum event_status status, const char *reason);
 void node_fail(struct node *n, const struct event_failure *f);
 /** Takes over the outputs of an earlier run; false when there is no finished one. */
 bool node_recall(struct node *n, const struct record_stage *earlier);
+
+/** The environment, folders and facts of a call into n->env and n->info; `own`: the stage's own variables. */
+void node_equip(struct node *n, const cJSON *own);
+/** Parameters into n->params and own variables into *ret_env; false with `f` filled by new strings (event_failure_clear). */
+bool node_resolve(struct node *n, cJSON **ret_env, struct event_failure *f);
+/** Starts a worker for the call; -1 when no process can be started. */
+int node_spawn(struct node *n, struct rn_error *err);
+
+/** Takes over the records of a run that was killed before anybody decided about them. */
+void schedule_carry(struct schedule *s);
+/** After a failed run: puts back what stages with `on_failure: rollback` changed, last one first. `wait` is called while one works. */
+void schedule_roll_back(struct schedule *s, void (*wait)(struct schedule *s));
+/** The process of a rollback has ended. */
+void node_rolled(struct node *n);
 
 void schedule_notice(struct schedule *s, enum runner_level level, const char *stage, const char *fmt, ...)
 	RUNNER_PRINTF(4, 5);

@@ -2,6 +2,7 @@
 /* One stage of the schedule: whether it runs and why, what it is given, what its end means. */
 #include "schedule_internal.h"
 
+#include "host.h"
 #include "resume.h"
 #include "self.h"
 #include "stage_failure.h"
@@ -40,9 +41,9 @@ void node_finish(struct node *n, enum event_status status, const char *reason)
 	n->state = NODE_DONE;
 	n->status = status;
 	n->failed = status == EVENT_FAILED || status == EVENT_CANCELLED;
-	for (size_t i = 0; i < stage->n_deps && s->o->call != SCHEDULE_DESTROY; i++)
+	for (size_t i = 0; i < stage->n_deps && !schedule_reversed(s); i++)
 		n->failed |= s->nodes[stage->deps[i]].failed;
-	for (size_t i = 0; i < s->n && s->o->call == SCHEDULE_DESTROY; i++)
+	for (size_t i = 0; i < s->n && schedule_reversed(s); i++)
 		for (size_t k = 0; k < s->nodes[i].stage->n_deps; k++)
 			if (s->nodes[i].stage->deps[k] == stage->index)
 				n->failed |= s->nodes[i].failed;
@@ -171,7 +172,7 @@ static int scope_output(void *ctx, const char *stage, const char *output, struct
 		*ret = (struct value){ .json = cJSON_Duplicate(value, true), .secret = secret };
 		return 0;
 	}
-	if (s->o->call != SCHEDULE_RUN || s->o->dry_run) {
+	if (s->o->call != SCHEDULE_RUN || s->o->dry_run || n->rolling) {
 		*ret = (struct value){ .secret = secret, .unknown = true };
 		return 0;
 	}
@@ -211,8 +212,15 @@ static void mask_all(struct node *n, const struct rn_strv *secrets)
 					"a secret of less than %d characters cannot be masked", REDACT_MIN);
 }
 
-/* Parameters and own environment, into n->params and *ret_env. False: the stage has failed. */
-static bool resolve(struct node *n, cJSON **ret_env)
+static void explain(struct event_failure *ret, const struct node *n, struct diag_at at, const char *message, const char *hint)
+{
+	const struct pipeline *p = n->schedule->o->pipeline;
+	*ret = (struct event_failure){ .cls = RUNNER_FAIL_CONFIG, .message = redact_text(n->schedule->o->redact, message),
+				       .hint = hint && *hint ? rn_strdup(hint) : NULL, .file = rn_strdup(p->file),
+				       .line = at.line, .column = at.column };
+}
+
+bool node_resolve(struct node *n, cJSON **ret_env, struct event_failure *f)
 {
 	const struct pipeline *p = n->schedule->o->pipeline;
 	struct scope scope;
@@ -226,10 +234,9 @@ static bool resolve(struct node *n, cJSON **ret_env)
 	if (rc < 0) {
 		diags_sort(&diags);
 		const struct diag *d = diags.n ? &diags.v[0] : NULL;
-		fail_with(n, RUNNER_FAIL_CONFIG, d ? d->at : n->stage->at, d ? d->message : "its parameters cannot be resolved",
-			  d ? d->hint : NULL);
+		explain(f, n, d ? d->at : n->stage->at, d ? d->message : "its parameters cannot be resolved", d ? d->hint : NULL);
 	} else if (pipeline_stage_env(n->stage, &scope, ret_env, &secrets, &err) < 0) {
-		fail_with(n, RUNNER_FAIL_CONFIG, n->stage->at, err.msg, err.hint);
+		explain(f, n, n->stage->at, err.msg, err.hint);
 		rc = -1;
 	}
 	mask_all(n, &secrets);
@@ -276,6 +283,12 @@ static cJSON *make_info(const struct node *n)
 	return info;
 }
 
+void node_equip(struct node *n, const cJSON *own)
+{
+	n->env = merged_env(n->schedule->o->env, own);
+	n->info = make_info(n);
+}
+
 /* ---- start ---- */
 
 static void on_event(void *ctx, const struct event *e)
@@ -287,6 +300,8 @@ static void on_output(void *ctx, size_t index, const char *name, const cJSON *va
 {
 	struct schedule *s = ctx;
 	struct node *n = &s->nodes[index];
+	if (n->rolling || s->o->call == SCHEDULE_ROLLBACK)
+		return; /* there is nobody behind it any more */
 	cJSON_DeleteItemFromObjectCaseSensitive(n->outputs, name);
 	cJSON_AddItemToObject(n->outputs, name, cJSON_Duplicate(value, true));
 	if (secret && !rn_strv_has(&n->secrets, name))
@@ -300,6 +315,20 @@ static void on_output(void *ctx, size_t index, const char *name, const cJSON *va
 	emit(n, &e);
 }
 
+static int on_remember(void *ctx, size_t index, const char *key, const cJSON *record, struct rn_error *err)
+{
+	struct schedule *s = ctx;
+	struct node *n = &s->nodes[index];
+	if (rn_json_get(n->records, key))
+		return 0; /* the first one is the oldest state */
+	if (cJSON_GetArraySize(n->records) >= HOST_RECORDS_MAX)
+		return rn_fail(err, RN_ELIMIT, "more than %d records", HOST_RECORDS_MAX);
+	if (s->o->journal && journal_remember(s->o->journal, n->stage->id, key, record, err) < 0)
+		return -1;
+	cJSON_AddItemToObject(n->records, key, cJSON_Duplicate(record, true));
+	return 0;
+}
+
 static void on_broken(void *ctx, const struct rn_error *err)
 {
 	struct schedule *s = ctx;
@@ -308,9 +337,10 @@ static void on_broken(void *ctx, const struct rn_error *err)
 	s->broken = true;
 }
 
-static const char *call_name(enum schedule_call call)
+const char *schedule_call_name(enum schedule_call call)
 {
-	return call == SCHEDULE_PLAN ? "plan" : call == SCHEDULE_DESTROY ? "destroy" : "run";
+	static const char *const names[] = { "run", "plan", "destroy", "rollback" };
+	return names[call];
 }
 
 static void env_strings(const cJSON *env, struct rn_strv *to)
@@ -323,10 +353,36 @@ static void env_strings(const cJSON *env, struct rn_strv *to)
 		rn_strv_add(to, "LC_ALL=C");
 }
 
-void node_launch(struct node *n)
+int node_spawn(struct node *n, struct rn_error *err)
 {
 	struct schedule *s = n->schedule;
 	const struct schedule_options *o = s->o;
+	enum schedule_call call = n->rolling ? SCHEDULE_ROLLBACK : o->call;
+	free(n->log);
+	n->log = o->journal ? journal_log_path(o->journal, n->stage->id) : NULL;
+	RN_AUTO(rn_strv_clear) struct rn_strv env = { 0 };
+	env_strings(o->env, &env);
+	struct stage_spec spec = {
+		.id = n->stage->id, .index = n->stage->index, .call = schedule_call_name(call), .plugin = n->plugin,
+		.params = n->params, .env = n->env, .info = n->info,
+		.records = call == SCHEDULE_ROLLBACK ? n->records : NULL, .worker_env = (const char *const *)env.v,
+		.log = n->log, .append = n->attempt > 1 || n->rolling, .rollback = n->rolling, .file = o->pipeline->file,
+		.line = n->stage->at.line, .column = n->stage->at.column,
+	};
+	struct stage_sink sink = { .ctx = s, .event = on_event, .output = on_output, .remember = on_remember,
+				   .broken = on_broken };
+	n->process = stage_start(&spec, o->redact, &sink, err);
+	if (!n->process)
+		return -1;
+	n->state = NODE_RUNNING;
+	n->deadline_ms = n->stage->timeout_ms ? rn_now_ms() + n->stage->timeout_ms : 0;
+	s->running++;
+	return 0;
+}
+
+void node_launch(struct node *n)
+{
+	struct rn_error err = { 0 };
 	n->attempt++;
 	n->begin_ms = n->attempt == 1 ? rn_now_ms() : n->begin_ms;
 	cJSON_Delete(n->outputs);
@@ -337,31 +393,13 @@ void node_launch(struct node *n)
 	e.attempt = n->attempt;
 	e.text = n->reason;
 	emit(n, &e);
-	free(n->log);
-	n->log = o->journal ? journal_log_path(o->journal, n->stage->id) : NULL;
-	RN_AUTO(rn_strv_clear) struct rn_strv env = { 0 };
-	env_strings(o->env, &env);
-	struct stage_spec spec = {
-		.id = n->stage->id, .index = n->stage->index, .call = call_name(o->call), .plugin = n->plugin,
-		.params = n->params, .env = n->env, .info = n->info, .worker_env = (const char *const *)env.v,
-		.log = n->log, .append = n->attempt > 1, .file = o->pipeline->file, .line = n->stage->at.line,
-		.column = n->stage->at.column,
-	};
-	struct stage_sink sink = { .ctx = s, .event = on_event, .output = on_output, .broken = on_broken };
-	struct rn_error err = { 0 };
-	n->process = stage_start(&spec, o->redact, &sink, &err);
-	if (!n->process) {
+	if (node_spawn(n, &err) < 0)
 		fail_with(n, RUNNER_FAIL_MACHINE, n->stage->at, err.msg, err.hint);
-		return;
-	}
-	n->state = NODE_RUNNING;
-	n->deadline_ms = n->stage->timeout_ms ? rn_now_ms() + n->stage->timeout_ms : 0;
-	s->running++;
 }
 
 bool node_recall(struct node *n, const struct record_stage *earlier)
 {
-	bool finished = earlier && earlier->ended && (earlier->status == EVENT_OK || earlier->status == EVENT_REUSED);
+	bool finished = earlier && earlier->ended && !earlier->put_back && (earlier->status == EVENT_OK || earlier->status == EVENT_REUSED);
 	if (!finished)
 		return false;
 	cJSON_Delete(n->outputs);
@@ -402,6 +440,8 @@ static char *why_again(const struct node *n, const struct record_stage *earlier,
 		return rn_strdup("it has not run before");
 	if (!earlier->ended)
 		return rn_asprintf("it was interrupted in run %s", run->id);
+	if (earlier->put_back)
+		return rn_asprintf("what it did in run %s was put back", run->id);
 	if (earlier->status != EVENT_OK && earlier->status != EVENT_REUSED)
 		return rn_asprintf("it %s in run %s",
 				   earlier->status == EVENT_CANCELLED ? "was stopped" : "failed", run->id);
@@ -453,6 +493,28 @@ static bool skipped_by_condition(struct node *n)
 	return wanted <= 0;
 }
 
+static bool skipped_by_rollback(struct node *n)
+{
+	const struct schedule_options *o = n->schedule->o;
+	const struct record_stage *then = record_stage(o->of, n->stage->id);
+	RN_AUTO(rn_freep) char *why = NULL;
+	if (!then || !cJSON_GetArraySize(then->records))
+		why = rn_asprintf("it changed nothing in run %s", o->of->id);
+	else if (then->put_back)
+		why = rn_asprintf("it was put back already");
+	else if (!n->plugin->has_rollback)
+		why = rn_asprintf("`%s` has no rollback any more", n->stage->uses);
+	if (why) {
+		node_finish(n, EVENT_SKIPPED, why);
+		return true;
+	}
+	cJSON_Delete(n->records);
+	n->records = cJSON_Duplicate(then->records, true);
+	cJSON_Delete(n->outputs);
+	n->outputs = cJSON_Duplicate(then->outputs, true);
+	return false;
+}
+
 /* Calls that a plugin does not have, and failures before a destroy. True: the stage has ended. */
 static bool skipped_by_call(struct node *n)
 {
@@ -462,6 +524,8 @@ static bool skipped_by_call(struct node *n)
 		node_finish(n, EVENT_SKIPPED, why);
 		return true;
 	}
+	if (s->o->call == SCHEDULE_ROLLBACK)
+		return skipped_by_rollback(n);
 	if (s->o->call != SCHEDULE_DESTROY)
 		return false;
 	for (size_t i = 0; i < s->n; i++)
@@ -483,8 +547,12 @@ static void begin_selected(struct node *n)
 	struct schedule *s = n->schedule;
 	const struct schedule_options *o = s->o;
 	RN_AUTO(rn_json_freep) cJSON *own = NULL;
-	if (!resolve(n, &own))
+	struct event_failure why = { 0 };
+	if (!node_resolve(n, &own, &why)) {
+		node_fail(n, &why);
+		event_failure_clear(&why);
 		return;
+	}
 	if (o->call == SCHEDULE_RUN && (o->journal || o->resume)) {
 		struct rn_error err = { 0 };
 		cJSON *key = resume_key(n->plugin, n->params, own, o->redact, &err);
@@ -512,8 +580,7 @@ static void begin_selected(struct node *n)
 		node_finish(n, EVENT_OK, n->reason);
 		return;
 	}
-	n->env = merged_env(o->env, own);
-	n->info = make_info(n);
+	node_equip(n, own);
 	n->attempt = 0;
 	node_launch(n);
 }
@@ -531,7 +598,7 @@ void node_begin(struct node *n)
 	s->wanted = 0;
 	if (skipped_by_call(n))
 		return;
-	if (s->o->call != SCHEDULE_DESTROY && skipped_by_condition(n))
+	if (!schedule_reversed(s) && skipped_by_condition(n))
 		return;
 	if (s->wanted)
 		run_again(n);

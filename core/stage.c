@@ -31,6 +31,7 @@ struct stage {
 	int log;
 	char *log_path;
 	bool log_midline;
+	bool rollback;
 	struct frame_reader reader;
 	struct redact_stream masked;
 	struct lines lines;
@@ -77,6 +78,8 @@ static cJSON *spec_json(const struct stage_spec *spec)
 	cJSON_AddItemReferenceToObject(j, "params", (cJSON *)spec->params);
 	cJSON_AddItemReferenceToObject(j, "env", (cJSON *)spec->env);
 	cJSON_AddItemReferenceToObject(j, "info", (cJSON *)spec->info);
+	if (spec->records)
+		cJSON_AddItemReferenceToObject(j, "records", (cJSON *)spec->records);
 	return j;
 }
 
@@ -114,7 +117,7 @@ struct stage *stage_start(const struct stage_spec *spec, struct redact *redact, 
 {
 	struct stage *s = rn_alloc(sizeof(*s));
 	*s = (struct stage){ .id = rn_strdup(spec->id), .index = spec->index, .redact = redact, .sink = *sink,
-			     .control = -1, .events = -1, .log = -1, .pid = -1 };
+			     .control = -1, .events = -1, .log = -1, .pid = -1, .rollback = spec->rollback };
 	frame_reader_init(&s->reader, FRAME_EVENT_MAX);
 	stage_ending_init(&s->ending, spec);
 	if (open_log(s, spec, err) < 0 || spawn(s, spec, err) < 0) {
@@ -151,6 +154,7 @@ static void emit(struct stage *s, struct event *e)
 {
 	e->stage = s->id;
 	e->index = s->index;
+	e->rollback = s->rollback;
 	s->sink.event(s->sink.ctx, e);
 }
 
@@ -229,12 +233,23 @@ static void take_progress(struct stage *s, const cJSON *j)
 				 .done = done > 0 ? (uint64_t)done : 0, .total = total > 0 ? (uint64_t)total : 0 });
 }
 
+/* The fields of a change with every known secret masked; NULL when there are none. The caller deletes. */
+static cJSON *masked_fields(struct stage *s, const cJSON *fields)
+{
+	if (!cJSON_IsArray(fields))
+		return NULL;
+	RN_AUTO(rn_freep) char *text = rn_json_print(fields);
+	RN_AUTO(rn_freep) char *masked = redact_text(s->redact, text);
+	return rn_json_parse_str(masked, NULL); /* a number that is a secret leaves no JSON: then only `detail` is shown */
+}
+
 static void take_change(struct stage *s, const cJSON *j)
 {
 	RN_AUTO(rn_freep) char *resource = shown(s, rn_json_str(j, "resource"));
 	RN_AUTO(rn_freep) char *detail = shown(s, rn_json_str(j, "detail"));
+	RN_AUTO(rn_json_freep) cJSON *fields = masked_fields(s, rn_json_get(j, "fields"));
 	int64_t action = rn_json_int(j, "action", RUNNER_UNCHANGED);
-	emit(s, &(struct event){ .kind = EVENT_CHANGE, .name = resource, .text = detail,
+	emit(s, &(struct event){ .kind = EVENT_CHANGE, .name = resource, .text = detail, .fields = fields,
 				 .action = action >= 0 && action <= RUNNER_DELETED ? (enum runner_action)action : RUNNER_UPDATED });
 }
 
@@ -252,6 +267,30 @@ static void take_named_output(struct stage *s, const cJSON *j)
 	s->sink.output(s->sink.ctx, s->index, name, value, secret || redact_found(s->redact, text));
 }
 
+/* The stage waits for the answer before it writes anything. */
+static void take_record(struct stage *s, const cJSON *j)
+{
+	struct rn_error err = { 0 };
+	const char *key = rn_json_str(j, "key");
+	const cJSON *record = rn_json_get(j, "record");
+	RN_AUTO(rn_freep) char *text = record ? rn_json_print(record) : NULL;
+	if (!key || !text)
+		rn_fail(&err, RN_EINVAL, "the record is not whole");
+	else if (redact_found(s->redact, text) || redact_found(s->redact, key))
+		rn_fail(&err, RN_EINVAL, "the record holds a secret, and records are kept in the clear");
+	else
+		s->sink.remember(s->sink.ctx, s->index, key, record, &err);
+	RN_AUTO(rn_json_freep) cJSON *answer = cJSON_CreateObject();
+	cJSON_AddStringToObject(answer, "type", "kept");
+	if (err.code) {
+		cJSON_AddStringToObject(answer, "error", err.msg);
+		cJSON_AddBoolToObject(answer, "machine", err.code == RN_EIO);
+		if (err.hint[0])
+			cJSON_AddStringToObject(answer, "hint", err.hint);
+	}
+	(void)!frame_write_json(s->control, answer);
+}
+
 static void take_json(struct stage *s, const cJSON *j)
 {
 	const char *type = rn_json_str(j, "type");
@@ -266,6 +305,8 @@ static void take_json(struct stage *s, const cJSON *j)
 		take_change(s, j);
 	} else if (rn_streq(type, "output")) {
 		take_named_output(s, j);
+	} else if (rn_streq(type, "remember")) {
+		take_record(s, j);
 	} else if (rn_streq(type, "mask")) {
 		redact_add(s->redact, rn_json_str(j, "secret"));
 	} else {

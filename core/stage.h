@@ -15,14 +15,16 @@
 struct stage_spec {
 	const char *id;
 	size_t index;
-	const char *call;                 /* "run", "plan", "destroy"                     */
+	const char *call;                 /* "run", "plan", "destroy", "rollback"         */
 	const struct plugin_info *plugin;
 	const cJSON *params;              /* of params_resolve                            */
 	const cJSON *env;                 /* whole environment of the stage: name -> text */
 	const cJSON *info;                /* answers of the service `info`                */
+	const cJSON *records;             /* of a rollback: key -> what was there before; else NULL */
 	const char *const *worker_env;    /* environment of the supervisor: no secrets    */
 	const char *log;                  /* path; NULL: no file                          */
-	bool append;                      /* the log goes on (a retry)                    */
+	bool append;                      /* the log goes on (a retry, a rollback)        */
+	bool rollback;                    /* events carry the mark                        */
 	const char *file;                 /* the pipeline's, for failures                 */
 	int line, column;                 /* of the stage                                 */
 };
@@ -34,6 +36,8 @@ struct stage_sink {
 	void (*event)(void *ctx, const struct event *e);
 	/** An output with its true value; secret also when the value holds a known secret. */
 	void (*output)(void *ctx, size_t index, const char *name, const cJSON *value, bool secret);
+	/** What was there before a change: kept on disk when it returns 0, else -1 with why. */
+	int (*remember)(void *ctx, size_t index, const char *key, const cJSON *record, struct rn_error *err);
 	/** Something of the run cannot be written: it must end. */
 	void (*broken)(void *ctx, const struct rn_error *err);
 };

@@ -36,20 +36,35 @@ static void clear_failure(struct event_failure *f)
 	*f = (struct event_failure){ 0 };
 }
 
+static void clear_changes(struct view_change *v, size_t *n)
+{
+	for (size_t i = 0; i < *n; i++) {
+		free(v[i].resource);
+		free(v[i].detail);
+		cJSON_Delete(v[i].fields);
+	}
+	*n = 0;
+}
+
 static void forget(struct view_stage *s)
 {
-	for (size_t i = 0; i < s->n_changes; i++) {
-		free(s->changes[i].resource);
-		free(s->changes[i].detail);
-	}
+	clear_changes(s->changes, &s->n_changes);
+	clear_changes(s->restored, &s->n_restored);
 	for (size_t i = 0; i < s->n_outputs; i++) {
 		free(s->outputs[i].name);
 		free(s->outputs[i].text);
 	}
-	s->n_changes = s->all_changes = s->n_outputs = 0;
+	s->all_changes = s->n_outputs = 0;
 	clear_failure(&s->failure);
+	clear_failure(&s->back_failure);
 	set(&s->step, NULL);
 	set(&s->what, NULL);
+}
+
+static struct view_change change_of(const struct event *e)
+{
+	return (struct view_change){ e->action, rn_strdup(e->name), rn_strdup(e->text),
+				     e->fields ? cJSON_Duplicate(e->fields, true) : NULL };
 }
 
 static void add_change(struct view_stage *s, const struct event *e)
@@ -57,7 +72,7 @@ static void add_change(struct view_stage *s, const struct event *e)
 	if (s->all_changes++ >= VIEW_CHANGES_MAX)
 		return;
 	s->changes = rn_grow(s->changes, &s->cap_changes, s->n_changes + 1, sizeof(*s->changes));
-	s->changes[s->n_changes++] = (struct view_change){ e->action, rn_strdup(e->name), rn_strdup(e->text) };
+	s->changes[s->n_changes++] = change_of(e);
 }
 
 static void add_output(struct view_stage *s, const struct event *e)
@@ -75,14 +90,37 @@ static void add_output(struct view_stage *s, const struct event *e)
 	o->secret = e->secret;
 }
 
-static void set_failure(struct view_stage *s, const struct event_failure *f)
+static void set_failure(struct event_failure *to, const struct event_failure *f)
 {
-	clear_failure(&s->failure);
-	s->failure = *f;
-	s->failure.message = rn_strdup(f->message);
-	s->failure.hint = rn_strdup(f->hint);
-	s->failure.param = rn_strdup(f->param);
-	s->failure.file = rn_strdup(f->file);
+	clear_failure(to);
+	*to = *f;
+	to->message = rn_strdup(f->message);
+	to->hint = rn_strdup(f->hint);
+	to->param = rn_strdup(f->param);
+	to->file = rn_strdup(f->file);
+}
+
+/* The run of the stage itself is over; what happens now stands beside it. */
+static void rollback_event(struct view_stage *s, const struct event *e, int64_t now)
+{
+	s->heard_ms = now;
+	if (e->kind == EVENT_ROLLBACK_START) {
+		s->back = VIEW_BACK_RUNNING;
+		s->back_ms = now;
+	} else if (e->kind == EVENT_ROLLBACK_END) {
+		s->back = e->status == EVENT_OK ? VIEW_BACK_DONE : VIEW_BACK_FAILED;
+		s->back_ms = e->ms;
+		set(&s->step, NULL);
+	} else if (e->kind == EVENT_STEP) {
+		set(&s->step, e->text);
+	} else if (e->kind == EVENT_FAILURE) {
+		set_failure(&s->back_failure, &e->failure);
+	} else if (e->kind == EVENT_LOG && !s->failure.cls) { /* the end of the log says why it failed */
+		set(&s->tail[s->lines++ % VIEW_TAIL], e->text);
+	} else if (e->kind == EVENT_CHANGE && s->n_restored < VIEW_CHANGES_MAX) {
+		s->restored = rn_grow(s->restored, &s->cap_restored, s->n_restored + 1, sizeof(*s->restored));
+		s->restored[s->n_restored++] = change_of(e);
+	}
 }
 
 static void stage_event(struct view_stage *s, const struct event *e, int64_t now)
@@ -130,11 +168,13 @@ static void stage_event(struct view_stage *s, const struct event *e, int64_t now
 		add_output(s, e);
 		break;
 	case EVENT_FAILURE:
-		set_failure(s, &e->failure);
+		set_failure(&s->failure, &e->failure);
 		break;
 	case EVENT_RUN_START:
 	case EVENT_NOTICE:
 	case EVENT_RUN_END:
+	case EVENT_ROLLBACK_START:
+	case EVENT_ROLLBACK_END:
 		break;
 	}
 }
@@ -144,7 +184,9 @@ void bus_emit(struct bus *b, const struct event *theirs)
 	struct event e = *theirs;
 	int64_t now = rn_now_ms();
 	e.wall_ms = rn_wall_ms();
-	if (e.stage && e.index < b->view.n)
+	if (e.stage && e.index < b->view.n && e.rollback)
+		rollback_event(&b->view.stages[e.index], &e, now);
+	else if (e.stage && e.index < b->view.n)
 		stage_event(&b->view.stages[e.index], &e, now);
 	if (e.kind == EVENT_RUN_START)
 		b->view.begin_ms = now;
@@ -185,6 +227,7 @@ void bus_clear(struct bus *b)
 		for (size_t k = 0; k < VIEW_TAIL; k++)
 			free(s->tail[k]);
 		free(s->changes);
+		free(s->restored);
 		free(s->outputs);
 		free(s->id);
 		free(s->uses);

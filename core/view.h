@@ -23,6 +23,14 @@ struct view_change {
 	enum runner_action action;
 	char *resource;
 	char *detail; /* or NULL */
+	cJSON *fields; /* [{name, before, after, secret}], or NULL */
+};
+
+enum view_back {
+	VIEW_BACK_NONE,
+	VIEW_BACK_RUNNING,
+	VIEW_BACK_DONE,
+	VIEW_BACK_FAILED,
 };
 
 struct view_output {
@@ -52,10 +60,15 @@ struct view_stage {
 	struct view_output *outputs;
 	size_t n_outputs, cap_outputs;
 	struct event_failure failure; /* owned strings; cls 0: none */
+	enum view_back back;          /* what it changed is put back after the run failed */
+	int64_t back_ms;              /* monotonic: since when; at its end: time taken    */
+	struct view_change *restored; /* what was put back                                */
+	size_t n_restored, cap_restored;
+	struct event_failure back_failure;
 };
 
 struct view {
-	const char *command;  /* "run", "plan", "destroy" */
+	const char *command;  /* "run", "plan", "destroy", "rollback" */
 	const char *pipeline; /* name; borrowed */
 	const char *file;     /* as shown to the user; borrowed */
 	const char *run_id;   /* NULL: nothing is recorded */

@@ -33,6 +33,7 @@ struct supervisor {
 	pid_t stage;
 	int out_fd;    /* stdout and stderr of the stage; -1 at its end */
 	int event_fd;  /* frames of the stage; -1 at its end            */
+	int reply_fd;  /* the host's answers, to the stage              */
 	int signal_fd;
 	bool ended;    /* the stage process has ended (not yet reaped)  */
 	bool orphaned; /* the host is gone                              */
@@ -43,7 +44,7 @@ struct supervisor {
 	struct frame_reader events;
 };
 
-static _Noreturn void become_stage(const cJSON *spec, pid_t parent, int out, int events)
+static _Noreturn void become_stage(const cJSON *spec, pid_t parent, int out, int events, int reply)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -54,27 +55,29 @@ static _Noreturn void become_stage(const cJSON *spec, pid_t parent, int out, int
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int kept = fcntl(events, F_DUPFD_CLOEXEC, 10);
-	if (null < 0 || kept < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
-	    dup3(kept, 3, O_CLOEXEC) < 0)
+	int kept = fcntl(events, F_DUPFD_CLOEXEC, 10), answers = fcntl(reply, F_DUPFD_CLOEXEC, 10);
+	if (null < 0 || kept < 0 || answers < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
+	    dup3(kept, 3, O_CLOEXEC) < 0 || dup3(answers, 4, O_CLOEXEC) < 0)
 		_exit(125);
-	syscall(SYS_close_range, 4u, ~0u, 0u);
-	worker_stage(spec, 3);
+	syscall(SYS_close_range, 5u, ~0u, 0u);
+	worker_stage(spec, 3, 4);
 }
 
 static int start_stage(struct supervisor *s, const cJSON *spec)
 {
-	int out[2], events[2];
-	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(events, O_CLOEXEC) < 0)
+	int out[2], events[2], reply[2];
+	if (pipe2(out, O_CLOEXEC) < 0 || pipe2(events, O_CLOEXEC) < 0 || pipe2(reply, O_CLOEXEC) < 0)
 		return -1;
 	pid_t parent = getpid();
 	s->stage = fork();
 	if (s->stage == 0)
-		become_stage(spec, parent, out[1], events[1]);
+		become_stage(spec, parent, out[1], events[1], reply[0]);
 	close(out[1]);
 	close(events[1]);
+	close(reply[0]);
 	s->out_fd = out[0];
 	s->event_fd = events[0];
+	s->reply_fd = reply[1];
 	if (s->stage < 0)
 		return -1;
 	setpgid(s->stage, s->stage); /* whoever of both comes first */
@@ -175,6 +178,8 @@ static void take_control(struct supervisor *s)
 		RN_AUTO(rn_json_freep) cJSON *j = rn_json_parse(f.data, f.n, NULL);
 		if (rn_streq(rn_json_str(j, "type"), "stop"))
 			stop(s, rn_json_int(j, "grace_ms", 0));
+		else if (rn_streq(rn_json_str(j, "type"), "kept")) /* small, and one at a time: cannot block */
+			(void)!frame_write(s->reply_fd, FRAME_JSON, f.data, f.n);
 	}
 }
 
@@ -271,7 +276,7 @@ static int watch_signals(void)
 
 int worker_main(void)
 {
-	struct supervisor s = { .out_fd = -1, .event_fd = -1, .signal_fd = watch_signals() };
+	struct supervisor s = { .out_fd = -1, .event_fd = -1, .reply_fd = -1, .signal_fd = watch_signals() };
 	fcntl(WORKER_SPEC_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(WORKER_EVENT_FD, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

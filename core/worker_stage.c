@@ -55,6 +55,8 @@ static void set_signals(void)
 
 static runner_fn *entry(const struct runner_plugin *p, const char *call)
 {
+	if (rn_streq(call, "rollback"))
+		return p->rollback;
 	return rn_streq(call, "plan") ? p->plan : rn_streq(call, "destroy") ? p->destroy : p->run;
 }
 
@@ -88,7 +90,7 @@ static int serve(struct runner_stage *stage, struct runner_plugin *p)
 	return call_plugin(stage, p, call ? call : "run");
 }
 
-void worker_stage(const cJSON *spec, int event_fd)
+void worker_stage(const cJSON *spec, int event_fd, int reply_fd)
 {
 	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	set_signals();
@@ -97,7 +99,7 @@ void worker_stage(const cJSON *spec, int event_fd)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	struct runner_plugin plugin = { 0 };
 	struct runner_stage stage;
-	host_init(&stage, spec, &plugin, event_fd, stop_fd);
+	host_init(&stage, spec, &plugin, &(struct host_fds){ .event = event_fd, .reply = reply_fd, .cancel = stop_fd });
 	int rc = serve(&stage, &plugin);
 	cJSON *j = cJSON_CreateObject();
 	cJSON_AddStringToObject(j, "type", "result");

@@ -6,6 +6,6 @@
 #include "base/json.h"
 
 /** Serves one call as the spec says and ends the process. stdout and stderr are the log already. */
-_Noreturn void worker_stage(const cJSON *spec, int event_fd);
+_Noreturn void worker_stage(const cJSON *spec, int event_fd, int reply_fd);
 
 #endif

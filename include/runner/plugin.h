@@ -5,9 +5,9 @@
  * A plugin is a shared object that exports one symbol, `runner_plugin_v1`, a
  * `struct runner_plugin`. The host loads it in a worker process, checks and
  * converts the parameters of the stage by the plugin's own table, fills the
- * plugin's parameter struct, and calls `run`, `plan` or `destroy`.
+ * plugin's parameter struct, and calls `run`, `plan`, `destroy` or `rollback`.
  *
- * Life of a call:  load -> (check) -> run | plan | destroy -> process exit.
+ * Life of a call:  load -> (check) -> run | plan | destroy | rollback -> process exit.
  * A worker process serves one call of one stage and then exits, so a plugin
  * needs no global clean-up and may leak nothing that outlives its process.
  *
@@ -23,6 +23,9 @@
  *
  * History
  *   1.0   first version
+ *   1.1   descriptor: `rollback`. Services: `remember`, `recall`, `recall_key` (what was there
+ *         before, so that it can be put back), `changed` (old and new value of each field).
+ *         `permissions`: a line may name a resource behind the action
  */
 #ifndef RUNNER_PLUGIN_H
 #define RUNNER_PLUGIN_H
@@ -36,7 +39,7 @@ extern "C" {
 #endif
 
 #define RUNNER_ABI_MAJOR 1u /* +1: something old changed or went away */
-#define RUNNER_ABI_MINOR 0u /* +1: something was appended */
+#define RUNNER_ABI_MINOR 1u /* +1: something was appended */
 #define RUNNER_PLUGIN_MAGIC 0x31504e52u /* "RNP1" in memory order on little-endian machines */
 
 /** Name of the exported descriptor; it carries the major version. */
@@ -176,6 +179,32 @@ enum runner_action {
 	RUNNER_DELETED,
 };
 
+/** Flags of a field of a change. */
+enum {
+	/* RUNNER_SECRET: the values are shown as "***"; the host does not even pass them on */
+	RUNNER_FIELD_JSON = 1 << 8, /* before and after are JSON text: machine output has them as values */
+};
+
+/** One setting of a resource that changes; since 1.1. Texts are copied by the host. */
+struct runner_field {
+	const char *name;   /* "memory", "environment.LOG_LEVEL"                       */
+	const char *before; /* the value found; NULL: there was none                   */
+	const char *after;  /* the value wanted; NULL: it goes away                    */
+	uint32_t flags;     /* RUNNER_SECRET, RUNNER_FIELD_JSON                        */
+	uint32_t reserved;  /* 0 */
+};
+
+/** A resource and what happened to it, field by field; since 1.1. */
+struct runner_change {
+	uint32_t size;        /* sizeof(struct runner_change)                                     */
+	uint32_t action;      /* enum runner_action                                               */
+	const char *resource; /* "lambda function app"                                            */
+	const char *detail;   /* more words; NULL: the host writes "name: before -> after, ..."   */
+	const struct runner_field *fields; /* may be NULL                                         */
+	uint32_t n_fields;
+	uint32_t field_size;  /* sizeof(struct runner_field): the host steps the array by it      */
+};
+
 /** Class of a failure: decides the wording and the exit code, and whether `retry:` applies. */
 enum runner_class {
 	RUNNER_FAIL_STAGE = 1,   /* the work itself failed (test red, command exit 1)            */
@@ -262,12 +291,38 @@ struct runner_host {
 	const char *(*info)(struct runner_stage *, uint32_t what);
 	/** True when the pipeline gives the parameter (also when it equals the default). */
 	bool (*is_set)(struct runner_stage *, const char *param);
-	/** False in `plan` and `destroy` when the parameter depends on an output that is not known yet; its member then has the default. */
+	/** False in `plan`, `destroy` and `rollback` when the parameter depends on an output that is not known (yet); its member then has the default. */
 	bool (*is_known)(struct runner_stage *, const char *param);
 	/** Masks a value learnt while running (a token, a key) in every sink from now on. */
 	void (*mask)(struct runner_stage *, const char *secret);
 	/** Runs a command in the stage's process group; output goes to the log. 0: ran (see exit_code), -1: could not start, timed out or cancelled (`fail` is already recorded). */
 	int (*command)(struct runner_stage *, struct runner_command *);
+
+	/* ---- since 1.1 ---- */
+
+	/**
+	 * Keeps what was there before, so that `rollback` can put it back: call it right BEFORE
+	 * the write that destroys the old state. `key` names what is about to change (at most 128
+	 * bytes; one key a resource or setting is usual), `json` is any JSON value of at most
+	 * 256 KiB: what `rollback` needs, or `null` for something that does not exist yet.
+	 *
+	 * Returns 0 once the record is on disk (synced), so that it survives a kill at any later
+	 * moment; -1 when it cannot be kept, with `fail` recorded: then do not write, and return -1.
+	 * The first record of a key in a run counts; a later one of the same key (another
+	 * attempt of `retry:`) returns 0 and changes nothing. So it is right to call it before
+	 * every write. A stage that remembers nothing has changed nothing, and is not rolled back.
+	 *
+	 * Records are kept in the journal of the run, in the clear: never put a secret into one (a
+	 * record in which the host finds a known secret is refused). Does nothing and returns 0
+	 * in `plan`, `destroy` and `rollback`. Blocks for the time of a write to disk.
+	 */
+	int (*remember)(struct runner_stage *, const char *key, const char *json);
+	/** In `rollback`: the JSON text that `run` remembered under `key`; NULL: nothing. In other calls NULL. */
+	const char *(*recall)(struct runner_stage *, const char *key);
+	/** In `rollback`: the key of the i-th record (from 0) in the order in which they were remembered; NULL behind the last. */
+	const char *(*recall_key)(struct runner_stage *, uint32_t i);
+	/** `change` with the old and the new value of each field, for `plan` and reports. */
+	void (*changed)(struct runner_stage *, const struct runner_change *);
 };
 
 /** True when the running host has the service `f`. */
@@ -304,8 +359,24 @@ struct runner_plugin {
 	runner_fn *destroy;  /* optional: removes what run made */
 	const char *help;    /* optional: more paragraphs for `runner plugins describe` (Markdown) */
 	/** Optional: what the stage may do, shown by `plan` and the documentation, one item a line
-	 *  (for AWS stages the IAM actions, "iam:GetRole"); NULL: not said. */
+	 *  (for AWS stages the IAM actions, "iam:GetRole"); NULL: not said. Since 1.1 a line may name
+	 *  behind the action, after a space, the resource that it is limited to, in which
+	 *  ${name} stands for a parameter of the stage: "iam:GetRole arn:aws:iam::*:role/${role_name}".
+	 *  A resource with a parameter that is not given or not known is "*" as a whole. Several
+	 *  lines may name the same action; `runner plan --iam-policy` gathers them. */
 	const char *permissions;
+	/**
+	 * Since 1.1, optional: puts back what `run` changed, from the records of `remember` (see there).
+	 * Called when a stage behind it (or this one itself) has failed for good and this stage says
+	 * `on_failure: rollback`, and by `runner rollback`; stages in reverse order, each in a worker of its own, only
+	 * those that remembered something. `params` are those of `run` as far as they are known (see
+	 * `is_known`): go by the records alone where possible. Must be convergent: it may be called
+	 * again after it was killed halfway, and what is as it was already is `unchanged`.
+	 * Reports with `change` or `changed` what it puts back: an action as seen now, so
+	 * a function moved back to the old image is `updated`, an alias that is new is `deleted`.
+	 * Outputs are ignored. A failure is reported beside the one that led here.
+	 */
+	runner_fn *rollback;
 };
 
 /** Defines and exports the descriptor: RUNNER_PLUGIN(.name = "hello", .run = run, ...); */

@@ -154,3 +154,26 @@ int stage_may_write(const struct stage *s, const char *operation, struct rn_erro
 		return rn_fail(err, RN_ECANCELLED, "stopped before %s", operation);
 	return 0;
 }
+
+/* ---- what was there before ------------------------------------------------------ */
+
+int stage_remember(const struct stage *s, const char *key, const cJSON *record, struct rn_error *err)
+{
+	if (s->mode != STAGE_RUN || !RUNNER_HAS(s->host, remember))
+		return 0;
+	RN_AUTO(rn_freep) char *text = record ? rn_json_print(record) : rn_strdup("null");
+	if (s->host->remember(s->rs, key, text) == 0)
+		return 0;
+	return rn_fail(err, RN_EIO, "what was there before (%s) cannot be kept, so nothing is changed", key);
+}
+
+cJSON *stage_recall(const struct stage *s, const char *key)
+{
+	const char *text = RUNNER_HAS(s->host, recall) ? s->host->recall(s->rs, key) : NULL;
+	return text ? rn_json_parse_str(text, NULL) : NULL;
+}
+
+const char *stage_recall_key(const struct stage *s, size_t i)
+{
+	return RUNNER_HAS(s->host, recall_key) ? s->host->recall_key(s->rs, (uint32_t)i) : NULL;
+}

@@ -25,6 +25,7 @@ enum stage_mode {
 	STAGE_RUN,
 	STAGE_PLAN,    /* reads only */
 	STAGE_DESTROY,
+	STAGE_ROLLBACK, /* puts back what run remembered */
 };
 
 struct stage {
@@ -36,7 +37,7 @@ struct stage {
 	const char *param;    /* parameter at fault, set by stage_blame; stage_fail uses it */
 };
 
-/** Call first in run, plan and destroy. */
+/** Call first in run, plan, destroy and rollback. */
 void stage_init(struct stage *s, struct runner_stage *rs, const struct runner_host *host, enum stage_mode mode);
 
 /* ---- words -------------------------------------------------------------------- */
@@ -67,6 +68,19 @@ struct aws_session *stage_session(struct stage *s, const char *region, struct rn
  * in a plugin's plan cannot write; RN_ECANCELLED once the run is being stopped.
  */
 int stage_may_write(const struct stage *s, const char *operation, struct rn_error *err);
+
+/* ---- what was there before ---------------------------------------------------- */
+
+/**
+ * Before a write that destroys what is there: keeps `record` (NULL: nothing is there yet) under `key` for rollback, on
+ * disk when it returns 0. -1: do not write, and fail (the host has said why already, and its words stand). The first record of a key in a run counts, so call it before every write.
+ * In plan, destroy and rollback it does nothing. No secrets in a record.
+ */
+int stage_remember(const struct stage *s, const char *key, const cJSON *record, struct rn_error *err);
+/** In rollback: a new copy of the record, or NULL when run remembered nothing under `key` (a cJSON null: there was nothing before). */
+cJSON *stage_recall(const struct stage *s, const char *key);
+/** In rollback: key of the i-th record in the order of remembering; NULL behind the last. Borrowed. */
+const char *stage_recall_key(const struct stage *s, size_t i);
 
 /* ---- ownership tags ---------------------------------------------------------------- */
 
@@ -102,6 +116,7 @@ cJSON *stage_tags_missing(const cJSON *want, const cJSON *have);
 /** What differs on one resource: "memory: 128 -> 256, timeout: 3 -> 10". A zeroed struct is empty. */
 struct stage_diff {
 	struct rn_strv lines;
+	cJSON *fields; /* the same for machines: [{name, before, after, secret}]; NULL: none */
 };
 void stage_diff_clear(struct stage_diff *d);
 /** Each adds a line when both differ, and returns true then. NULL reads "(none)". */
@@ -109,7 +124,7 @@ bool stage_diff_str(struct stage_diff *d, const char *field, const char *have, c
 bool stage_diff_int(struct stage_diff *d, const char *field, int64_t have, int64_t want);
 bool stage_diff_bool(struct stage_diff *d, const char *field, bool have, bool want);
 bool stage_diff_json(struct stage_diff *d, const char *field, const cJSON *have, const cJSON *want);
-/** Names the members that differ, without values. */
+/** Names the members that differ, without values; for machines each is a secret field "FIELD.MEMBER". */
 bool stage_diff_secret(struct stage_diff *d, const char *field, const cJSON *have, const cJSON *want);
 /** A line in free words. Always true. */
 bool stage_diff_note(struct stage_diff *d, const char *fmt, ...) RN_PRINTF(2, 3);
@@ -120,7 +135,11 @@ static inline bool stage_differs(const struct stage_diff *d)
 
 /** Reports a change; `detail` may be NULL. action: enum runner_action. */
 void stage_change(const struct stage *s, unsigned action, const char *detail, const char *fmt, ...) RN_PRINTF(4, 5);
-/** Reports `updated` with the lines of `d`, or `unchanged` when there are none. */
+/** The same with what differs, field by field; `d` may be empty. */
+void stage_change_fields(const struct stage *s, unsigned action, const struct stage_diff *d, const char *fmt, ...) RN_PRINTF(4, 5);
+/** Adds all that `from` has to `to`. */
+void stage_diff_join(struct stage_diff *to, const struct stage_diff *from);
+/** Reports `updated` with what differs, or `unchanged` when there is nothing. */
 void stage_change_diff(const struct stage *s, const struct stage_diff *d, const char *fmt, ...) RN_PRINTF(3, 4);
 
 /* ---- at the same time ------------------------------------------------------------------ */

@@ -171,10 +171,8 @@ static int update_round(struct function *f, struct stage_diff *told, bool *ret_a
 	const char *architecture = NULL;
 	bool redeploy = code_differs(f, &architecture, &code);
 	if (f->s->mode == STAGE_PLAN || told->lines.n == 0) {
-		for (size_t i = 0; i < settings.lines.n; i++)
-			rn_strv_add(&told->lines, settings.lines.v[i]);
-		for (size_t i = 0; i < code.lines.n; i++)
-			rn_strv_add(&told->lines, code.lines.v[i]);
+		stage_diff_join(told, &settings);
+		stage_diff_join(told, &code);
 	}
 	*ret_again = false;
 	f->changed |= stage_differs(told);

@@ -43,9 +43,9 @@ def test_a_folder_is_not_a_plugin(runner, pipe, tmp_path):
 @pytest.mark.parametrize("name, words", [
     ("no-symbol", ["not a plugin", "runner_plugin_v1"]),
     ("bad-magic", ["not a plugin", "12345678"]),
-    ("wrong-abi", ["ABI 0.0", "this runner", "1.0", "rebuild"]),
-    ("newer-major", ["ABI 2.0", "newer runner"]),
-    ("newer-minor", ["ABI 1.1", "only 1.0", "newer runner"]),
+    ("wrong-abi", ["ABI 0.1", "this runner", "1.1", "rebuild"]),
+    ("newer-major", ["ABI 2.1", "newer runner"]),
+    ("newer-minor", ["ABI 1.2", "only 1.1", "newer runner"]),
     ("other-name", ["calls itself", "somebody-else"]),
     ("bad-table", ["far", "outside"]),
     ("crash-on-load", ["crashes while it is loaded", "signal 11"]),
@@ -65,6 +65,14 @@ def test_one_that_crashes_is_blamed_and_the_others_are_fine(runner, pipe):
 
 def test_an_older_and_shorter_descriptor_is_welcome(runner, pipe):
     runner("run", *PATH, pipe(pipeline(stage("one", "older"))))
+
+
+def test_a_plugin_built_against_the_header_of_1_0_runs(runner, pipe, tmp_path):
+    (tmp_path / "then").mkdir()
+    shutil.copy(PLUGINS / "good-1.0.so", tmp_path / "then/good.so")
+    assert '"abi": "1.0"' in runner("plugins", "describe", "good", "--json", "--plugin-path", tmp_path / "then").out
+    out = runner("run", "--plugin-path", tmp_path / "then", pipe(pipeline(stage("one", "good", text="hi", count=3)))).out
+    assert "text=hi count=3" in out and "created    one  thing/a" in out
 
 
 def test_what_a_plugin_prints_while_loading_is_no_answer(runner, pipe):
