@@ -71,7 +71,7 @@ char *layer_node_path(const struct layer_node *n);
 /**
  * Makes the contents of these files available with one pass over each layer
  * that holds some: they are kept in unlinked scratch space until the tree is freed.
- * Nodes that are no files are skipped.
+ * Nodes that are no files are skipped. Looking, fetching and reading is safe from several threads while nobody adds layers.
  */
 int layer_tree_fetch(struct layer_tree *t, struct layer_node *const *nodes, size_t n,
 		     struct rn_error *err);

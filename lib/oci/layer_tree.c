@@ -46,6 +46,7 @@ struct layer_tree *layer_tree_new(struct blob_store *store, const struct layer_t
 	struct layer_tree *t = rn_alloc(sizeof(*t));
 	t->store = store;
 	t->scratch = -1;
+	pthread_mutex_init(&t->lock, NULL);
 	if (o)
 		t->o = *o;
 	t->root = take(t, sizeof(*t->root));
@@ -70,6 +71,7 @@ void layer_tree_free(struct layer_tree *t)
 		free(a);
 	}
 	rn_closep(&t->scratch);
+	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
 

@@ -81,7 +81,7 @@ static int fetch_layer(struct layer_tree *t, struct layer_node **v, size_t n, st
 	return rc < 0 ? -1 : 0;
 }
 
-int layer_tree_fetch(struct layer_tree *t, struct layer_node *const *nodes, size_t n, struct rn_error *err)
+static int fetch_locked(struct layer_tree *t, struct layer_node *const *nodes, size_t n, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) struct layer_node **want = rn_alloc((n ? n : 1) * sizeof(*want));
 	size_t count = 0, kept = 0;
@@ -103,6 +103,14 @@ int layer_tree_fetch(struct layer_tree *t, struct layer_node *const *nodes, size
 			return -1;
 	}
 	return 0;
+}
+
+int layer_tree_fetch(struct layer_tree *t, struct layer_node *const *nodes, size_t n, struct rn_error *err)
+{
+	pthread_mutex_lock(&t->lock);
+	int rc = fetch_locked(t, nodes, n, err);
+	pthread_mutex_unlock(&t->lock);
+	return rc;
 }
 
 int layer_tree_content(struct layer_tree *t, struct layer_node *n, int *ret_fd, off_t *ret_offset, struct rn_error *err)

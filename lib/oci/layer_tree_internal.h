@@ -5,6 +5,8 @@
 
 #include "layer_index.h"
 
+#include <pthread.h>
+
 /* A node as its tree knows it; `pub` is first, so that both are one pointer. */
 struct tree_node {
 	struct layer_node pub;
@@ -34,6 +36,7 @@ struct layer_tree {
 	struct tree_arena *arena;
 	struct tree_node **with_children; /* whose `children` are to be freed */
 	size_t n_with_children, cap_with_children;
+	pthread_mutex_t lock; /* of what is fetched: stages that copy from one image at the same time */
 	int scratch;
 	off_t scratch_end;
 };

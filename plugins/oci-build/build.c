@@ -3,6 +3,7 @@
 
 #include "dockerfile_parser.h"
 #include "origin.h"
+#include "step_cache.h"
 
 #include "base/fs.h"
 #include "base/time.h"
@@ -34,6 +35,11 @@ void build_step(struct build *b, const char *text)
 int build_check_cancel(const struct build *b, struct rn_error *err)
 {
 	return b->host->cancelled(b->stage) ? rn_fail(err, RN_ECANCELLED, "the build was stopped") : 0;
+}
+
+int build_cancel_fd(const struct build *b)
+{
+	return b->host->cancel_fd(b->stage);
 }
 
 const char *build_arg(struct build *b, const char *name)
@@ -191,11 +197,16 @@ static int open_store(struct build *b, struct rn_error *err)
 	const struct registry_auth_options auth = { .warn = auth_warn, .secret = auth_secret, .ctx = b };
 	b->auth = registry_auth_new(&auth);
 	const struct registry_options o = {
-		.auth = b->auth, .cancel_fd = b->host->cancel_fd(b->stage), .insecure = b->params->insecure_registries.v,
+		.auth = b->auth, .cancel_fd = build_cancel_fd(b), .insecure = b->params->insecure_registries.v,
 		.n_insecure = b->params->insecure_registries.n, .event = on_blob, .ctx = b,
 	};
 	b->registry = registry_new(&o, err);
-	return b->registry ? 0 : -1;
+	if (!b->registry)
+		return -1;
+	RN_AUTO(rn_freep) char *hashes = rn_path_join(dir, "file-hashes");
+	b->hashes = file_hashes_open(hashes);
+	b->cache = step_cache_open(b);
+	return 0;
 }
 
 static int layer_settings(struct build *b, struct rn_error *err)
@@ -212,7 +223,7 @@ static int layer_settings(struct build *b, struct rn_error *err)
 int build_init(struct build *b, struct runner_stage *stage, const struct runner_host *host,
 	       const struct build_params *params, struct rn_error *err)
 {
-	*b = (struct build){ .stage = stage, .host = host, .params = params };
+	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER };
 	rn_map_init(&b->used_args, NULL);
 	rn_map_init(&b->origins, origin_free);
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
@@ -225,6 +236,8 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 
 void build_clear(struct build *b)
 {
+	step_cache_close(b->cache);
+	file_hashes_close(b->hashes);
 	registry_free(b->registry);
 	registry_auth_free(b->auth);
 	blob_store_close(b->store);

@@ -9,6 +9,7 @@
 
 #include "dockerfile_ast.h"
 #include "dockerignore.h"
+#include "file_hash.h"
 
 #include "base/map.h"
 #include "oci/blob_store.h"
@@ -17,6 +18,8 @@
 #include "oci/registry.h"
 
 #include <runner/plugin.h>
+
+#include <pthread.h>
 
 /* Filled by the host, see the table in plugin.c. */
 struct build_params {
@@ -39,6 +42,7 @@ struct build_params {
 	int64_t compression_level;
 	int64_t source_date_epoch;
 	const char *profile;
+	struct runner_json no_cache;
 };
 
 /* Shared by all platforms of one run of the stage. */
@@ -60,6 +64,10 @@ struct build {
 	struct registry *registry;
 	struct rn_map origins;     /* digest -> struct origin: where a missing blob is    */
 	struct layer_options layer_options;
+	struct file_hashes *hashes; /* of the build context                               */
+	struct step_cache *cache;
+	pthread_mutex_t lock;      /* of used_args, origins and the counts                */
+	size_t cached, missed;     /* steps that make layers                              */
 	size_t step;               /* number of the step that runs, over all stages       */
 	size_t steps;
 };
@@ -77,6 +85,8 @@ void build_step(struct build *b, const char *text);
 int build_check_cancel(const struct build *b, struct rn_error *err);
 /** Value that the pipeline gives for a build argument; NULL: none. Borrowed. */
 const char *build_arg(struct build *b, const char *name);
+/** Readable once the run is being stopped. */
+int build_cancel_fd(const struct build *b);
 /** Tells the host. Always returns -1. */
 int build_fail(const struct build *b, const struct rn_error *err);
 

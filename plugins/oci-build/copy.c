@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "copy.h"
 
+#include "copy_inputs.h"
 #include "copy_job.h"
 #include "dockerfile_args.h"
 #include "dockerfile_parser.h"
@@ -82,6 +83,8 @@ static int read_chown(struct copy_job *j)
 		return 0;
 	RN_AUTO(passwd_clear) struct passwd names = { 0 };
 	RN_AUTO(passwd_user_clear) struct passwd_user user = { 0 };
+	if (j->survey) /* what the name means is in the image below */
+		return 0;
 	bool numbers = who[strspn(who, "0123456789:")] == '\0';
 	if (!numbers && fs_state_passwd(&s->stage->state, s->b, &names, s->err) < 0)
 		return step_locate(s, f->value_at);
@@ -283,30 +286,71 @@ static int finish(struct copy_job *j, const char *message)
 	return fs_state_add(&s->stage->state, s->b, &layer, message, s->err);
 }
 
+/* Flags, destination and where files come from. */
+static int open_job(struct copy_job *j)
+{
+	const struct step *s = j->s;
+	const struct df_words *w = &s->i->words;
+	const struct df_flag *from = df_flag(s->i, "from");
+	size_t sources = w->n - 1;
+	if (read_flags(j) < 0 || read_dest(j, &w->v[sources]) < 0)
+		return -1;
+	if (sources > 1 && !j->dest_is_folder) {
+		step_fail(s, w->v[sources].at, RN_EINVAL, "with several sources the destination must be a folder");
+		return rn_hint(s->err, "end it with a slash: %s/", w->v[sources].text);
+	}
+	if (has_paths(s) && !(j->source = step_source(s, from)))
+		return step_locate(s, from ? from->value_at : s->i->at);
+	return 0;
+}
+
+/* Everything that the sources name into the draft, which stands on `tree` (NULL: on nothing). */
+static int collect(struct copy_job *j, struct layer_tree *tree, struct rn_buf *message)
+{
+	const struct df_words *w = &j->s->i->words;
+	size_t sources = w->n - 1;
+	j->draft = layer_draft_new(tree, j->s->b->epoch);
+	for (size_t i = 0; i < sources; i++)
+		if (copy_source(j, &w->v[i], sources, message) < 0)
+			return step_locate(j->s, w->v[i].at);
+	rn_buf_addf(message, " %s", w->v[sources].text);
+	return 0;
+}
+
 int step_copy(struct step *s)
 {
 	RN_AUTO(job_clear) struct copy_job j = { .s = s };
 	RN_AUTO(rn_buf_clear) struct rn_buf message = RN_BUF_INIT;
-	const struct df_words *w = &s->i->words;
-	const struct df_flag *from = df_flag(s->i, "from");
 	RN_AUTO(rn_freep) char *chown = NULL;
-	size_t sources = w->n - 1;
-	if (read_flags(&j) < 0 || read_dest(&j, &w->v[sources]) < 0 || step_flag(s, "chown", &chown) < 0)
+	bool link = df_flag_true(s->i, "link");
+	if (open_job(&j) < 0 || step_flag(s, "chown", &chown) < 0)
 		return -1;
-	if (sources > 1 && !j.dest_is_folder) {
-		step_fail(s, w->v[sources].at, RN_EINVAL, "with several sources the destination must be a folder");
-		return rn_hint(s->err, "end it with a slash: %s/", w->v[sources].text);
-	}
-	if (has_paths(s) && !(j.source = step_source(s, from)))
-		return step_locate(s, from ? from->value_at : s->i->at);
-	struct layer_tree *tree = df_flag_true(s->i, "link") ? NULL : fs_state_tree(&s->stage->state, s->b, s->err);
-	if (!tree && !df_flag_true(s->i, "link"))
+	struct layer_tree *tree = link ? NULL : fs_state_tree(&s->stage->state, s->b, s->err);
+	if (!tree && !link)
 		return step_locate(s, s->i->at);
-	j.draft = layer_draft_new(tree, s->b->epoch);
 	begin_message(&j, chown, &message);
-	for (size_t i = 0; i < sources; i++)
-		if (copy_source(&j, &w->v[i], sources, &message) < 0)
-			return step_locate(s, w->v[i].at);
-	rn_buf_addf(&message, " %s", w->v[sources].text);
+	if (collect(&j, tree, &message) < 0)
+		return -1;
 	return finish(&j, rn_buf_str(&message)) < 0 ? step_locate(s, s->i->at) : 0;
+}
+
+int copy_survey(struct step *s, struct rn_buf *ret)
+{
+	RN_AUTO(job_clear) struct copy_job j = { .s = s, .survey = true };
+	RN_AUTO(rn_buf_clear) struct rn_buf message = RN_BUF_INIT;
+	if (open_job(&j) < 0 || collect(&j, NULL, &message) < 0)
+		return -1;
+	return copy_inputs(j.draft, s->b->hashes, ret, s->err) < 0 ? step_locate(s, s->i->at) : 0;
+}
+
+int copy_survey_path(struct step *s, struct file_source *source, const char *path, struct rn_buf *ret)
+{
+	struct copy_job j = { .s = s, .survey = true, .source = source, .dest = rn_strdup("/"), .dest_is_folder = true };
+	j.draft = layer_draft_new(NULL, s->b->epoch);
+	int rc = copy_literal(&j, path);
+	if (rc == 0)
+		rc = copy_inputs(j.draft, s->b->hashes, ret, s->err);
+	j.source = NULL; /* the caller's */
+	job_clear(&j);
+	return rc;
 }

@@ -16,6 +16,7 @@ struct copy_job {
 	bool has_owner;               /* --chown                                           */
 	struct draft_owner owner;
 	struct ignore_list exclude;
+	bool survey;                  /* only to learn what is read: see copy_survey        */
 	bool parents;                 /* --parents                                         */
 	struct df_at at;              /* of the source that is being worked on             */
 	int *fds;                     /* scratch files that entries read from              */
@@ -39,8 +40,18 @@ char *copy_target(struct copy_job *j, const char *name);
 
 /** copy_paths.c: what the path (with wildcards) of a source names. */
 int copy_path(struct copy_job *j, const char *path);
+/** The same without wildcards and --parents; "" is the whole source. */
+int copy_literal(struct copy_job *j, const char *path);
 /** add_archive.c: unpacks the archive behind `fd` into the destination. */
 int add_archive(struct copy_job *j, int fd);
+/** A file behind a URL: its content in `fd` (-1: only known by its digest). Freed by remote_file_free. */
+struct remote_file {
+	int fd;
+	uint64_t size;
+	struct digest digest;
+	int64_t mtime;
+};
+void remote_file_free(void *remote_file);
 /** add_remote.c: downloads `url`; `checksum` may be NULL; `unpack`: as an archive. */
 int add_remote(struct copy_job *j, const char *url, const char *checksum, bool unpack);
 /** True for http:// and https:// (git repositories are no URLs here). */

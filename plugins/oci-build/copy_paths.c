@@ -150,7 +150,7 @@ static int copy_file(struct copy_job *j, struct file_node *n, const char *named)
 	const char *base = rn_path_base(named);
 	if (ignore_matches(&j->exclude, base))
 		return 0;
-	if (j->s->i->op == DF_ADD && n->type == LAYER_FILE && n->size > 0) {
+	if (!j->survey && j->s->i->op == DF_ADD && n->type == LAYER_FILE && n->size > 0) {
 		struct layer_source src;
 		RN_AUTO(rn_closep) int fd = -1;
 		bool keep = df_flag(j->s->i, "unpack") && !df_flag_true(j->s->i, "unpack");
@@ -294,6 +294,12 @@ static int copy_with_parents(struct copy_job *j, const char *path)
 	return 0;
 }
 
+int copy_literal(struct copy_job *j, const char *path)
+{
+	RN_AUTO(rn_freep) char *clean = clamp(path);
+	return copy_named(j, clean);
+}
+
 int copy_path(struct copy_job *j, const char *path)
 {
 	if (j->parents)
@@ -304,7 +310,7 @@ int copy_path(struct copy_job *j, const char *path)
 	RN_AUTO(rn_strv_clear) struct rn_strv found = { 0 };
 	if (check_pattern(j, clean) < 0 || expand_wildcards(j, "", clean, &found) < 0)
 		return -1;
-	if (found.n == 0)
+	if (found.n == 0 && !j->s->surveyed)
 		build_log(j->s->b, RUNNER_WARN, "%s:%u: %s matches nothing in %s", rn_path_base(j->s->b->source.name), j->at.line,
 			  path, file_source_label(j->source));
 	for (size_t i = 0; i < found.n; i++)

@@ -2,10 +2,13 @@
 #include "execute.h"
 
 #include "copy.h"
+#include "copy_job.h"
 #include "dockerfile_parser.h"
+#include "execute_cached.h"
 #include "file_source.h"
 #include "metadata.h"
 #include "run.h"
+#include "step_key.h"
 
 #include "base/fs.h"
 #include "oci/config.h"
@@ -14,8 +17,6 @@
 #include <string.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-typedef int step_fn(struct step *s);
 
 static step_fn *const functions[DF_OPS] = {
 	[DF_ADD] = step_copy, [DF_ARG] = step_arg, [DF_CMD] = step_cmd, [DF_COPY] = step_copy,
@@ -44,15 +45,18 @@ static char *step_title(const struct df_instruction *i)
 static int run_step(struct step *s)
 {
 	RN_AUTO(rn_freep) char *title = step_title(s->i);
+	RN_AUTO(rn_map_clear) struct rn_map downloads = { .free_value = remote_file_free };
 	if (build_check_cancel(s->b, s->err) < 0)
 		return -1;
 	build_step(s->b, title);
-	return functions[s->i->op](s) < 0 ? step_locate(s, s->i->at) : 0;
+	s->downloads = &downloads;
+	int rc = step_key_applies(s) ? execute_cached(s, functions[s->i->op]) : functions[s->i->op](s);
+	return rc < 0 ? step_locate(s, s->i->at) : 0;
 }
 
 /* ---- --from ------------------------------------------------------------------------------ */
 
-static int load_outside(struct step *s, const char *name, struct outside *ret)
+static int load_outside(const struct step *s, const char *name, struct outside *ret)
 {
 	const char *context = stage_graph_context(s->graph, name);
 	const char *what = context ? context : name;
@@ -72,7 +76,7 @@ static int load_outside(struct step *s, const char *name, struct outside *ret)
 	return 0;
 }
 
-static struct outside *find_outside(struct step *s, const char *name)
+static struct outside *find_outside(const struct step *s, const char *name)
 {
 	struct outside *o = rn_map_get(&s->graph->outsides, name);
 	if (o)
@@ -87,33 +91,42 @@ static struct outside *find_outside(struct step *s, const char *name)
 	return o;
 }
 
-static struct file_source *source_of(struct step *s, const char *name, struct fs_state *state, const char *folder,
-				     const struct ignore_list *ignore)
+int step_files(const struct step *s, const struct df_flag *from, struct step_files *ret)
 {
-	RN_AUTO(rn_freep) char *label = ignore ? rn_strdup(name) : rn_asprintf("\"%s\"", name);
-	if (folder)
-		return file_source_dir(folder, ignore, label, s->err);
-	struct layer_tree *tree = fs_state_tree(state, s->b, s->err);
-	return tree ? file_source_tree(tree, label) : NULL;
-}
-
-struct file_source *step_source(struct step *s, const struct df_flag *from)
-{
-	if (!from)
-		return source_of(s, "the build context", NULL, s->b->context, &s->b->ignore);
+	*ret = (struct step_files){ 0 };
+	if (!from) {
+		ret->folder = s->b->context;
+		ret->ignore = &s->b->ignore;
+		return 0;
+	}
 	struct build_stage *stage = NULL;
 	if (stage_graph_from(s->graph, s->source, s->stage, from, &stage, s->err) < 0) {
 		if (s->trigger && s->err)
 			s->err->line = 0; /* the place is in the trigger's own text */
-		return NULL;
+		return -1;
 	}
 	if (stage && !(stage->replaced && stage->kind == BASE_SCRATCH)) {
-		if (run_stage(s->graph, stage, s->err) < 0)
-			return NULL;
-		return source_of(s, from->value, &stage->state, NULL, NULL);
+		ret->state = &stage->state;
+		return run_stage(s->graph, stage, s->err);
 	}
 	struct outside *o = find_outside(s, stage ? stage->name : from->value);
-	return o ? source_of(s, from->value, &o->state, o->folder, NULL) : NULL;
+	if (!o)
+		return -1;
+	ret->folder = o->folder;
+	ret->state = o->folder ? NULL : &o->state;
+	return 0;
+}
+
+struct file_source *step_source(const struct step *s, const struct df_flag *from)
+{
+	struct step_files files;
+	if (step_files(s, from, &files) < 0)
+		return NULL;
+	RN_AUTO(rn_freep) char *label = from ? rn_asprintf("\"%s\"", from->value) : rn_strdup("the build context");
+	if (files.folder)
+		return file_source_dir(files.folder, files.ignore, label, s->err);
+	struct layer_tree *tree = fs_state_tree(files.state, s->b, s->err);
+	return tree ? file_source_tree(tree, label) : NULL;
 }
 
 /* ---- FROM ----------------------------------------------------------------------------------- */

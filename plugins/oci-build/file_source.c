@@ -162,6 +162,7 @@ static int stat_dir(struct file_source *s, const char *path, struct file_node *r
 	n.path = rn_strdup(path);
 	if (n.type == LAYER_FILE) {
 		n.size = (uint64_t)st.st_size;
+		n.look = file_look_of(&st);
 		if (st.st_mode & 0111)
 			read_capability(s, &n);
 	}

@@ -8,6 +8,7 @@
 #define FILE_SOURCE_H
 
 #include "dockerignore.h"
+#include "file_hash.h"
 
 #include "base/str.h"
 #include "oci/layer_index.h"
@@ -29,6 +30,7 @@ struct file_node {
 	bool hollow;            /* an ignored folder, seen only for what a '!' brings back below it */
 	const void *inode;      /* equal for hard links of one file; NULL: stands alone */
 	struct layer_node *node; /* of an image */
+	struct file_look look;  /* of a file of this machine */
 };
 void file_node_clear(struct file_node *n);
 

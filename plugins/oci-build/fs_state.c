@@ -17,7 +17,7 @@ static void add_descriptor(struct fs_state *s, struct descriptor *d)
 
 void fs_state_scratch(struct fs_state *s, const struct platform *platform)
 {
-	*s = (struct fs_state){ .config = config_new(platform) };
+	*s = (struct fs_state){ .config = config_new(platform), .lock = PTHREAD_MUTEX_INITIALIZER };
 }
 
 /* Layers in the dialect of the manifests that we write. */
@@ -36,7 +36,7 @@ void fs_state_image(struct fs_state *s, const struct base_image *image)
 {
 	static const char *const old[] = { "container", "container_config", "docker_version", "id", "parent", "Size",
 					   "created" };
-	*s = (struct fs_state){ .config = cJSON_Duplicate(image->config, true) };
+	*s = (struct fs_state){ .config = cJSON_Duplicate(image->config, true), .lock = PTHREAD_MUTEX_INITIALIZER };
 	for (size_t i = 0; i < RN_LEN(old); i++)
 		cJSON_DeleteItemFromObjectCaseSensitive(s->config, old[i]);
 	for (size_t i = 0; i < image->manifest.n_layers; i++) {
@@ -50,7 +50,8 @@ void fs_state_image(struct fs_state *s, const struct base_image *image)
 
 void fs_state_copy(const struct fs_state *from, struct fs_state *ret)
 {
-	*ret = (struct fs_state){ .config = cJSON_Duplicate(from->config, true), .base_layers = from->base_layers };
+	*ret = (struct fs_state){ .config = cJSON_Duplicate(from->config, true), .base_layers = from->base_layers,
+				  .lock = PTHREAD_MUTEX_INITIALIZER };
 	for (size_t i = 0; i < from->n_layers; i++) {
 		struct descriptor d = { 0 };
 		descriptor_copy(&from->layers[i], &d);
@@ -65,31 +66,49 @@ void fs_state_clear(struct fs_state *s)
 		descriptor_clear(&s->layers[i]);
 	free(s->layers);
 	layer_tree_free(s->tree);
-	*s = (struct fs_state){ 0 };
+	*s = (struct fs_state){ .lock = PTHREAD_MUTEX_INITIALIZER };
+}
+
+/* Puts the layers on the tree that it lacks. */
+static int grow_tree(struct fs_state *s, struct build *b, struct rn_error *err)
+{
+	const struct layer_tree_options o = { .need = need_blob, .ctx = b };
+	if (!s->tree)
+		s->tree = layer_tree_new(b->store, &o);
+	for (; s->in_tree < s->n_layers; s->in_tree++) {
+		struct digest diff_id;
+		if (config_diff_id(s->config, s->in_tree, &diff_id, err) < 0 ||
+		    layer_tree_add(s->tree, &s->layers[s->in_tree].digest, &diff_id, err) < 0)
+			return rn_wrap(err, s->in_tree < s->base_layers ? "layer %zu of the base image" : "layer %zu of the image",
+				       s->in_tree + 1);
+	}
+	return 0;
 }
 
 struct layer_tree *fs_state_tree(struct fs_state *s, struct build *b, struct rn_error *err)
 {
-	if (s->tree)
-		return s->tree;
-	const struct layer_tree_options o = { .need = need_blob, .ctx = b };
-	RN_AUTO(layer_tree_freep) struct layer_tree *t = layer_tree_new(b->store, &o);
+	pthread_mutex_lock(&s->lock);
+	int rc = grow_tree(s, b, err);
+	pthread_mutex_unlock(&s->lock);
+	return rc < 0 ? NULL : s->tree;
+}
+
+struct digest fs_state_chain(const struct fs_state *s)
+{
+	struct digest chain = { 0 };
 	for (size_t i = 0; i < s->n_layers; i++) {
-		struct digest diff_id;
-		if (config_diff_id(s->config, i, &diff_id, err) < 0 ||
-		    layer_tree_add(t, &s->layers[i].digest, &diff_id, err) < 0) {
-			rn_wrap(err, "layer %zu of the base image", i + 1);
-			return NULL;
-		}
+		struct digest diff_id = { 0 };
+		config_diff_id(s->config, i, &diff_id, NULL);
+		RN_AUTO(rn_freep) char *text = rn_asprintf("%s %s", chain.text, diff_id.text);
+		chain = i == 0 ? diff_id : digest_of(text, strlen(text));
 	}
-	return s->tree = rn_take(&t);
+	return chain;
 }
 
 int fs_state_add(struct fs_state *s, struct build *b, const struct layer_result *layer, const char *created_by,
 		 struct rn_error *err)
 {
-	if (s->tree && layer_tree_add(s->tree, &layer->digest, &layer->diff_id, err) < 0)
-		return -1;
+	(void)err; /* the tree takes the layer in when somebody asks for a file */
 	struct descriptor d;
 	descriptor_init(&d, layer->media_type, &layer->digest, layer->size);
 	add_descriptor(s, &d);

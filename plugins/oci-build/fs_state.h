@@ -13,6 +13,8 @@
 
 #include "oci/layer_index.h"
 
+#include <pthread.h>
+
 struct fs_state {
 	cJSON *config;              /* with diff_ids and history as they stand   */
 	struct descriptor *layers;  /* bottom first                              */
@@ -20,6 +22,8 @@ struct fs_state {
 	size_t cap_layers;
 	size_t base_layers;         /* how many of them came with the base image */
 	struct layer_tree *tree;    /* NULL until needed                         */
+	size_t in_tree;             /* layers that it has                        */
+	pthread_mutex_t lock;       /* of the tree: other stages copy from it    */
 };
 
 /** Nothing but a configuration for the platform. */
@@ -30,8 +34,10 @@ void fs_state_image(struct fs_state *s, const struct base_image *image);
 void fs_state_copy(const struct fs_state *from, struct fs_state *ret);
 void fs_state_clear(struct fs_state *s);
 
-/** The files; built on first use (pulls what is not indexed yet). NULL on error. Borrowed. */
+/** The files; built on first use (pulls what is not indexed yet). NULL on error. Borrowed; safe from several threads once no step adds layers. */
 struct layer_tree *fs_state_tree(struct fs_state *s, struct build *b, struct rn_error *err);
+/** Names the files: the OCI chain id of the layers (equal content, equal id, however it is compressed). Not set without layers. */
+struct digest fs_state_chain(const struct fs_state *s);
 /** Puts a layer on top, with its entry of the history. */
 int fs_state_add(struct fs_state *s, struct build *b, const struct layer_result *layer, const char *created_by,
 		 struct rn_error *err);

@@ -212,6 +212,21 @@ static int fetch(struct draft_entry **v, size_t n, struct rn_error *err)
 	return 0;
 }
 
+struct draft_view *layer_draft_view(const struct layer_draft *d)
+{
+	RN_AUTO(rn_freep) struct draft_entry **v = sorted(d);
+	struct draft_view *views = rn_alloc((d->entries.live + 1) * sizeof(*views));
+	for (size_t i = 0; i < d->entries.live; i++)
+		views[i] = (struct draft_view){ &v[i]->e, v[i]->e.type == LAYER_FILE ? &v[i]->content : NULL, v[i]->inode };
+	return views;
+}
+
+int layer_draft_fetch(struct layer_draft *d, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) struct draft_entry **v = sorted(d);
+	return fetch(v, d->entries.live, err);
+}
+
 /* An earlier entry with the same inode and the same facts, to which a hard link may point. */
 static const struct draft_entry *twin(struct rn_map *inodes, struct draft_entry *n)
 {

@@ -51,6 +51,17 @@ int layer_draft_add(struct layer_draft *d, const struct layer_entry *e, struct d
 /** Another name for a file that this draft has: a hard link. RN_ENOTFOUND. */
 int layer_draft_link(struct layer_draft *d, const char *path, const char *to, struct rn_error *err);
 
+/** An entry as it will be written; `content` NULL but for files; `inode` as given to layer_draft_add. Borrowed. */
+struct draft_view {
+	const struct layer_entry *e;
+	const struct draft_content *content;
+	const void *inode;
+};
+/** All entries in the order of the layer; a new array of layer_draft_count. Valid until the draft changes. */
+struct draft_view *layer_draft_view(const struct layer_draft *d);
+/** Makes the contents of files of images available, with one pass over each layer. */
+int layer_draft_fetch(struct layer_draft *d, struct rn_error *err);
+
 struct draft_progress {
 	/** Bytes of files written so far. May be NULL. */
 	void (*fn)(void *ctx, uint64_t done, uint64_t total);

@@ -389,18 +389,32 @@ static int make_workdir(struct step *s, const char *path, const char *message)
 	return fs_state_add(state, s->b, &layer, message, s->err);
 }
 
-int step_workdir(struct step *s)
+char *step_workdir_path(struct step *s)
 {
 	RN_AUTO(rn_freep) char *text = expand_text(s);
 	if (!text)
-		return -1;
-	if (!*text)
-		return step_fail(s, s->i->words.v[0].at, RN_EINVAL, "WORKDIR is empty here");
+		return NULL;
+	if (!*text) {
+		step_fail(s, s->i->words.v[0].at, RN_EINVAL, "WORKDIR is empty here");
+		return NULL;
+	}
 	const char *old = rn_json_str(step_config(s), "WorkingDir");
 	RN_AUTO(rn_freep) char *full = *text == '/' ? rn_strdup(text) : rn_asprintf("/%s/%s", old ? old : "", text);
-	RN_AUTO(rn_freep) char *path = rn_path_clean(full);
-	RN_AUTO(rn_freep) char *message = rn_asprintf("WORKDIR %s", path);
+	return rn_path_clean(full);
+}
+
+void step_workdir_set(struct step *s, const char *path)
+{
 	set(step_config(s), "WorkingDir", cJSON_CreateString(path));
+}
+
+int step_workdir(struct step *s)
+{
+	RN_AUTO(rn_freep) char *path = step_workdir_path(s);
+	if (!path)
+		return -1;
+	RN_AUTO(rn_freep) char *message = rn_asprintf("WORKDIR %s", path);
+	step_workdir_set(s, path);
 	return make_workdir(s, path, message) < 0 ? step_locate(s, s->i->words.v[0].at) : 0;
 }
 

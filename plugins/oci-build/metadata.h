@@ -19,6 +19,9 @@ int step_stopsignal(struct step *s);
 int step_user(struct step *s);
 int step_volume(struct step *s);
 int step_workdir(struct step *s);
+/** The two halves of its work on the configuration: the path that it means (new string, NULL on error), and setting it. */
+char *step_workdir_path(struct step *s);
+void step_workdir_set(struct step *s, const char *path);
 
 /** The command line of RUN, CMD or ENTRYPOINT: exec form as it is, shell form behind SHELL. Words from `first` on. */
 void step_command(const struct step *s, size_t first, struct rn_strv *ret);

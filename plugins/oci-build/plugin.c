@@ -41,6 +41,10 @@ static const struct runner_param params[] = {
 			  .example = "build/image.tar"),
 	RUNNER_PARAM(struct build_params, pull, .def = "true",
 		     .help = "Ask the registry what a tag stands for now. False: take what was found the last time, if it is still cached."),
+	RUNNER_PARAM(struct build_params, no_cache,
+		     .help = "true: no step is taken from the cache (results are still remembered). A list of stages of the Dockerfile, by name or "
+			     "number: none of theirs.",
+		     .example = "[build]"),
 	RUNNER_PARAM(struct build_params, insecure_registries,
 		     .help = "Registries HOST:PORT that may speak http or have a certificate that nobody signed. Loopback always may.",
 		     .example = "['registry.lan:5000']"),
@@ -101,6 +105,19 @@ static int check_platforms(struct runner_stage *rs, const struct runner_host *ho
 	return 0;
 }
 
+static int check_no_cache(const char *text)
+{
+	RN_AUTO(rn_json_freep) cJSON *j = text ? rn_json_parse_str(text, NULL) : NULL;
+	const cJSON *item;
+	if (text && !cJSON_IsBool(j) && !cJSON_IsNull(j) && !cJSON_IsArray(j))
+		return -1;
+	if (cJSON_IsArray(j))
+		cJSON_ArrayForEach(item, j)
+			if (!cJSON_IsString(item))
+				return -1;
+	return 0;
+}
+
 static int check(struct runner_stage *rs, const struct runner_host *host, const void *params_)
 {
 	const struct build_params *p = params_;
@@ -116,6 +133,8 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 	}
 	if (p->push && p->tags.n == 0 && host->is_known(rs, "tags"))
 		return config_error(rs, host, "push", "push is true, but tags names no image", "add tags: [REGISTRY/REPOSITORY:TAG]");
+	if (check_no_cache(p->no_cache.text) < 0)
+		return config_error(rs, host, "no_cache", "no_cache is neither true, false nor a list of names of stages", "write true, or [build, test]");
 	if (p->profile && p->compression && !rn_streq(p->compression, "gzip"))
 		return config_error(rs, host, "compression", "Lambda takes gzip layers only", "leave compression out");
 	return check_platforms(rs, host, p);

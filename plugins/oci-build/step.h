@@ -16,6 +16,8 @@ struct step {
 	const struct df_source *source; /* that `i` stands in                                  */
 	char escape;
 	bool trigger;                   /* an ONBUILD trigger of the base: errors point at FROM */
+	bool surveyed;                  /* its files were looked at, see copy_survey            */
+	struct rn_map *downloads;       /* URL -> struct remote_file: what was fetched for it; may be NULL */
 	struct rn_error *err;
 };
 

@@ -5,46 +5,12 @@ import http.server
 import json
 import os
 import subprocess
-import sys
 import tarfile
 import threading
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "differential"))
-
-from tree import Image  # noqa: E402
-
-
-class Context:
-    """A build context, the pipeline beside it, and the image that comes out."""
-
-    def __init__(self, runner, folder):
-        self.runner, self.folder = runner, folder
-        (folder / "context").mkdir(parents=True)
-
-    def write(self, name, content="", mode=0o644):
-        path = self.folder / "context" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        path.chmod(mode)
-        return path
-
-    def build(self, dockerfile=None, code=0, env=None, **params):
-        if dockerfile is not None:
-            self.write("Dockerfile", dockerfile)
-        file = self.folder / "build.pipe"
-        stage = {"id": "image", "uses": "oci-build", "with": {"context": "context", "layout": "layout", "platform": "linux/amd64", **params}}
-        file.write_text(json.dumps({"name": "build", "stages": [stage]}))
-        result = self.runner("run", file, code=code, cwd=self.folder, env=env)
-        self.text = result.text
-        return result if code != 0 else Image.from_layout(self.folder / "layout")
-
-    @property
-    def digest(self):
-        return json.loads((self.folder / "layout/index.json").read_text())["manifests"][0]["digest"]
-
+from build_context import Context, Image
 
 @pytest.fixture
 def context(runner, tmp_path):

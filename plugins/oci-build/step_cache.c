@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "step_cache.h"
+
+#include "base/fs.h"
+#include "base/time.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORD_SIZE_MAX ((size_t)1 << 20)
+
+struct step_cache {
+	struct build *b;
+	char *folder;
+	char *how;
+	bool off;              /* no_cache: true                              */
+	cJSON *off_stages;     /* or the stages that it lists                 */
+	pthread_mutex_t lock;
+	struct rn_map used;    /* "KEY.HOW" -> struct cache_record            */
+};
+
+void cache_record_clear(struct cache_record *r)
+{
+	descriptor_clear(&r->layer);
+	rn_freep(&r->how);
+	rn_freep(&r->created_by);
+	*r = (struct cache_record){ 0 };
+}
+
+void cache_record_copy(const struct cache_record *from, struct cache_record *ret)
+{
+	*ret = *from;
+	ret->layer = (struct descriptor){ 0 };
+	if (from->has_layer)
+		descriptor_copy(&from->layer, &ret->layer);
+	ret->how = rn_strdup(from->how);
+	ret->created_by = rn_strdup(from->created_by);
+}
+
+static void free_record(void *p)
+{
+	if (p)
+		cache_record_clear(p);
+	free(p);
+}
+
+char *step_cache_folder(const char *dir)
+{
+	return rn_path_join(dir, "steps");
+}
+
+static char *how_text(const struct layer_options *o)
+{
+	static const char *const names[] = { [LAYER_GZIP] = "gzip", [LAYER_ZSTD] = "zstd", [LAYER_PLAIN] = "none" };
+	return rn_asprintf("%s-%d", names[o->compression], o->level);
+}
+
+struct step_cache *step_cache_open(struct build *b)
+{
+	struct step_cache *c = rn_alloc(sizeof(*c));
+	RN_AUTO(rn_json_freep) cJSON *off = b->params->no_cache.text ? rn_json_parse_str(b->params->no_cache.text, NULL) : NULL;
+	*c = (struct step_cache){ .b = b, .folder = step_cache_folder(blob_store_dir(b->store)), .how = how_text(&b->layer_options),
+				  .off = cJSON_IsTrue(off) };
+	if (cJSON_IsArray(off))
+		c->off_stages = rn_take(&off);
+	pthread_mutex_init(&c->lock, NULL);
+	rn_map_init(&c->used, free_record);
+	return c;
+}
+
+void step_cache_close(struct step_cache *c)
+{
+	if (!c)
+		return;
+	rn_map_clear(&c->used);
+	pthread_mutex_destroy(&c->lock);
+	cJSON_Delete(c->off_stages);
+	free(c->folder);
+	free(c->how);
+	free(c);
+}
+
+bool step_cache_enabled(const struct step_cache *c, const char *stage_name, size_t stage_index)
+{
+	const cJSON *item;
+	int64_t number;
+	if (c->off)
+		return false;
+	cJSON_ArrayForEach(item, c->off_stages) {
+		const char *text = cJSON_IsString(item) ? item->valuestring : "";
+		if (stage_name && strcasecmp(text, stage_name) == 0)
+			return false;
+		if (rn_parse_int(text, 0, INT32_MAX, &number, NULL) == 0 && (size_t)number == stage_index)
+			return false;
+	}
+	return true;
+}
+
+/* ---- records as JSON ------------------------------------------------------------------------ */
+
+cJSON *cache_record_to_json(const struct cache_record *r)
+{
+	cJSON *j = cJSON_CreateObject();
+	cJSON_AddStringToObject(j, "key", r->key.text);
+	cJSON_AddStringToObject(j, "how", r->how);
+	cJSON_AddStringToObject(j, "created_by", r->created_by);
+	if (r->has_layer) {
+		cJSON *layer = descriptor_to_json(&r->layer);
+		cJSON_AddStringToObject(layer, "diff_id", r->diff_id.text);
+		cJSON_AddItemToObject(j, "layer", layer);
+	}
+	return j;
+}
+
+bool cache_record_from_json(const cJSON *j, struct cache_record *ret)
+{
+	RN_AUTO(cache_record_clear) struct cache_record r = { 0 };
+	const char *key = rn_json_str(j, "key"), *how = rn_json_str(j, "how"), *created_by = rn_json_str(j, "created_by");
+	const cJSON *layer = rn_json_get(j, "layer");
+	if (!key || !how || !created_by || digest_parse(key, &r.key, NULL) < 0)
+		return false;
+	r.how = rn_strdup(how);
+	r.created_by = rn_strdup(created_by);
+	r.has_layer = layer != NULL;
+	const char *diff_id = rn_json_str(layer, "diff_id");
+	if (layer && (!diff_id || digest_parse(diff_id, &r.diff_id, NULL) < 0 || descriptor_parse(layer, &r.layer, NULL) < 0 ||
+		      !media_is_layer(r.layer.media_type)))
+		return false;
+	*ret = r;
+	r = (struct cache_record){ 0 };
+	return true;
+}
+
+/* ---- files ------------------------------------------------------------------------------------- */
+
+static char *record_path(const struct step_cache *c, const struct digest *key)
+{
+	return rn_asprintf("%s/%s.%s", c->folder, digest_hex(key), c->how);
+}
+
+/* The time of last use is the file's; written at most once an hour, as for blobs. */
+static void mark_used(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) == 0 && rn_wall_ms() / 1000 - st.st_mtime > 3600)
+		utimensat(AT_FDCWD, path, NULL, 0);
+}
+
+/* Is the layer here as the record says? One of another size was damaged, and goes. */
+static bool layer_is_here(struct step_cache *c, const struct cache_record *r)
+{
+	uint64_t size = 0;
+	if (!r->has_layer)
+		return true;
+	if (!blob_store_has(c->b->store, &r->layer.digest, &size))
+		return false;
+	if (size == r->layer.size)
+		return true;
+	build_log(c->b, RUNNER_WARN, "cache: the layer %.19s has %llu bytes instead of %llu, it is made again", r->layer.digest.text,
+		  (unsigned long long)size, (unsigned long long)r->layer.size);
+	blob_store_remove(c->b->store, &r->layer.digest, NULL);
+	return false;
+}
+
+static bool find_file(struct step_cache *c, const struct digest *key, struct cache_record *ret)
+{
+	RN_AUTO(rn_freep) char *path = record_path(c, key);
+	RN_AUTO(rn_json_freep) cJSON *j = rn_json_read_file(path, RECORD_SIZE_MAX, NULL);
+	RN_AUTO(cache_record_clear) struct cache_record r = { 0 };
+	if (!j || !cache_record_from_json(j, &r) || !digest_equal(&r.key, key) || !rn_streq(r.how, c->how) || !layer_is_here(c, &r))
+		return false;
+	mark_used(path);
+	*ret = r;
+	r = (struct cache_record){ 0 };
+	return true;
+}
+
+/* Aside and renamed, without waiting for the disk: after a power cut it may be torn, and is a miss then. */
+static void write_file(struct step_cache *c, const struct cache_record *r)
+{
+	char id[25];
+	RN_AUTO(rn_json_freep) cJSON *j = cache_record_to_json(r);
+	RN_AUTO(rn_freep) char *text = rn_json_print(j);
+	RN_AUTO(rn_freep) char *path = record_path(c, &r->key);
+	RN_AUTO(rn_freep) char *temp = rn_asprintf("%s/.tmp/%s", blob_store_dir(c->b->store), rn_random_hex(12, id));
+	struct rn_error ignored = { 0 };
+	if (rn_mkdirs(c->folder, 0700, &ignored) < 0)
+		return;
+	RN_AUTO(rn_closep) int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (rn_write_full(fd, text, strlen(text)) < 0 || rename(temp, path) < 0)
+		unlink(temp);
+}
+
+/* ---- finding and keeping ---------------------------------------------------------------------------- */
+
+static void note_used(struct step_cache *c, const struct cache_record *r)
+{
+	struct cache_record *copy = rn_alloc(sizeof(*copy));
+	cache_record_copy(r, copy);
+	pthread_mutex_lock(&c->lock);
+	rn_map_set(&c->used, r->key.text, copy);
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool step_cache_find(struct step_cache *c, const struct digest *key, struct cache_record *ret)
+{
+	if (!find_file(c, key, ret))
+		return false;
+	note_used(c, ret);
+	return true;
+}
+
+void step_cache_put(struct step_cache *c, const struct digest *key, const struct descriptor *layer, const struct digest *diff_id,
+		    const char *created_by)
+{
+	RN_AUTO(cache_record_clear) struct cache_record r = { .key = *key, .how = rn_strdup(c->how), .created_by = rn_strdup(created_by),
+							      .has_layer = layer != NULL };
+	if (layer) {
+		descriptor_copy(layer, &r.layer);
+		r.diff_id = *diff_id;
+	}
+	write_file(c, &r);
+	note_used(c, &r);
+}
+
+void step_cache_each_used(struct step_cache *c, void (*fn)(void *ctx, const struct cache_record *r), void *ctx)
+{
+	pthread_mutex_lock(&c->lock);
+	RN_MAP_EACH(&c->used, it)
+		fn(ctx, it->value);
+	pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results of steps by their keys: a small file a key beside the blobs of this machine, and what `cache_from` has
+ * in registries (step_cache_registry.c). Files appear by rename, so that kill -9 leaves none by halves; one that cannot be
+ * read, or whose layer is not what it says, is a miss. Nothing that goes wrong here fails a build. Safe from several threads.
+ */
+#ifndef STEP_CACHE_H
+#define STEP_CACHE_H
+
+#include "build.h"
+
+/** What a step did. */
+struct cache_record {
+	struct digest key;
+	char *how;                /* compression of the layer that is wanted: "gzip-0"       */
+	bool has_layer;
+	struct descriptor layer;
+	struct digest diff_id;
+	char *created_by;         /* its entry of the history                                */
+};
+void cache_record_clear(struct cache_record *r);
+void cache_record_copy(const struct cache_record *from, struct cache_record *ret);
+
+struct step_cache;
+/** For the store and the parameters of `b` (borrowed). Never NULL. */
+struct step_cache *step_cache_open(struct build *b);
+void step_cache_close(struct step_cache *c);
+
+/** False with no_cache: true, or when it lists `stage` (a name or number of the Dockerfile's). */
+bool step_cache_enabled(const struct step_cache *c, const char *stage_name, size_t stage_index);
+/** The result of `key`: its layer is in the store or can be had from a registry. `ret` is the caller's. */
+bool step_cache_find(struct step_cache *c, const struct digest *key, struct cache_record *ret);
+/** Remembers a result; `layer` NULL: the step made none. */
+void step_cache_put(struct step_cache *c, const struct digest *key, const struct descriptor *layer, const struct digest *diff_id,
+		    const char *created_by);
+
+/** Every record that this build used or made, for `cache_to`: calls `fn` for each in the order of use. */
+void step_cache_each_used(struct step_cache *c, void (*fn)(void *ctx, const struct cache_record *r), void *ctx);
+
+/** {"key", "how", "created_by", "layer": {descriptor, "diff_id"}} and back; false for anything else. */
+cJSON *cache_record_to_json(const struct cache_record *r);
+bool cache_record_from_json(const cJSON *j, struct cache_record *ret);
+
+/** Folder of the records in the store `dir`. New string. */
+char *step_cache_folder(const char *dir);
+
+#endif

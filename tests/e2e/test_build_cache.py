@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cache of oci-build: what is a hit and what is not, equal bytes, damaged entries, builds at the same time, kill -9."""
+
+import os
+import shutil
+
+import pytest
+
+from build_context import Context
+
+TWO_STAGES = """FROM scratch AS build
+COPY big /x/
+WORKDIR /w/y
+COPY d d
+FROM scratch
+COPY --from=build /w/y/d /got
+ENV A=1
+COPY d/f1 /z
+ADD d/f2 /added/
+"""
+
+
+@pytest.fixture
+def context(runner, tmp_path):
+    context = Context(runner, tmp_path / "work")
+    context.write("big", os.urandom(200000))
+    for i in range(5):
+        context.write(f"d/f{i}", f"{i}\n")
+    return context
+
+
+def fresh_digest(context):
+    """The digest of the same build on an empty cache."""
+    kept = context.digest
+    context.build(env={"XDG_CACHE_HOME": str(context.folder / "empty-cache")})
+    shutil.rmtree(context.folder / "empty-cache")
+    fresh, context.text = context.digest, ""
+    assert kept == fresh
+    return fresh
+
+
+def test_a_second_build_hits_every_step_and_gives_the_same_bytes(context):
+    context.build(TWO_STAGES)
+    assert context.cached == 0
+    first = context.digest
+    for path in (context.folder / "context").rglob("*"):
+        os.utime(path, (1, 1))  # times do not count
+    context.build()
+    assert context.cached == 6 and context.digest == first
+    fresh_digest(context)
+
+
+def test_an_edited_file_misses_from_its_step_on(context):
+    context.build(TWO_STAGES)
+    context.write("d/f2", "edited\n")
+    context.build()
+    assert context.cached == 2  # COPY big, WORKDIR
+    fresh_digest(context)
+    context.write("d/f2", "2\n")
+    context.build()
+    assert context.cached == 6
+
+
+def test_mode_and_type_of_a_file_count(context):
+    dockerfile = "FROM scratch\nCOPY d /d\n"
+    context.build(dockerfile)
+    context.write("d/f1", "1\n", 0o755)
+    context.build()
+    assert context.cached == 0
+    (context.folder / "context/d/f1").unlink()
+    (context.folder / "context/d/f1").symlink_to("f2")
+    context.build()
+    assert context.cached == 0
+    fresh_digest(context)
+
+
+def test_a_rebuilt_source_stage_with_equal_files_is_a_hit(context):
+    dockerfile = "FROM scratch AS one\nCOPY d/f{} /aside\nCOPY d/f0 /f\nFROM scratch\nCOPY --from=one /f /\n"
+    context.build(dockerfile.format(1))
+    context.build(dockerfile.format(2))
+    assert context.cached == 1  # COPY --from, though both steps of the stage ran again
+    context.build(dockerfile.format(2))
+    assert context.cached == 3
+    fresh_digest(context)
+
+
+def test_what_is_below_a_linked_copy_does_not_count(context):
+    context.build("FROM scratch\nCOPY d/f1 /a\nCOPY --link d /d\n")
+    context.build("FROM scratch\nCOPY d/f2 /a\nCOPY --link d /d\n")
+    assert context.cached == 1
+    fresh_digest(context)
+
+
+@pytest.mark.parametrize("other", [
+    "COPY d /e", "COPY d /d/", "COPY --chown=1:2 d /d", "COPY --chmod=700 d /d", "COPY --exclude=f1 d /d", "COPY --parents d /d", "ADD d /d",
+    "COPY <<x d/f1 /d/\nbody\nx",
+])
+def test_every_part_of_the_instruction_counts(context, other):
+    context.build("FROM scratch\nCOPY d /d\n")
+    context.build(f"FROM scratch\n{other}\n")
+    assert context.cached == 0
+    context.build(f"FROM scratch\n# a comment\n{other}\n")
+    assert context.cached == 1
+
+
+def test_heredocs_count_as_they_are_expanded(context):
+    dockerfile = "FROM scratch\nARG V=1\nCOPY <<EOF /x\n$V\nEOF\n"
+    context.build(dockerfile)
+    context.build(dockerfile)
+    assert context.cached == 1
+    context.build(dockerfile, build_args={"V": "2"})
+    assert context.cached == 0
+    context.build("FROM scratch\nARG W=1\nCOPY <<EOF /x\n$W\nEOF\n")
+    assert context.cached == 1  # the same text in the end
+    context.build(dockerfile, source_date_epoch=1700000000)
+    assert context.cached == 0
+
+
+def test_labels_and_variables_leave_copies_alone(context):
+    context.build("FROM scratch\nCOPY d /d\n")
+    context.build("FROM scratch\nLABEL a=b\nENV X=y\nARG z\nUSER 7\nCOPY d /d\n")
+    assert context.cached == 1
+    fresh_digest(context)
+
+
+def test_no_cache_runs_all_or_some_stages(context):
+    context.build(TWO_STAGES)
+    context.build(no_cache=True)
+    assert context.cached == 0
+    context.build(no_cache=["build"])
+    assert context.cached == 3
+    result = context.build(no_cache={"a": 1}, code=None)
+    assert result.code != 0 and "no_cache is neither" in result.text
+
+
+@pytest.mark.parametrize("damage", ["record-garbage", "record-other-key", "record-empty", "layer-gone", "layer-cut", "hashes-garbage", "all-records"])
+def test_a_damaged_cache_is_a_miss(context, damage):
+    context.build(TWO_STAGES)
+    records = sorted((context.store / "steps").iterdir())
+    layers = sorted((context.store / "blobs/sha256").iterdir(), key=lambda p: p.stat().st_size)
+    shutil.rmtree(context.folder / "layout")  # its blobs are the cache's by hard links
+    if damage == "record-garbage":
+        records[0].write_bytes(b"\0garbage{")
+    elif damage == "record-other-key":
+        records[0].write_bytes(records[1].read_bytes())
+    elif damage == "record-empty":
+        records[0].write_bytes(b"")
+    elif damage == "all-records":
+        for record in records:
+            record.write_text('{"key": 1}')
+    elif damage == "layer-gone":
+        layers[-1].unlink()
+    elif damage == "layer-cut":
+        layers[-1].chmod(0o644)
+        os.truncate(layers[-1], 1000)
+    else:
+        (context.store / "file-hashes").write_bytes(b"x" * 1600)
+    context.build()
+    assert context.cached < 6 or damage == "hashes-garbage"
+    fresh_digest(context)
+    context.build()
+    assert context.cached == 6
+
+
+def test_two_builds_at_once_on_one_cache(context, runner, tmp_path):
+    contexts = [context, Context(runner, tmp_path / "other")]
+    shutil.copytree(context.folder / "context", contexts[1].folder / "context", dirs_exist_ok=True)
+    for _ in range(3):
+        running = [runner.start("run", c.pipeline(TWO_STAGES), cwd=c.folder) for c in contexts]
+        for process in running:
+            out, err = process.communicate(timeout=100)
+            assert process.returncode == 0, out + err
+        assert contexts[0].digest == contexts[1].digest
+        context.write("d/f1", "changed\n")
+        contexts[1].write("d/f1", "changed\n")
+    context.build()
+    assert context.cached == 6
+    fresh_digest(context)
+
+
+def test_a_url_is_asked_again_and_not_fetched_again(context):
+    import http.server
+    import threading
+    state = {"body": b"one\n", "tag": '"1"', "log": []}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            same = state["tag"] and self.headers.get("If-None-Match") == state["tag"]
+            state["log"].append(304 if same else 200)
+            self.send_response(304 if same else 200)
+            if state["tag"]:
+                self.send_header("ETag", state["tag"])
+            self.send_header("Content-Length", "0" if same else str(len(state["body"])))
+            self.end_headers()
+            if not same:
+                self.wfile.write(state["body"])
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    dockerfile = f"FROM scratch\nADD http://127.0.0.1:{server.server_port}/f /\n"
+    try:
+        context.build(dockerfile)
+        context.build()
+        assert context.cached == 1 and state["log"] == [200, 304]
+        state.update(body=b"two\n", tag='"2"')
+        context.build()
+        assert context.cached == 0 and state["log"] == [200, 304, 200]
+        state.update(tag=None)  # without an ETag the content decides
+        context.build()
+        assert context.cached == 1 and state["log"][3:] == [200]
+        fresh_digest(context)
+    finally:
+        server.shutdown()
