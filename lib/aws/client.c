@@ -158,11 +158,24 @@ static void build_body(const struct aws_service *service, const struct aws_call 
 	}
 }
 
+/* The path, and its query apart from it: they are signed by different rules. */
+static void build_target(const struct aws_client *c, const struct aws_call *call, struct message *m)
+{
+	const char *path = call->path ? call->path : "/";
+	size_t n = strcspn(path, "?");
+	m->path = rn_asprintf("%s%.*s", c->base_path, (int)n, path);
+	m->query = aws_encode_query(call->query);
+	if (!path[n])
+		return;
+	char *own = m->query;
+	m->query = rn_asprintf("%s%s%s", path + n + 1, *own ? "&" : "", own);
+	free(own);
+}
+
 static void build(const struct aws_client *c, const struct aws_call *call, struct message *m)
 {
 	m->method = call->method ? call->method : "POST";
-	m->path = rn_asprintf("%s%s", c->base_path, call->path ? call->path : "/");
-	m->query = aws_encode_query(call->query);
+	build_target(c, call, m);
 	http_headers_add(&m->headers, "Host", c->host);
 	if (c->service->protocol == AWS_REST)
 		http_headers_add(&m->headers, "Accept", "application/json");

@@ -105,7 +105,7 @@ const char *aws_client_region(const struct aws_client *c);
 struct aws_call {
 	const char *operation;
 	const char *method;        /* REST; default POST                                        */
-	const char *path;          /* REST; percent-encoded (aws_path); default "/"             */
+	const char *path;          /* REST; percent-encoded (aws_path), may have a query; default "/" */
 	const cJSON *query;        /* REST: object; an array repeats its name; null is left out */
 	const cJSON *body;         /* JSON body                                                 */
 	const void *raw;           /* body as bytes instead                                     */

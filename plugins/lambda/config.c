@@ -2,6 +2,8 @@
 /* Wanted and present configuration in one form, so that comparing is comparing documents. */
 #include "config.h"
 
+#include "shift.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +109,15 @@ static int check_retention(int64_t days, struct rn_error *err)
 	return rn_hint(err, "the next shorter time that it knows is %lld", (long long)near);
 }
 
+static int check_levels(const struct lambda_params *p, const char **ret_param, struct rn_error *err)
+{
+	if ((!p->log_level && !p->system_log_level) || rn_streq(p->log_format, "JSON"))
+		return 0;
+	*ret_param = p->log_level ? "log_level" : "system_log_level";
+	rn_fail(err, RN_EINVAL, "%s filters a log in JSON, and this function's is text", *ret_param);
+	return rn_hint(err, "add log_format: JSON");
+}
+
 int config_check(const struct lambda_params *p, const char **ret_param, struct rn_error *err)
 {
 	if (check_ranges(p, ret_param, err) < 0)
@@ -119,6 +130,12 @@ int config_check(const struct lambda_params *p, const char **ret_param, struct r
 		return -1;
 	*ret_param = "log_retention";
 	if (check_retention(p->log_retention, err) < 0)
+		return -1;
+	if (check_levels(p, ret_param, err) < 0)
+		return -1;
+	struct shift unused;
+	*ret_param = "shift";
+	if (shift_parse(p, &unused, err) < 0)
 		return -1;
 	*ret_param = "role";
 	if (p->role && *p->role && !rn_starts(p->role, "arn:")) {
@@ -190,12 +207,21 @@ static void add_text(cJSON *o, const char *name, const char *value, const char *
 	cJSON_AddStringToObject(o, name, value && *value ? value : otherwise);
 }
 
-static cJSON *logging(const char *format, const char *group, const char *function_name)
+struct logging {
+	const char *format, *level, *system_level, *group;
+};
+
+/* Levels exist in JSON logs alone; Lambda refuses them for text. */
+static cJSON *logging(const struct logging *l, const char *function_name)
 {
 	cJSON *o = cJSON_CreateObject();
 	RN_AUTO(rn_freep) char *usual = rn_asprintf("/aws/lambda/%s", function_name ? function_name : "");
-	add_text(o, "LogFormat", format, "Text");
-	add_text(o, "LogGroup", group, usual);
+	add_text(o, "LogFormat", l->format, "Text");
+	add_text(o, "LogGroup", l->group, usual);
+	if (rn_streq(l->format, "JSON")) {
+		add_text(o, "ApplicationLogLevel", l->level, "INFO");
+		add_text(o, "SystemLogLevel", l->system_level, "INFO");
+	}
 	return o;
 }
 
@@ -214,7 +240,9 @@ cJSON *config_want(const struct lambda_params *p)
 	cJSON_AddItemToObject(o, "ImageConfig",
 			      json_members(p->image_config.text, image_members, RN_LEN(image_members), false));
 	cJSON_AddItemToObject(o, "VpcConfig", json_members(p->vpc.text, vpc_members, RN_LEN(vpc_members), true));
-	cJSON_AddItemToObject(o, "LoggingConfig", logging(p->log_format, p->log_group, p->function_name));
+	const struct logging l = { p->log_format, p->log_level, p->system_log_level, p->log_group };
+	cJSON_AddItemToObject(o, "LoggingConfig", logging(&l, p->function_name));
+	add_text(cJSON_AddObjectToObject(o, "DeadLetterConfig"), "TargetArn", p->dead_letter, "");
 	return o;
 }
 
@@ -239,9 +267,11 @@ cJSON *config_have(const cJSON *c)
 	cJSON_AddItemToObject(o, "VpcConfig",
 			      members(rn_json_get(c, "VpcConfig"), vpc_members, RN_LEN(vpc_members), true));
 	const cJSON *log = rn_json_get(c, "LoggingConfig");
-	cJSON_AddItemToObject(o, "LoggingConfig",
-			      logging(rn_json_str(log, "LogFormat"), rn_json_str(log, "LogGroup"),
-				      rn_json_str(c, "FunctionName")));
+	const struct logging l = { rn_json_str(log, "LogFormat"), rn_json_str(log, "ApplicationLogLevel"),
+				   rn_json_str(log, "SystemLogLevel"), rn_json_str(log, "LogGroup") };
+	cJSON_AddItemToObject(o, "LoggingConfig", logging(&l, rn_json_str(c, "FunctionName")));
+	add_text(cJSON_AddObjectToObject(o, "DeadLetterConfig"), "TargetArn",
+		 rn_json_str(rn_json_get(c, "DeadLetterConfig"), "TargetArn"), "");
 	return o;
 }
 
@@ -259,6 +289,7 @@ static const char *const spoken[][2] = {
 	{ "ImageConfig", "image_config" },
 	{ "VpcConfig", "vpc" },
 	{ "LoggingConfig", "logging" },
+	{ "DeadLetterConfig", "dead_letter" },
 };
 
 static const char *spoken_name(const char *wire)

@@ -62,10 +62,17 @@ int function_converge(struct function *f, struct rn_error *err);
 /** Publishes when $LATEST differs from the newest version, and points the alias to it. *ret_version is a new string. */
 int function_publish(struct function *f, char **ret_version, struct rn_error *err);
 
+/* ---- alias.c ---- */
+
+/** Makes the alias or moves it to `version`, by the shift when there is one. `version` is NULL in plan when a new one would come. */
+int function_point_alias(struct function *f, const char *version, struct rn_error *err);
+/** UpdateAlias: `version`, and `weight` of the calls for `other` (NULL: none). f->alias is fresh afterwards. */
+int function_put_alias(struct function *f, const char *version, const char *other, double weight, struct rn_error *err);
+
 /* ---- test.c ---- */
 
-/** Invokes with test_event and compares with test_expect; the log tail is shown on failure. */
-int function_test(struct function *f, struct rn_error *err);
+/** Invokes with test_event (a version, or NULL: $LATEST) and compares with test_expect; the log tail is shown on failure. */
+int function_test(struct function *f, const char *version, struct rn_error *err);
 
 /* ---- image.c ---- */
 

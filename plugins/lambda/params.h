@@ -15,6 +15,7 @@ struct lambda_params {
 	int64_t ephemeral_storage; /* MB */
 	bool publish;
 	const char *alias;
+	struct runner_json shift;
 	struct runner_map environment;
 	const char *kms_key;
 	const char *architecture;
@@ -22,7 +23,10 @@ struct lambda_params {
 	struct runner_json vpc;
 	const char *tracing;
 	const char *log_format;
+	const char *log_level;        /* NULL: INFO, with log_format JSON only */
+	const char *system_log_level;
 	const char *log_group;
+	const char *dead_letter;
 	int64_t log_retention;        /* days; 0: the log group is left alone */
 	int64_t reserved_concurrency; /* -1: none                             */
 	struct runner_map tags;

@@ -25,6 +25,11 @@ static const struct runner_param params[] = {
 	RUNNER_PARAM(struct lambda_params, alias,
 		     .help = "Alias to point to the published version once the test event has passed; implies publish.",
 		     .example = "live"),
+	RUNNER_PARAM(struct lambda_params, shift,
+		     .help = "Move an alias that exists in two steps: weight (0.1 or 10%) of the calls goes to the new version for so "
+			     "long (for), which gets the test event by itself at both ends of it; then it gets all calls, or none when a "
+			     "test failed.",
+		     .example = "{weight: 10%, for: 5m}"),
 	RUNNER_PARAM(struct lambda_params, environment,
 		     .help = "Environment variables; values may come from secrets and are never printed.",
 		     .example = "{LOG_LEVEL: info, TOKEN: \"${{ secrets.token }}\"}"),
@@ -40,7 +45,14 @@ static const struct runner_param params[] = {
 		     .help = "X-Ray tracing: Active samples requests itself.", .example = "Active"),
 	RUNNER_PARAM(struct lambda_params, log_format, .def = "Text", .one_of = "Text|JSON",
 		     .help = "Format of the function's log.", .example = "JSON"),
+	RUNNER_PARAM(struct lambda_params, log_level, .one_of = "TRACE|DEBUG|INFO|WARN|ERROR|FATAL",
+		     .help = "Least level of the function's own lines that a JSON log keeps; default INFO.", .example = "WARN"),
+	RUNNER_PARAM(struct lambda_params, system_log_level, .one_of = "DEBUG|INFO|WARN",
+		     .help = "Least level of Lambda's lines that a JSON log keeps; default INFO.", .example = "WARN"),
 	RUNNER_PARAM(struct lambda_params, log_group, .help = "Log group; default /aws/lambda/NAME."),
+	RUNNER_PARAM(struct lambda_params, dead_letter,
+		     .help = "ARN of the SQS queue or SNS topic for events that failed after all tries; the role must be allowed to send there.",
+		     .example = "arn:aws:sqs:eu-central-1:123456789012:failed"),
 	RUNNER_PARAM(struct lambda_params, log_retention,
 		     .help = "Days to keep the log: the log group is made with it. 0: the log group is left to Lambda.",
 		     .example = "30"),
@@ -116,7 +128,7 @@ static int deploy(struct function *f, struct rn_error *err)
 	RN_AUTO(rn_freep) char *version = NULL;
 	if (function_survey(f, err) < 0 || function_keep_logs(f, err) < 0 || function_converge(f, err) < 0)
 		return -1;
-	if (f->s->mode == STAGE_RUN && function_test(f, err) < 0)
+	if (f->s->mode == STAGE_RUN && function_test(f, NULL, err) < 0)
 		return -1;
 	if (function_publish(f, &version, err) < 0)
 		return -1;

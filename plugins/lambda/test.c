@@ -14,9 +14,11 @@
 /* beyond the function's own timeout: start of a cold instance, the way there and back */
 #define INVOKE_MARGIN_MS 60000
 
-static int invoke_once(struct function *f, struct aws_reply *ret, struct aws_error *aerr, struct rn_error *err)
+static int invoke_once(struct function *f, const char *version, struct aws_reply *ret, struct aws_error *aerr, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *path = aws_path("/2015-03-31/functions/{}/invocations", f->p->function_name);
+	RN_AUTO(rn_freep) char *base = aws_path("/2015-03-31/functions/{}/invocations", f->p->function_name);
+	RN_AUTO(rn_freep) char *query = version ? aws_path("?Qualifier={}", version) : rn_strdup("");
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s%s", base, query);
 	RN_AUTO(http_headers_clear) struct http_headers headers = { 0 };
 	http_headers_add(&headers, "X-Amz-Invocation-Type", "RequestResponse");
 	http_headers_add(&headers, "X-Amz-Log-Type", "Tail");
@@ -35,10 +37,10 @@ static int invoke_once(struct function *f, struct aws_reply *ret, struct aws_err
 }
 
 /* A function that nobody called for weeks is inactive: the first call wakes it up. */
-static int invoke(struct function *f, struct aws_reply *ret, struct rn_error *err)
+static int invoke(struct function *f, const char *version, struct aws_reply *ret, struct rn_error *err)
 {
 	struct aws_error aerr = { 0 };
-	if (invoke_once(f, ret, &aerr, err) == 0)
+	if (invoke_once(f, version, ret, &aerr, err) == 0)
 		return 0;
 	if (!aws_error_is(&aerr, "ResourceConflictException") && !aws_error_is(&aerr, "ResourceNotReadyException"))
 		return -1;
@@ -46,7 +48,7 @@ static int invoke(struct function *f, struct aws_reply *ret, struct rn_error *er
 	if (function_settle(f, err) < 0)
 		return -1;
 	aws_reply_clear(ret);
-	return invoke_once(f, ret, NULL, err);
+	return invoke_once(f, version, ret, NULL, err);
 }
 
 static void show_log(const struct function *f, const struct aws_reply *r)
@@ -89,13 +91,13 @@ static int compare(const struct function *f, const struct aws_reply *r, struct r
 	return rn_fail(err, RN_EREMOTE, "the answer to the test event is not what test_expect says: %s", rn_buf_str(&why));
 }
 
-int function_test(struct function *f, struct rn_error *err)
+int function_test(struct function *f, const char *version, struct rn_error *err)
 {
 	if (!f->p->test_event.text && !f->p->test_expect.text)
 		return 0;
-	stage_step(f->s, "send the test event");
+	stage_step(f->s, version ? "send the test event to version %s" : "send the test event", version);
 	RN_AUTO(aws_reply_clear) struct aws_reply r = { 0 };
-	if (invoke(f, &r, err) < 0)
+	if (invoke(f, version, &r, err) < 0)
 		return -1;
 	const char *kind = http_headers_get(&r.headers, "X-Amz-Function-Error");
 	if (kind)

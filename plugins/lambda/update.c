@@ -10,7 +10,7 @@
 /* Member of the configuration -> the parameters that it comes from. */
 static const struct {
 	const char *wire;
-	const char *params[2];
+	const char *params[4];
 } sources[] = {
 	{ "Role", { "role" } },
 	{ "Description", { "description" } },
@@ -22,7 +22,8 @@ static const struct {
 	{ "TracingConfig", { "tracing" } },
 	{ "ImageConfig", { "image_config" } },
 	{ "VpcConfig", { "vpc" } },
-	{ "LoggingConfig", { "log_format", "log_group" } },
+	{ "LoggingConfig", { "log_format", "log_group", "log_level", "system_log_level" } },
+	{ "DeadLetterConfig", { "dead_letter" } },
 };
 
 static bool any(const struct function *f, size_t row, bool (*is)(struct runner_stage *, const char *), bool wanted)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Published versions and the alias that points to one. */
+/* Published versions. */
 #include "function.h"
 
 #include <stdlib.h>
@@ -128,53 +128,6 @@ static int publish(struct function *f, char **ret, struct rn_error *err)
 		       f->p->function_name);
 }
 
-static cJSON *alias_body(const struct function *f, const char *version, bool create)
-{
-	cJSON *body = cJSON_CreateObject();
-	if (create)
-		cJSON_AddStringToObject(body, "Name", f->p->alias);
-	cJSON_AddStringToObject(body, "FunctionVersion", version);
-	const cJSON *weights = rn_json_path(f->alias, "RoutingConfig.AdditionalVersionWeights");
-	if (!create && weights && weights->child)
-		cJSON_AddObjectToObject(cJSON_AddObjectToObject(body, "RoutingConfig"), "AdditionalVersionWeights");
-	return body;
-}
-
-static int create_alias(struct function *f, const char *version, struct rn_error *err)
-{
-	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/aliases", f->path);
-	RN_AUTO(rn_json_freep) cJSON *body = alias_body(f, version, true);
-	struct aws_error aerr = { 0 };
-	if (function_write(f, "CreateAlias", "POST", path, body, NULL, &aerr, err) == 0)
-		return 0;
-	/* an answer that was lost: the alias is there now */
-	return aws_error_is(&aerr, "ResourceConflictException") && aerr.attempts > 1 ? 0 : -1;
-}
-
-static int point_alias(struct function *f, const char *version, struct rn_error *err)
-{
-	RN_AUTO(stage_diff_clear) struct stage_diff d = { 0 };
-	const cJSON *weights = rn_json_path(f->alias, "RoutingConfig.AdditionalVersionWeights");
-	if (!f->alias) {
-		if (f->s->mode == STAGE_RUN && create_alias(f, version, err) < 0)
-			return -1;
-		stage_change(f->s, RUNNER_CREATED, NULL, "alias %s of function %s", f->p->alias, f->p->function_name);
-		return 0;
-	}
-	stage_diff_str(&d, "version", rn_json_str(f->alias, "FunctionVersion"), version ? version : "the new one");
-	if (weights && weights->child)
-		stage_diff_json(&d, "weights", weights, NULL);
-	if (stage_differs(&d) && f->s->mode == STAGE_RUN) {
-		RN_AUTO(rn_freep) char *tail = aws_path("/aliases/{}", f->p->alias);
-		RN_AUTO(rn_freep) char *path = rn_asprintf("%s%s", f->path, tail);
-		RN_AUTO(rn_json_freep) cJSON *body = alias_body(f, version, false);
-		if (function_write(f, "UpdateAlias", "PUT", path, body, NULL, NULL, err) < 0)
-			return -1;
-	}
-	stage_change_diff(f->s, &d, "alias %s of function %s", f->p->alias, f->p->function_name);
-	return 0;
-}
-
 /* What publish would do. *ret_version stays NULL when a new version would come. */
 static int plan_version(struct function *f, char **ret_version, struct rn_error *err)
 {
@@ -197,7 +150,7 @@ int function_publish(struct function *f, char **ret_version, struct rn_error *er
 	RN_AUTO(rn_freep) char *version = NULL;
 	if (f->p->publish || alias) {
 		int done = f->s->mode == STAGE_PLAN ? plan_version(f, &version, err) : publish(f, &version, err);
-		if (done < 0 || (alias && point_alias(f, version, err) < 0))
+		if (done < 0 || (alias && function_point_alias(f, version, err) < 0))
 			return -1;
 	} else {
 		version = rn_strdup("$LATEST");

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images for functions, made of bytes and pushed by the ECR API: no builder, no registry client."""
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -41,7 +42,8 @@ def upload(ecr, repository, data):
     started = ecr.initiate_layer_upload(repositoryName=repository)
     ecr.upload_layer_part(repositoryName=repository, uploadId=started["uploadId"], partFirstByte=0,
                           partLastByte=len(data) - 1, layerPartBlob=data)
-    ecr.complete_layer_upload(repositoryName=repository, uploadId=started["uploadId"], layerDigests=[digest(data)])
+    with contextlib.suppress(ecr.exceptions.LayerAlreadyExistsException):
+        ecr.complete_layer_upload(repositoryName=repository, uploadId=started["uploadId"], layerDigests=[digest(data)])
     return {"digest": digest(data), "size": len(data)}
 
 
