@@ -47,7 +47,11 @@ def upload(ecr, repository, data):
     return {"digest": digest(data), "size": len(data)}
 
 
-def push(cloud, repository, layers, config=None, tag="latest", layer_type=OCI_LAYER + "+gzip", compress=gzip.compress):
+def squeeze(data):
+    return gzip.compress(data, mtime=0)
+
+
+def push(cloud, repository, layers, config=None, tag="latest", layer_type=OCI_LAYER + "+gzip", compress=None):
     """Pushes an image of these layers (lists of files); returns (URI by tag, digest)."""
     ecr = cloud.client("ecr")
     try:
@@ -55,12 +59,13 @@ def push(cloud, repository, layers, config=None, tag="latest", layer_type=OCI_LA
     except ecr.exceptions.RepositoryAlreadyExistsException:
         uri = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryUri"]
     tars = [layer(files) for files in layers]
-    blobs = [dict(upload(ecr, repository, compress(t)), mediaType=layer_type) for t in tars]
+    blobs = [dict(upload(ecr, repository, (compress or squeeze)(t)), mediaType=layer_type) for t in tars]
     document = {"architecture": "amd64", "os": "linux", "config": config or {},
                 "rootfs": {"type": "layers", "diff_ids": [digest(t) for t in tars]}}
     config_blob = dict(upload(ecr, repository, json.dumps(document).encode()), mediaType=OCI_CONFIG)
     manifest = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config_blob, "layers": blobs})
-    ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag, imageManifestMediaType=OCI_MANIFEST)
+    with contextlib.suppress(ecr.exceptions.ImageAlreadyExistsException):
+        ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag, imageManifestMediaType=OCI_MANIFEST)
     return f"{uri}:{tag}", digest(manifest.encode())
 
 
