@@ -62,10 +62,10 @@ static int add_entry(struct copy_job *j, struct layer_reader *r, const char *fol
 	out.path = target;
 	out.uid = owner.uid;
 	out.gid = owner.gid;
-	out.mode = copy_mode(j, e->mode, e->type);
+	out.mode = e->type == LAYER_SYMLINK ? 0777 : e->mode & 07777; /* --chmod is for what is copied, not for what is unpacked */
 	if (e->type == LAYER_FILE && spool(j, r, fd, at, e) < 0)
 		return -1;
-	return layer_draft_add(j->draft, &out, e->type == LAYER_FILE ? &content : NULL, NULL, j->s->err);
+	return layer_draft_replace(j->draft, &out, e->type == LAYER_FILE ? &content : NULL, j->s->err);
 }
 
 int add_archive(struct copy_job *j, int fd)

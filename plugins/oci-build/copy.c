@@ -129,8 +129,7 @@ static int read_dest(struct copy_job *j, const struct df_word *w)
 	RN_AUTO(rn_freep) char *full = *dest == '/' ? rn_strdup(dest) :
 						      rn_asprintf("/%s/%s", workdir ? workdir : "", dest);
 	size_t n = strlen(dest);
-	j->dest_is_folder = n == 0 || dest[n - 1] == '/' || rn_streq(rn_path_base(dest), ".") ||
-			    rn_streq(rn_path_base(dest), "..");
+	j->dest_is_folder = n == 0 || dest[n - 1] == '/' || rn_streq(rn_path_base(dest), ".");
 	j->dest = rn_path_clean(full);
 	return 0;
 }

@@ -126,7 +126,7 @@ static int place(struct copy_job *j, struct file_node *n, const char *dest, cons
 
 /* ---- what a source names --------------------------------------------------------------- */
 
-/* The contents of a folder; an existing destination keeps its own mode and owner. */
+/* The contents of a folder: the destination keeps its own mode and owner, and is like any new parent when missing. */
 static int copy_folder(struct copy_job *j, struct file_node *n)
 {
 	RN_AUTO(rn_freep) char *real = NULL;
@@ -136,11 +136,7 @@ static int copy_folder(struct copy_job *j, struct file_node *n)
 		return -1;
 	if (type && type != LAYER_DIR)
 		return rn_fail(err, RN_EINVAL, "\"%s\" is a file in the image, and a folder cannot be copied onto it", j->dest);
-	RN_AUTO(rn_freep) char *above = rn_path_dir(real);
-	const char *parents = j->dest_is_folder ? real : rn_streq(above, ".") ? "" : above;
-	if (!type && layer_draft_parents(j->draft, parents, copy_owner(j, 0, 0), err) < 0)
-		return -1;
-	if (!type && !j->dest_is_folder && *real && add_folder_once(j, n, real) < 0)
+	if (!type && layer_draft_parents(j->draft, real, copy_owner(j, 0, 0), err) < 0)
 		return -1;
 	return place_children(j, n, real, "", NULL);
 }

@@ -94,6 +94,7 @@ struct df_instruction {
 /* A remark that is no error. */
 struct df_warning {
 	struct df_at at;
+	const char *rule; /* the name that `# check=skip=` knows it by */
 	char *text;
 };
 
@@ -101,7 +102,8 @@ struct dockerfile {
 	const struct df_source *source; /* borrowed */
 	char escape;
 	char *syntax;                   /* directives; NULL: not given */
-	char *check;
+	char *check;                    /* obeyed by dockerfile_check                    */
+	struct df_at check_at;
 	struct df_instruction **v;
 	size_t n;
 	size_t cap;

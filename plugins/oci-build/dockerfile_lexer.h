@@ -37,6 +37,7 @@ struct df_lexer {
 	char escape;             /* '\\' or '`' */
 	char *syntax;            /* values of the directives; NULL when not given */
 	char *check;
+	struct df_at check_at;
 };
 
 /** Reads the parser directives at the top. RN_EINVAL: one twice, or a bad escape. df_lexer_clear frees. */

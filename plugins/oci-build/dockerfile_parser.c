@@ -2,6 +2,7 @@
 #include "dockerfile_parser.h"
 
 #include "dockerfile_args.h"
+#include "dockerfile_check.h"
 #include "dockerfile_lexer.h"
 
 #include "base/buf.h"
@@ -118,10 +119,10 @@ void dockerfile_freep(struct dockerfile **d)
 	*d = NULL;
 }
 
-static void warn(struct dockerfile *d, struct df_at at, const char *text)
+static void warn(struct dockerfile *d, struct df_at at, const char *rule, const char *text)
 {
 	d->warnings = rn_grow(d->warnings, &d->cap_warnings, d->n_warnings + 1, sizeof(*d->warnings));
-	d->warnings[d->n_warnings++] = (struct df_warning){ at, rn_strdup(text) };
+	d->warnings[d->n_warnings++] = (struct df_warning){ at, rule, rn_strdup(text) };
 }
 
 /* ---- what single instructions demand ---------------------------------------------------- */
@@ -278,14 +279,14 @@ static int read_onbuild(struct df_reading *r)
 static void note_remarks(struct dockerfile *d, const struct df_line *line, const struct df_instruction *i)
 {
 	if (line->blank)
-		warn(d, (struct df_at){ line->blank, 1, 0 },
+		warn(d, (struct df_at){ line->blank, 1, 0 }, "NoEmptyContinuation",
 		     "an empty line inside an instruction that goes on: remove it, or begin it with #");
 	const struct df_instruction *inner = i->trigger ? i->trigger : i;
 	if (inner->json_like)
-		warn(d, inner->words.v[inner->op == DF_HEALTHCHECK].at,
+		warn(d, inner->words.v[inner->op == DF_HEALTHCHECK].at, "JSONArgsRecommended",
 		     "begins with [ but is not JSON (double quotes?), so it is taken as plain words");
 	if (i->op == DF_MAINTAINER)
-		warn(d, i->at, "MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors=…");
+		warn(d, i->at, "MaintainerDeprecated", "MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors=…");
 }
 
 static int read_heredocs(struct df_lexer *lexer, struct df_reading *r, struct df_instruction *i, unsigned *last)
@@ -345,6 +346,7 @@ struct dockerfile *dockerfile_parse(const struct df_source *source, struct rn_er
 	d->escape = lexer.escape;
 	d->syntax = rn_take(&lexer.syntax);
 	d->check = rn_take(&lexer.check);
+	d->check_at = lexer.check_at;
 	for (;;) {
 		RN_AUTO(df_line_clear) struct df_line line = { 0 };
 		if (!df_lexer_next(&lexer, &line))
@@ -352,5 +354,5 @@ struct dockerfile *dockerfile_parse(const struct df_source *source, struct rn_er
 		if (line.len > 0 && parse_line(d, &lexer, &line, err) < 0)
 			return NULL;
 	}
-	return check_begin(d, err) < 0 ? NULL : rn_take(&d);
+	return check_begin(d, err) < 0 || dockerfile_check(d, err) < 0 ? NULL : rn_take(&d);
 }

@@ -12,6 +12,7 @@ struct draft_entry {
 	struct layer_entry e;
 	struct draft_content content;
 	const void *inode;
+	bool shadows; /* a folder in place of a file or link: nothing of the base shows below it */
 };
 
 struct layer_draft {
@@ -19,6 +20,7 @@ struct layer_draft {
 	int64_t epoch;
 	struct rn_map entries; /* path -> struct draft_entry */
 	uint64_t bytes;
+	size_t n_shadows;
 };
 
 static void entry_free(void *p)
@@ -68,12 +70,28 @@ uint64_t layer_draft_bytes(const struct layer_draft *d)
 	return d->bytes;
 }
 
+/* Is `path` below a folder that took the place of something else? The base may have a link there. */
+static bool shadowed(struct layer_draft *d, const char *path)
+{
+	if (d->n_shadows == 0)
+		return false;
+	RN_AUTO(rn_freep) char *copy = rn_strdup(path);
+	for (char *slash; (slash = strrchr(copy, '/'));) {
+		*slash = '\0';
+		const struct draft_entry *n = rn_map_get(&d->entries, copy);
+		if (n && n->shadows)
+			return true;
+	}
+	return false;
+}
+
 static int look(void *ctx, const char *path, enum layer_type *ret_type, char **ret_link, struct rn_error *err)
 {
 	(void)err;
 	struct layer_draft *d = ctx;
 	const struct draft_entry *own = rn_map_get(&d->entries, path);
-	struct layer_node *below = own || !d->base ? NULL : layer_tree_find(d->base, path, false, NULL);
+	bool hidden = own || !d->base || shadowed(d, path);
+	struct layer_node *below = hidden ? NULL : layer_tree_find(d->base, path, false, NULL);
 	if (!own && !below)
 		return 0;
 	*ret_type = own ? own->e.type : below->type;
@@ -127,14 +145,9 @@ static struct layer_xattr *copy_xattrs(const struct layer_entry *e)
 	return v;
 }
 
-int layer_draft_add(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, const void *inode,
-		    struct rn_error *err)
+/* Enters a copy of `e`, whatever stood at its path. */
+static struct draft_entry *put(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, const void *inode)
 {
-	enum layer_type there = type_at(d, e->path);
-	if (there == LAYER_DIR && e->type != LAYER_DIR)
-		return rn_fail(err, RN_EINVAL, "\"/%s\" is a folder in the image and cannot become a file", e->path);
-	if (there && there != LAYER_DIR && e->type == LAYER_DIR)
-		return rn_fail(err, RN_EINVAL, "\"/%s\" is a file in the image and cannot become a folder", e->path);
 	const struct draft_entry *old = rn_map_get(&d->entries, e->path);
 	if (old && old->e.type == LAYER_FILE)
 		d->bytes -= old->e.size;
@@ -145,6 +158,9 @@ int layer_draft_add(struct layer_draft *d, const struct layer_entry *e, struct d
 	n->e.xattrs = copy_xattrs(e);
 	n->e.mtime = e->mtime < d->epoch ? e->mtime : d->epoch;
 	n->inode = inode;
+	n->shadows = old && old->shadows && e->type == LAYER_DIR;
+	if (old && old->shadows && !n->shadows)
+		d->n_shadows--;
 	n->content.fd = -1;
 	if (content) {
 		n->content = *content;
@@ -153,6 +169,50 @@ int layer_draft_add(struct layer_draft *d, const struct layer_entry *e, struct d
 	if (e->type == LAYER_FILE)
 		d->bytes += e->size;
 	rn_map_set(&d->entries, e->path, n);
+	return n;
+}
+
+int layer_draft_add(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, const void *inode,
+		    struct rn_error *err)
+{
+	enum layer_type there = type_at(d, e->path);
+	if (there == LAYER_DIR && e->type != LAYER_DIR)
+		return rn_fail(err, RN_EINVAL, "\"/%s\" is a folder in the image and cannot become a file", e->path);
+	if (there && there != LAYER_DIR && e->type == LAYER_DIR)
+		return rn_fail(err, RN_EINVAL, "\"/%s\" is a file in the image and cannot become a folder", e->path);
+	put(d, e, content, inode);
+	return 0;
+}
+
+/* Forgets the entries below a folder that goes. */
+static void drop_below(struct layer_draft *d, const char *path)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	size_t n = strlen(path);
+	RN_MAP_EACH(&d->entries, it)
+		if (strncmp(it->key, path, n) == 0 && it->key[n] == '/')
+			rn_strv_add(&names, it->key);
+	for (size_t i = 0; i < names.n; i++) {
+		const struct draft_entry *e = rn_map_get(&d->entries, names.v[i]);
+		d->bytes -= e->e.type == LAYER_FILE ? e->e.size : 0;
+		d->n_shadows -= e->shadows;
+		rn_map_remove(&d->entries, names.v[i]);
+	}
+}
+
+int layer_draft_replace(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, struct rn_error *err)
+{
+	enum layer_type there = type_at(d, e->path);
+	if (!there || (there == LAYER_DIR) == (e->type == LAYER_DIR))
+		return layer_draft_add(d, e, content, NULL, err);
+	const struct layer_node *below = d->base && !shadowed(d, e->path) ? layer_tree_find(d->base, e->path, false, NULL) : NULL;
+	if (e->type == LAYER_DIR && below && below->type == LAYER_DIR)
+		return rn_fail(err, RN_EUNSUPPORTED, "\"/%s\" is a file first and then a folder again, and the image has that folder", e->path);
+	if (there == LAYER_DIR)
+		drop_below(d, e->path);
+	struct draft_entry *n = put(d, e, content, NULL);
+	n->shadows = e->type == LAYER_DIR;
+	d->n_shadows += n->shadows;
 	return 0;
 }
 

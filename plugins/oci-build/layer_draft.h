@@ -47,6 +47,8 @@ int layer_draft_parents(struct layer_draft *d, const char *path, struct draft_ow
  */
 int layer_draft_add(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, const void *inode,
 		    struct rn_error *err);
+/** Like layer_draft_add, but what is of another kind goes, a folder with all below it: as an archive is unpacked. */
+int layer_draft_replace(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, struct rn_error *err);
 
 /** Another name for a file that this draft has: a hard link. RN_ENOTFOUND. */
 int layer_draft_link(struct layer_draft *d, const char *path, const char *to, struct rn_error *err);

@@ -319,15 +319,13 @@ int step_stopsignal(struct step *s)
 	return set_text(s, "StopSignal", name);
 }
 
+/* The reference does not list it among the instructions whose variables are replaced. */
 int step_maintainer(struct step *s)
 {
 	const char *who = s->i->words.v[0].text;
 	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
-	RN_AUTO(rn_freep) char *name = step_expand(s, who, s->i->words.v[0].at);
-	if (!name)
-		return -1;
-	set(s->stage->state.config, "author", cJSON_CreateString(name));
-	rn_buf_addf(&text, "MAINTAINER %s", name);
+	set(s->stage->state.config, "author", cJSON_CreateString(who));
+	rn_buf_addf(&text, "MAINTAINER %s", who);
 	return note(s, &text);
 }
 

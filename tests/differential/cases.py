@@ -4,7 +4,8 @@
 A case is built by oci-build and by buildah and compared entry by entry. Where buildah cannot build it (it is
 older than the feature) or is wrong by the reference, `expect` says what must be there, with the reason.
 
-`@BASE@` is a small busybox image; `@BASE2@` the same with a config that has everything set.
+`@BASE@` is a small busybox image; `@BASE2@` the same with a config that has everything set; `@ONBUILD@` has
+triggers. More cases are in corners_syntax.py and corners_copy.py.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 class Case:
     name: str
     dockerfile: str
-    files: dict = field(default_factory=dict)  # path -> text | bytes | (mode, text) | Link
+    files: dict = field(default_factory=dict)  # path -> text | bytes | (mode, text) | Link; "path/" -> mode of a folder
     params: dict = field(default_factory=dict)  # of oci-build
     args: list = field(default_factory=list)  # the same, for buildah
     expect: dict = field(default_factory=dict)  # path -> facts (or None: absent); "config.X" -> value
@@ -22,6 +23,7 @@ class Case:
     ignore: list = field(default_factory=list)  # paths or config names where buildah differs for `reason`
     run: bool = False  # has RUN
     error: str = ""  # the build must fail with this text
+    at: str = ""  # and at this line:column of the Dockerfile (or "line:")
     root: bool = False  # needs several user ids
 
 

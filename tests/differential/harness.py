@@ -60,8 +60,8 @@ def base_layer(rich):
     return out.getvalue()
 
 
-def layout(path, rich):
-    """Writes an OCI image layout with one layer."""
+def layout(path, rich, more=None):
+    """Writes an OCI image layout with one layer; `more`: into its config."""
     plain = base_layer(rich)
     packed = gzip.compress(plain, 1, mtime=0)
     config = {"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/bin"]},
@@ -71,6 +71,7 @@ def layout(path, rich):
         config["config"] = {"Env": ["PATH=/bin", "KEEP=1"], "Entrypoint": ["/bin/echo"], "Cmd": ["base"], "WorkingDir": "/srv",
                             "User": "0", "Labels": {"base": "yes"}, "ExposedPorts": {"1/tcp": {}}, "StopSignal": "SIGINT",
                             "Healthcheck": {"Test": ["CMD", "true"]}}
+    config["config"].update(more or {})
     blobs = path / "blobs/sha256"
     blobs.mkdir(parents=True)
 
@@ -113,9 +114,10 @@ class Registry:
                 time.sleep(0.05)
         self.base = self.add_base(folder, "base", False)
         self.base2 = self.add_base(folder, "base2", True)
+        self.onbuild = self.add_base(folder, "onbuild", False, OnBuild=["COPY a.txt /on-a", "ENV ON=1"])
 
-    def add_base(self, folder, name, rich):
-        layout(folder / name, rich)
+    def add_base(self, folder, name, rich, **config):
+        layout(folder / name, rich, config)
         reference = f"{self.host}/{name}:1"
         subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", f"oci:{folder / name}", f"docker://{reference}"], check=True)
         return reference
@@ -125,19 +127,48 @@ class Registry:
         self.process.wait()
 
 
+def fill_archive(tar, how):
+    kind, _, name = how.partition("-")
+    if kind == "folder":
+        add(tar, name, 0o750)
+        add(tar, name + "/new", 0o644, b"new\n")
+    elif kind == "file":
+        add(tar, name, 0o644, b"file\n")
+    elif kind == "link":
+        add(tar, name, link="elsewhere")
+    else:
+        lead = "./" if how == "dot" else ""
+        if lead:
+            add(tar, "./", 0o700)
+        add(tar, lead + "in", 0o750)
+        add(tar, lead + "in/file", 0o640, b"packed\n", uid=7, gid=8)
+        add(tar, lead + "in/link", link="file")
+        add(tar, lead + "top", 0o755, b"top\n")
+        if how == "hard":
+            member = tarfile.TarInfo("in/same")
+            member.type, member.linkname, member.mode, member.uid, member.gid = tarfile.LNKTYPE, "in/file", 0o640, 7, 8
+            tar.addfile(member)
+
+
 def archive(how):
+    """A tar with a bit of everything. `how`: a compression, "dot" (names like ./in), "hard" (with hard links), or
+    KIND-NAME: one folder, file or link of that name."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:" + how) as tar:
-        add(tar, "in", 0o750)
-        add(tar, "in/file", 0o640, b"packed\n", uid=7, gid=8)
-        add(tar, "in/link", link="file")
-        add(tar, "top", 0o755, b"top\n")
+    with tarfile.open(fileobj=out, mode="w:" + (how if how in ("gz", "bz2", "xz") else "")) as tar:
+        fill_archive(tar, how)
+    if how == "zst":
+        return subprocess.run(["zstd", "-qc"], input=out.getvalue(), capture_output=True, check=True).stdout
     return out.getvalue()
 
 
 def write_context(folder, case, replace):
+    folders = {}
     for name, content in {**CONTEXT, "Dockerfile": case.dockerfile, **case.files}.items():
         path = folder / name
+        if name.endswith("/"):
+            folders[path] = content
+            path.mkdir(parents=True, exist_ok=True)
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = 0o644
         if isinstance(content, tuple):
@@ -147,12 +178,14 @@ def write_context(folder, case, replace):
             continue
         if isinstance(content, str) and content.startswith("@TAR:"):
             content = archive(content[5:])
+        elif content == "@GZIP":
+            content = gzip.compress(b"no tar inside\n" * 100, 1, mtime=0)
         data = replace(content).encode() if isinstance(content, str) else content
         path.write_bytes(data)
         path.chmod(mode)
     for path in [folder, *folder.rglob("*")]:
         if path.is_dir() and not path.is_symlink():
-            path.chmod(0o755)
+            path.chmod(folders.get(path, 0o755))
 
 
 class Builder:
@@ -163,7 +196,7 @@ class Builder:
 
     def replace(self, case):
         context = str(self.folder / case.name / "context")
-        return lambda text: text.replace("@BASE@", self.registry.base).replace("@BASE2@", self.registry.base2).replace("@CONTEXT@", context)
+        return lambda text: text.replace("@BASE@", self.registry.base).replace("@BASE2@", self.registry.base2).replace("@ONBUILD@", self.registry.onbuild).replace("@HOST@", self.registry.host).replace("@CONTEXT@", context)
 
     def prepare(self, case):
         context = self.folder / case.name / "context"

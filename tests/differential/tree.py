@@ -155,6 +155,8 @@ class Image:
         out.pop("Labels", None)
         if labels:
             out["Labels"] = labels
+        if self.config.get("author"):
+            out["author"] = self.config["author"]
         out["platform"] = f"{self.config.get('os')}/{self.config.get('architecture')}"
         return out
 

@@ -9,12 +9,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "differential"))
 
+import corners_copy  # noqa: E402, F401
+import corners_syntax  # noqa: E402, F401
 from cases import CASES  # noqa: E402
 from harness import Builder, Registry, consistent, differences, unmet  # noqa: E402
 from tree import Image  # noqa: E402
 
 BUILD = Path(os.environ.get("RUNNER_BUILD", Path(__file__).parents[2] / "build/release"))
-pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="buildah is the judge as root"), pytest.mark.xdist_group("differential")]
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="buildah is the judge as root")]
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,7 @@ def test_builds_as_buildah_does(builder, case):
     if case.error:
         assert code in (1, 2, 3), output
         assert case.error in output
+        assert not case.at or f"Dockerfile:{case.at}" in output, output
         builder.clean(case)
         return
     assert code == 0, output

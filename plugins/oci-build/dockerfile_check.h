@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `# check=` directive: which remarks are left out, and whether the others are errors. */
+#ifndef DOCKERFILE_CHECK_H
+#define DOCKERFILE_CHECK_H
+
+#include "dockerfile_ast.h"
+
+/**
+ * Drops the warnings that d->check skips; with `error=true` the first one left is an error at its place.
+ * RN_EINVAL also for an option that the directive does not have.
+ */
+int dockerfile_check(struct dockerfile *d, struct rn_error *err);
+
+#endif
