@@ -19,11 +19,14 @@
 #include <string.h>
 
 #define DEFAULT_ATTEMPTS 3
-#define COST_RETRY 5
-#define COST_TIMEOUT 10
-#define BACKOFF_BASE_MS 1000
+/* The SDKs' standard mode: tokens and the longest first wait, for throttled calls and for others. */
+#define COST_THROTTLED 5
+#define COST_OTHER 14
+#define BACKOFF_THROTTLED_MS 1000
+#define BACKOFF_OTHER_MS 50
 #define BACKOFF_CAP_MS 20000
 #define MAX_RETRY_AFTER_MS 60000
+#define MAX_AMZ_RETRY_AFTER_MS 5000 /* x-amz-retry-after counts this far beyond the backoff */
 #define SKEW_MIN_MS 30000
 #define MAX_ANSWER ((size_t)64 * 1024 * 1024)
 
@@ -232,8 +235,9 @@ struct outcome {
 	bool answered;
 	bool sent;         /* the service may have got it       */
 	enum rn_code code; /* of a transport error              */
-	int64_t retry_after_ms;
-	int64_t date_ms; /* of the answer's Date header; 0: none */
+	int64_t retry_after_ms;     /* Retry-After; -1: none                      */
+	int64_t amz_retry_after_ms; /* x-amz-retry-after, in milliseconds; -1: none */
+	int64_t date_ms;            /* of the answer's Date header; 0: none       */
 };
 
 static void fill_request(const struct aws_call *call, const struct message *m, const char *url,
@@ -256,6 +260,9 @@ static void note_answer(const struct http_response *r, struct outcome *o)
 	o->answered = true;
 	o->sent = true;
 	o->retry_after_ms = http_retry_after_ms(&r->headers);
+	const char *after = http_headers_get(&r->headers, "x-amz-retry-after");
+	if (!after || rn_parse_int(after, 0, 1000000000, &o->amz_retry_after_ms, NULL) < 0)
+		o->amz_retry_after_ms = -1;
 	if (!date || rn_parse_http_date(date, &o->date_ms, NULL) < 0)
 		o->date_ms = 0;
 }
@@ -348,12 +355,28 @@ static bool renew_credentials(struct aws_client *c, const struct aws_call *call,
 	return true;
 }
 
-static unsigned attempts_of(const struct aws_client *c, enum aws_verdict v)
+/* A quota that is used up is named like a rate that is exceeded, but waiting helps it seldom. */
+static unsigned attempts_of(const struct aws_client *c, enum aws_verdict v,
+			    const struct aws_error *aerr)
 {
 	if (c->session->o.max_attempts)
 		return c->session->o.max_attempts;
-	return v == AWS_THROTTLED && c->service->throttled_attempts ? c->service->throttled_attempts
-								    : DEFAULT_ATTEMPTS;
+	bool patient = v == AWS_THROTTLED && !aws_error_is(aerr, "LimitExceededException");
+	return patient && c->service->throttled_attempts ? c->service->throttled_attempts
+							 : DEFAULT_ATTEMPTS;
+}
+
+static int64_t delay_before(unsigned attempt, enum aws_verdict v, const struct outcome *o)
+{
+	int64_t delay = rn_backoff_ms(
+		attempt - 1, v == AWS_THROTTLED ? BACKOFF_THROTTLED_MS : BACKOFF_OTHER_MS,
+		BACKOFF_CAP_MS);
+	int64_t amz = o->amz_retry_after_ms;
+	if (amz > delay + MAX_AMZ_RETRY_AFTER_MS)
+		amz = delay + MAX_AMZ_RETRY_AFTER_MS;
+	if (amz > delay)
+		delay = amz;
+	return o->retry_after_ms > delay ? o->retry_after_ms : delay;
 }
 
 /* Waits and says true when the call should be sent once more. */
@@ -365,16 +388,14 @@ static bool try_again(struct aws_client *c, const struct aws_call *call, enum aw
 		return correct_clock(c, o, f);
 	if (v == AWS_EXPIRED)
 		return renew_credentials(c, call, f);
-	if (v == AWS_FATAL || f->attempt >= attempts_of(c, v) ||
+	if (v == AWS_FATAL || f->attempt >= attempts_of(c, v, aerr) ||
 	    o->retry_after_ms > MAX_RETRY_AFTER_MS)
 		return false;
-	int cost = o->answered ? COST_RETRY : COST_TIMEOUT;
+	int cost = v == AWS_THROTTLED ? COST_THROTTLED : COST_OTHER;
 	if (!aws_session_quota_take(c->session, cost))
 		return false;
 	f->spent = cost;
-	int64_t delay = rn_backoff_ms(f->attempt - 1, BACKOFF_BASE_MS, BACKOFF_CAP_MS);
-	if (o->retry_after_ms > delay)
-		delay = o->retry_after_ms;
+	int64_t delay = delay_before(f->attempt, v, o);
 	aws_session_log(c->session, "%s %s: try %u failed (%s), once more in %lld ms",
 			c->service->title, call->operation, f->attempt,
 			o->answered ? aerr->code : err->msg, (long long)delay);
@@ -418,7 +439,7 @@ static int send_message(struct aws_client *c, const struct aws_call *call, const
 {
 	struct effort f = { 0 };
 	for (;;) {
-		struct outcome o = { .retry_after_ms = -1 };
+		struct outcome o = { .retry_after_ms = -1, .amz_retry_after_ms = -1 };
 		*aerr = (struct aws_error){ .attempts = ++f.attempt };
 		snprintf(aerr->service, sizeof(aerr->service), "%s", c->service->title);
 		snprintf(aerr->operation, sizeof(aerr->operation), "%s", call->operation);

@@ -183,11 +183,16 @@ enum aws_verdict aws_judge(const struct aws_error *e)
 		"TooManyUpdates",
 		"ProvisionedThroughputExceededException",
 		"TransactionInProgressException",
+		"LimitExceededException",
+		/* no throttling, but as surely not acted upon, and worth the longer wait: IAM busy
+		   with the same role, STS without the keys of an identity provider */
+		"ConcurrentModification",
+		"IDPCommunicationError",
+		"InvalidIdentityToken",
 	};
 	static const char *const transient[] = {
-		"RequestTimeout",       "RequestTimeoutException", "InternalError",
-		"InternalFailure",      "ServiceUnavailable",      "IDPCommunicationError",
-		"InvalidIdentityToken", "ConcurrentModification",
+		"RequestTimeout",  "RequestTimeoutException", "InternalError",
+		"InternalFailure", "ServiceUnavailable",
 	};
 	static const char *const skewed[] = {
 		"RequestTimeTooSkewed",      "RequestExpired",        "RequestInTheFuture",

@@ -44,6 +44,26 @@ static int write_call(struct work *k, const char *operation, cJSON *params, stru
 	return aws_query(k->iam, operation, owned, NULL, NULL, err);
 }
 
+/*
+ * A writing call that takes something from the role. When it is gone already (a try whose answer
+ * was lost, somebody else) all is well.
+ */
+static int remove_call(struct work *k, const char *operation, cJSON *params, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *owned = params;
+	struct aws_error aerr = { 0 };
+	if (planning(k))
+		return 0;
+	if (stage_may_write(k->s, operation, err) < 0)
+		return -1;
+	if (aws_query(k->iam, operation, owned, NULL, &aerr, err) == 0)
+		return 0;
+	if (!aws_error_is(&aerr, "NoSuchEntity"))
+		return -1;
+	rn_error_clear(err);
+	return 0;
+}
+
 static void add_text(cJSON *params, const char *name, const cJSON *doc)
 {
 	RN_AUTO(rn_freep) char *text = rn_json_print(doc);
@@ -161,7 +181,7 @@ static int converge_boundary(struct work *k, struct rn_error *err)
 		return 0;
 	cJSON *p = role_named(k->w->name);
 	if (!*want)
-		return write_call(k, "DeleteRolePermissionsBoundary", p, err);
+		return remove_call(k, "DeleteRolePermissionsBoundary", p, err);
 	cJSON_AddStringToObject(p, "PermissionsBoundary", want);
 	return write_call(k, "PutRolePermissionsBoundary", p, err);
 }
@@ -195,11 +215,13 @@ static bool is_attached(const cJSON *attached, const char *arn)
 	return false;
 }
 
-static int attach(struct work *k, const char *operation, const char *arn, struct rn_error *err)
+static int attach(struct work *k, const char *arn, bool on, struct rn_error *err)
 {
 	cJSON *p = role_named(k->w->name);
 	cJSON_AddStringToObject(p, "PolicyArn", arn);
-	if (write_call(k, operation, p, err) < 0) {
+	int rc = on ? write_call(k, "AttachRolePolicy", p, err)
+		    : remove_call(k, "DetachRolePolicy", p, err);
+	if (rc < 0) {
 		stage_blame(k->s, "managed_policies");
 		return rn_wrap(err, "policy %s", arn);
 	}
@@ -213,7 +235,7 @@ static int converge_managed(struct work *k, struct rn_error *err)
 		if (is_attached(k->found.attached, arn))
 			continue;
 		stage_diff_note(&k->diff, "attach %s", arn);
-		if (attach(k, "AttachRolePolicy", arn, err) < 0)
+		if (attach(k, arn, true, err) < 0)
 			return -1;
 	}
 	if (!k->w->manages_managed)
@@ -231,7 +253,7 @@ static int converge_managed(struct work *k, struct rn_error *err)
 			continue;
 		}
 		stage_diff_note(&k->diff, "detach %s", arn);
-		if (attach(k, "DetachRolePolicy", arn, err) < 0)
+		if (attach(k, arn, false, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -253,7 +275,7 @@ static int delete_inline(struct work *k, const char *policy, struct rn_error *er
 {
 	cJSON *p = role_named(k->w->name);
 	cJSON_AddStringToObject(p, "PolicyName", policy);
-	return write_call(k, "DeleteRolePolicy", p, err);
+	return remove_call(k, "DeleteRolePolicy", p, err);
 }
 
 static int converge_inline(struct work *k, struct rn_error *err)

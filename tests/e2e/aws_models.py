@@ -5,6 +5,7 @@ is, whether its members fit the model, and whether its SigV4 signature is right.
 import json
 import re
 import urllib.parse
+import xml.etree.ElementTree as ElementTree
 from functools import cache
 
 from botocore.auth import SigV4Auth
@@ -226,6 +227,80 @@ def _bounds(shape, value, where):
         if "max" in meta and size > meta["max"]:
             return [f"{where} is above {meta['max']}"]
     return []
+
+
+# ---- answers -------------------------------------------------------------------------
+
+COMMON_ERRORS = {
+    "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "InternalFailure", "InvalidClientTokenId", "InvalidSignatureException",
+    "IncompleteSignature", "IncompleteSignatureException", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "RequestExpired", "ServerException",
+    "ServiceUnavailable", "SignatureDoesNotMatch", "Throttling", "ThrottlingException", "UnknownOperationException", "UnrecognizedClientException",
+    "ValidationError", "ValidationException", "InvalidAction", "SerializationException", "MissingParameter", "InvalidParameterValue", "TooManyRequestsException",
+}
+
+
+def error_code(service, headers, body):
+    """The code of a refusal as that service writes it."""
+    lower = {k.lower(): v for k, v in headers.items()}
+    if service_model(service).metadata["protocol"] == "query":
+        found = re.search(rb"<Code>(.*?)</Code>", body)
+        return found[1].decode() if found else None
+    if "x-amzn-errortype" in lower:
+        return lower["x-amzn-errortype"].partition(":")[0].rpartition("#")[2]
+    try:
+        return json.loads(body).get("__type", "").rpartition("#")[2] or None
+    except ValueError:
+        return None
+
+
+def answer_problems(service, operation, status, headers, body):
+    """Texts of all in an answer that does not fit the model; empty when it is right."""
+    model = service_model(service)
+    if operation not in model.operation_names:
+        return []
+    op = model.operation_model(operation)
+    if status >= 300:
+        code = error_code(service, headers, body)
+        known = {s.metadata.get("error", {}).get("code") or s.name for s in op.error_shapes} | {s.name for s in op.error_shapes}
+        return [] if code in known | COMMON_ERRORS else [f"error {code} is not one of {operation}"]
+    shape = op.output_shape
+    if model.metadata["protocol"] == "query":
+        return _xml_answer_problems(operation, shape, body)
+    if shape is None or shape.serialization.get("payload"):
+        return []
+    try:
+        document = json.loads(body) if body else {}
+    except ValueError as error:
+        return [f"the body is not JSON: {error}"]
+    elsewhere = {n for n, m in shape.members.items() if m.serialization.get("location")}
+    return [p for p in _check(shape, document, "") if p.removesuffix(" is required") not in elsewhere and " is above " not in p]
+
+
+def _xml_answer_problems(operation, shape, body):
+    root = ElementTree.fromstring(re.sub(rb' xmlns="[^"]*"', b"", body, count=1))
+    if root.tag != f"{operation}Response":
+        return [f"the answer is a {root.tag}"]
+    if root.find("ResponseMetadata/RequestId") is None:
+        return ["there is no RequestId"]
+    if shape is None:
+        return []
+    result = root.find(shape.serialization.get("resultWrapper", f"{operation}Result"))
+    return ["there is no result"] if result is None else _xml_problems(shape, result, "")
+
+
+def _xml_problems(shape, element, where):
+    if shape.type_name == "list":
+        return [p for i, child in enumerate(element) for p in _xml_problems(shape.member, child, f"{where}[{i}]")]
+    if where.endswith("PermissionsBoundaryType"):
+        return []  # IAM answers "Policy", the model says PermissionsBoundaryPolicy
+    if shape.type_name != "structure":
+        return _check(shape, _from_text(shape, element.text or ""), where) if shape.type_name != "timestamp" else []
+    found = [f"member {where}.{c.tag} is not in the model" for c in element if c.tag not in shape.members]
+    found += [f"{where}.{n} is required".lstrip(".") for n in shape.required_members if element.find(n) is None]
+    for child in element:
+        if child.tag in shape.members:
+            found += _xml_problems(shape.members[child.tag], child, f"{where}.{child.tag}".lstrip("."))
+    return found
 
 
 # ---- signature -----------------------------------------------------------------------

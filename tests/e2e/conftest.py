@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by the end-to-end tests; README.md here lists them."""
 
+import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from botocore.config import Config  # noqa: E402
 
 import support  # noqa: E402
 from recording_proxy import RecordingProxy  # noqa: E402
+from stage_bench import StageBench  # noqa: E402
 
 
 @pytest.fixture
@@ -87,10 +90,18 @@ class CloudEndpoint(Endpoint):
         self.take()
 
 
+MOTO_POLICIES = ("AWSLambda", "ReadOnlyAccess", "PowerUserAccess")
+
+
 @pytest.fixture(scope="session")
 def moto_server():
+    import moto.iam.models
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # Each reset makes all managed policies anew, which takes seconds: a few of the 1,300 are enough.
+    policies = json.loads(moto.iam.models.aws_managed_policies_data)
+    moto.iam.models.aws_managed_policies_data = json.dumps({n: p for n, p in policies.items() if n.startswith(MOTO_POLICIES)})
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "http://%s:%d" % server.get_host_and_port()
@@ -126,6 +137,20 @@ def recorded_cloud(cloud):
     recorded = _record(cloud)
     yield recorded
     recorded.proxy.close()
+
+
+@pytest.fixture(params=["moto", "cloud"])
+def recorded(request):
+    """moto in one run of the test, the local cloud in another, behind a RecordingProxy; `.name` says which."""
+    endpoint = request.getfixturevalue(f"recorded_{request.param}")
+    endpoint.name = request.param
+    return endpoint
+
+
+@pytest.fixture
+def bench(runner, pipe):
+    """bench(endpoint, uses, with_, ...) -> StageBench: one stage, run and watched in all ways (stage_bench.py)."""
+    return lambda endpoint, uses, with_, **more: StageBench(runner, pipe, endpoint, uses, with_, **more)
 
 
 @pytest.fixture(scope="session")

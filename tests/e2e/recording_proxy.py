@@ -6,21 +6,31 @@
         assert proxy.writes() == []
         proxy.assert_valid()
 
-Each call is named service.operation by botocore's models, its members are checked against
-them and its signature is computed again. Fault rules make the endpoint worse on purpose.
+Each call is named service.operation by botocore's models, its members and those of its answer are
+checked against them and its signature is computed again. Fault rules make the endpoint worse on
+purpose, and lists can be made to come with empty pages before the first full one.
 """
 
+import calendar
 import fnmatch
+import functools
 import http.client
+import json
+import re
 import socket
 import struct
 import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import aws_models
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.loaders import Loader
 
 READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Head", "Filter", "Simulate", "Assume", "Invoke")
 HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization"}
@@ -39,6 +49,7 @@ class Call:
     status: int = 0  # 0: no answer was given
     answer: bytes = b""
     fault: str = None
+    answer_problems: list = field(default_factory=list)
 
     @property
     def name(self):
@@ -51,9 +62,32 @@ class Call:
         return not self.operation.startswith(READS)
 
 
+FAULTS = {
+    "throttle": "the service's own way of saying: too fast",
+    "error": "status=, code=, message=, headers=",
+    "500": "InternalFailure",
+    "503": "ServiceUnavailable",
+    "reset_before": "the connection is reset, the service saw nothing",
+    "reset_after": "the service acted, its answer is lost",
+    "delay": "seconds=, then forwarded",
+    "expired": "the token has expired",
+    "skewed": "refused as too old while the caller does not go by the service's clock, two minutes ahead of ours",
+    "denied": "AccessDenied, as IAM words it",
+}
+
+
+SKEW_SECONDS = 120
+
+
+def goes_by(call, seconds):
+    """True when the call is dated by a clock that is so much ahead of ours, give or take a minute."""
+    stamp = call.headers.get("x-amz-date")
+    return not stamp or abs(calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ")) - time.time() - seconds) < 60
+
+
 @dataclass
 class Fault:
-    match: str
+    match: object  # a glob, or a function of the name
     kind: str
     times: int
     skip: int
@@ -68,10 +102,11 @@ class RecordingProxy:
     def __init__(self, upstream, secrets=None):
         parts = urllib.parse.urlsplit(upstream)
         self.upstream = (parts.hostname, parts.port)
-        self.secrets = secrets  # None: signatures are not checked
+        self.secrets = None if secrets is None else dict(secrets)  # None: signatures are not checked; grows by what STS gives
         self.calls = []
         self.rewrites = []
         self._faults = []
+        self._empty_pages = []
         self._lock = threading.Lock()
         proxy = self
 
@@ -110,33 +145,69 @@ class RecordingProxy:
         with self._lock:
             self.calls.clear()
 
-    def assert_valid(self):
-        """Every AWS call fits botocore's models and is signed as botocore signs."""
+    def assert_valid(self, answers=False):
+        """Every AWS call fits botocore's models and is signed as botocore signs; with `answers`, every answer fits too."""
         bad = [f"{c.name}: {p}" for c in self.calls for p in c.problems]
+        bad += [f"answer to {c.name}: {p}" for c in self.calls for p in c.answer_problems if answers]
         assert not bad, "\n".join(bad)
 
     # ---- what is made worse ----
 
     def fault(self, match, kind, times=1, skip=0, status=500, code=None, message="injected", seconds=1.0, headers=None):
-        """The next `times` calls (after `skip`) whose name matches the glob get `kind`:
-        throttle (as the service throttles), error (status, code), reset_before (not forwarded),
-        reset_after (forwarded, the answer is lost), delay (seconds, then forwarded)."""
-        assert kind in ("throttle", "error", "reset_before", "reset_after", "delay"), kind
+        """The next `times` calls (after `skip`) whose name matches the glob get `kind`, a name of FAULTS."""
+        assert kind in FAULTS, kind
         with self._lock:
             self._faults.append(Fault(match, kind, times, skip, status, code, message, seconds, headers or {}))
+
+    def fault_each(self, pattern, kind, **more):
+        """As fault(), but once for every operation that matches: each gets its own."""
+        seen = set()
+
+        def take(name):
+            if name in seen or not fnmatch.fnmatchcase(name, pattern):
+                return False
+            seen.add(name)
+            return True
+
+        self.fault(take, kind, times=10**6, **more)
+
+    def empty_pages(self, match, pages=2):
+        """Lists whose name matches the glob begin with that many empty pages."""
+        self._empty_pages.append((match, pages))
 
     def clear_faults(self):
         with self._lock:
             self._faults.clear()
+            self._empty_pages.clear()
+
+    def has_empty_pages(self, call):
+        return max((n for match, n in self._empty_pages if fnmatch.fnmatchcase(call.name, match)), default=0)
+
+    def empty_page(self, call):
+        """The empty page that this call gets instead of an answer; None: it gets the real one."""
+        pages = self.has_empty_pages(call)
+        return list_page(call, pages) if pages else None
+
+    def learn(self, call, status, headers, content):
+        """Checks an answer against the model and takes the keys that STS hands out."""
+        if call.service is None:
+            return
+        call.answer_problems = aws_models.answer_problems(call.service, call.operation, status, dict(headers), content)
+        if call.service == "sts" and status == 200:
+            keys = re.search(rb"<AccessKeyId>(.*?)</AccessKeyId>.*?<SecretAccessKey>(.*?)</SecretAccessKey>", content, re.S)
+            if keys and self.secrets is not None:
+                self.secrets[keys[1].decode()] = keys[2].decode()
 
     def rewrite(self, match, function):
         """Answers of matching calls pass through function(call, bytes) -> bytes."""
         self.rewrites.append((match, function))
 
-    def _pick_fault(self, name):
+    def _pick_fault(self, call):
         with self._lock:
             for fault in self._faults:
-                if not fnmatch.fnmatchcase(name, fault.match):
+                if fault.kind == "skewed" and goes_by(call, SKEW_SECONDS):
+                    continue
+                if not (fault.match(call.name) if callable(fault.match) else fnmatch.fnmatchcase(call.name, fault.match)):
                     continue
                 if fault.skip > 0:
                     fault.skip -= 1
@@ -154,16 +225,89 @@ def error_answer(service, status, code, message):
         return status, {"Content-Type": "text/xml"}, body.encode()
     if service == "ecr":
         body = f'{{"__type":"{code}","message":"{message}"}}'
-        return status, {"Content-Type": "application/x-amz-json-1.1"}, body.encode()
+        return status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": "00000000-0000-4000-8000-000000000000"}, body.encode()
     body = f'{{"message":"{message}"}}'
     return status, {"Content-Type": "application/json", "x-amzn-ErrorType": code,
                     "x-amzn-RequestId": "00000000-0000-4000-8000-000000000000"}, body.encode()
+
+
+def fault_answer(call, fault):
+    """Status, headers and body of a fault that is an answer."""
+    xml = call.service in ("iam", "sts")
+    if fault.kind == "throttle":
+        return throttle_answer(call.service)
+    status, code, message, headers = {
+        "error": (fault.status, fault.code or "InternalFailure", fault.message, {}),
+        "500": (500, "InternalFailure", "We encountered an internal error. Please try again.", {}),
+        "503": (503, "ServiceUnavailable", "Service is unable to handle request.", {}),
+        "expired": (403, "ExpiredToken" if xml else "ExpiredTokenException", "The security token included in the request is expired", {}),
+        "skewed": (403, "SignatureDoesNotMatch" if xml else "InvalidSignatureException", "Signature expired: 1 is now earlier than 2",
+                   {"Date": formatdate(time.time() + SKEW_SECONDS, usegmt=True)}),
+        "denied": (403, "AccessDenied" if xml else "AccessDeniedException",
+                   f"User is not authorized to perform: {call.name.replace('.', ':')} because no identity-based policy allows it", {}),
+    }[fault.kind]
+    if call.service == "ecr" and fault.kind in ("denied", "expired", "skewed"):
+        status = 400
+    status, standard, body = error_answer(call.service, status, code, message)
+    return status, {**standard, **headers, **fault.headers}, body
 
 
 def throttle_answer(service):
     code, status = {"iam": ("Throttling", 400), "sts": ("Throttling", 400), "ecr": ("ThrottlingException", 400)}.get(
         service, ("TooManyRequestsException", 429))
     return error_answer(service, status, code, "Rate exceeded")
+
+
+# ---- pages ----
+
+
+@functools.cache
+def paginator(service, operation):
+    """{input_token, output_token, result_key, ...} of a list, in the names of the wire."""
+    entry = Loader().load_service_model(service, "paginators-1")["pagination"].get(operation)
+    assert entry, f"{service} {operation} has no pages"
+    shape = aws_models.service_model(service).operation_model(operation).output_shape
+    return {**entry, "result_key": shape.members[entry["result_key"]].serialization.get("name", entry["result_key"])}
+
+
+def token_of(call):
+    name = paginator(call.service, call.operation)["input_token"]
+    if call.service == "ecr":
+        return json.loads(call.body or b"{}").get(name)
+    text = call.body.decode() if call.service in ("iam", "sts") else call.target.partition("?")[2]
+    return dict(urllib.parse.parse_qsl(text)).get(name)
+
+
+def list_page(call, pages):
+    """Status, headers and body of an empty page; None when the call is past them."""
+    entry, token = paginator(call.service, call.operation), token_of(call)
+    number = int(token.removeprefix("empty-")) if token and token.startswith("empty-") else 0
+    if (token and not number) or number >= pages:
+        return None
+    following = f"empty-{number + 1}"
+    if call.service in ("iam", "sts"):
+        body = (f"<{call.operation}Response><{call.operation}Result><{entry['result_key']}/><IsTruncated>true</IsTruncated>"
+                f"<{entry['output_token']}>{following}</{entry['output_token']}></{call.operation}Result></{call.operation}Response>")
+        return 200, {"Content-Type": "text/xml"}, body.encode()
+    kind = "application/x-amz-json-1.1" if call.service == "ecr" else "application/json"
+    return 200, {"Content-Type": kind}, json.dumps({entry["result_key"]: [], entry["output_token"]: following}).encode()
+
+
+def without_token(call):
+    """(target, body) of the call as the service must see it: our own token is unknown there."""
+    name = paginator(call.service, call.operation)["input_token"]
+    if call.service == "ecr":
+        return call.target, json.dumps({k: v for k, v in json.loads(call.body).items() if k != name}).encode()
+
+    def strip(text):
+        return urllib.parse.urlencode([(k, v) for k, v in urllib.parse.parse_qsl(text, keep_blank_values=True) if k != name],
+                                      quote_via=urllib.parse.quote)
+
+    if call.service in ("iam", "sts"):
+        return call.target, strip(call.body.decode()).encode()
+    path, _, query = call.target.partition("?")
+    query = strip(query)
+    return path + (f"?{query}" if query else ""), call.body
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -207,11 +351,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.request.close()
 
-    def _forward(self, body):
+    def _unpaged(self, call):
+        """The call without our page token, signed anew by its own key."""
+        target, body = without_token(call)
+        found = re.search(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/", call.headers["authorization"])
+        signed = call.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+        request = AWSRequest(method=self.command, url=f"http://{call.headers['host']}{target}", data=body,
+                             headers={n: call.headers[n] for n in signed if n in call.headers})
+        request.context["timestamp"] = call.headers["x-amz-date"]
+        auth = SigV4Auth(Credentials(found[1], self.owner.secrets[found[1]]), found[3], found[2])
+        text = auth.string_to_sign(request, auth.canonical_request(request))
+        headers = dict(self.headers.items())
+        name = next(n for n in headers if n.lower() == "authorization")
+        headers[name] = headers[name].rpartition("=")[0] + "=" + auth.signature(text, request)
+        return target, headers, body
+
+    def _forward(self, target, headers, body):
         connection = http.client.HTTPConnection(*self.owner.upstream, timeout=300)
         try:
-            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in self.headers.items():
+            connection.putrequest(self.command, target, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
                 if name.lower() not in HOP | {"content-length", "expect"}:
                     connection.putheader(name, value)
             if body or self.command in ("POST", "PUT", "PATCH"):
@@ -237,20 +396,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self):
         body = self._read_body()
         call = self._record(body)
-        fault = self.owner._pick_fault(call.name)
+        fault = self.owner._pick_fault(call)
         call.fault = fault.kind if fault else None
         if fault and fault.kind == "reset_before":
             return self._reset()
-        if fault and fault.kind == "throttle":
-            status, headers, content = throttle_answer(call.service)
-            return self._answer(call, status, {**headers, **fault.headers}, content)
-        if fault and fault.kind == "error":
-            status, headers, content = error_answer(call.service, fault.status, fault.code or "InternalFailure", fault.message)
-            return self._answer(call, status, {**headers, **fault.headers}, content)
         if fault and fault.kind == "delay":
             time.sleep(fault.seconds)
+        elif fault and fault.kind != "reset_after":
+            return self._answer(call, *fault_answer(call, fault))
+        page = self.owner.empty_page(call)
+        if page:
+            return self._answer(call, *page)
         try:
-            status, headers, content = self._forward(body)
+            message = (self.path, self.headers, body)
+            if self.owner.has_empty_pages(call) and (token_of(call) or "").startswith("empty-"):
+                message = self._unpaged(call)
+            status, headers, content = self._forward(*message)
         except (OSError, http.client.HTTPException):
             return self._reset()
         if fault and fault.kind == "reset_after":
@@ -258,6 +419,7 @@ class _Handler(BaseHTTPRequestHandler):
         for match, function in self.owner.rewrites:
             if fnmatch.fnmatchcase(call.name, match):
                 content = function(call, content)
+        self.owner.learn(call, status, headers, content)
         return self._answer(call, status, headers, content)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve

@@ -2,6 +2,7 @@
 """The AWS client against misbehaving endpoints: retries, clock, expired tokens, errors, pages, endpoints."""
 
 import json
+import re
 import ssl
 import subprocess
 import time
@@ -67,6 +68,50 @@ def test_the_number_of_attempts_can_be_set(call):
     with scripted((500, {}, "")) as fake:
         call(GET, url=fake.url, env={"AWS_MAX_ATTEMPTS": "1"})
     assert len(fake.seen) == 1
+
+
+THROTTLED = reply_json({"message": "slow down"}, 429, {"x-amzn-ErrorType": "TooManyRequestsException"})
+
+
+def waits(log):
+    """Milliseconds before each repetition."""
+    return [int(n) for n in re.findall(r"once more in (\d+) ms", log)]
+
+
+def test_the_backoff_doubles_up_to_its_ceilings_with_full_jitter(call):
+    """50 ms first for what failed, 1 s for what was throttled, 20 s at most: the SDKs' standard mode."""
+    seen = []
+    for _ in range(4):
+        with scripted((500, {}, "")) as fake:
+            got = call(GET, url=fake.url, env={"AWS_MAX_ATTEMPTS": "4"})
+        seen.append(waits(got["log"]))
+    assert all(len(w) == 3 and all(0 <= d <= 50 * 2**i for i, d in enumerate(w)) for w in seen), seen
+    assert len({d for w in seen for d in w}) > 4, seen  # random
+    with scripted(THROTTLED, OK) as fake:
+        got = call(GET, url=fake.url)
+    assert got["ok"] and 0 <= waits(got["log"])[0] <= 1000
+
+
+def test_the_tokens_for_repetitions_run_out(call):
+    """500 for a session, 14 for a repetition, 5 for one of a throttled call."""
+    with scripted((500, {}, "")) as fake:
+        got = call(*[GET] * 20, url=fake.url)
+    assert not any(g["ok"] for g in got)
+    assert [g["error"]["attempts"] for g in got] == [3] * 17 + [2] + [1] * 2
+
+
+def test_a_success_gives_the_tokens_back(call):
+    with scripted(*[(500, {}, ""), OK] * 40, OK) as fake:
+        got = call(*[GET] * 40, url=fake.url)
+    assert all(g["ok"] for g in got) and len(fake.seen) == 80
+
+
+def test_x_amz_retry_after_counts_for_five_seconds_at_most(call):
+    with scripted((503, {"x-amz-retry-after": "300"}, ""), (503, {"x-amz-retry-after": "-1"}, ""), OK) as fake:
+        first, second = waits(call(GET, url=fake.url)["log"])
+    assert 300 <= first <= 350 and second <= 100
+    with scripted((503, {"x-amz-retry-after": "3600000"}, ""), OK) as fake:
+        assert 5000 <= waits(call(GET, url=fake.url)["log"])[0] <= 5050
 
 
 def test_retry_after_is_honoured(call):

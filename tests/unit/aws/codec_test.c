@@ -63,10 +63,10 @@ static void verdicts(void **state)
 		{ 400, "Throttling", AWS_THROTTLED },	    { 400, "ThrottlingException", AWS_THROTTLED },
 		{ 429, "TooManyRequestsException", AWS_THROTTLED }, { 429, "", AWS_THROTTLED },
 		{ 500, "ServiceException", AWS_TRANSIENT }, { 503, "", AWS_TRANSIENT },
-		{ 0, "", AWS_TRANSIENT },		    { 400, "IDPCommunicationError", AWS_TRANSIENT },
+		{ 0, "", AWS_TRANSIENT },		    { 400, "IDPCommunicationError", AWS_THROTTLED },
 		{ 403, "SignatureDoesNotMatch", AWS_SKEWED }, { 403, "ExpiredToken", AWS_EXPIRED },
 		{ 403, "AccessDenied", AWS_FATAL },	    { 404, "NoSuchEntity", AWS_FATAL },
-		{ 409, "ResourceConflictException", AWS_FATAL }, { 400, "LimitExceededException", AWS_FATAL },
+		{ 409, "ResourceConflictException", AWS_FATAL }, { 400, "LimitExceededException", AWS_THROTTLED },
 		{ 501, "", AWS_FATAL },
 	};
 	for (size_t i = 0; i < RN_LEN(cases); i++) {
