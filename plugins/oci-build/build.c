@@ -8,11 +8,18 @@
 #include "base/fs.h"
 #include "base/time.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define IGNORE_SIZE_MAX ((size_t)1 << 20)
+
+/* Stages run in threads, and all that happens in one shall say so: see build_step. */
+static _Thread_local char line_mark[96];
 
 void build_log(const struct build *b, unsigned level, const char *fmt, ...)
 {
@@ -21,25 +28,68 @@ void build_log(const struct build *b, unsigned level, const char *fmt, ...)
 	char text[4096];
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	b->host->log(b->stage, level, "%s", text);
+	b->host->log(b->stage, level, "%s%s%s", line_mark, *line_mark ? ": " : "", text);
 }
 
-void build_step(struct build *b, const char *text)
+void build_step(const struct build *b, const char *number, const char *text, const char *mark)
 {
-	b->step++;
-	RN_AUTO(rn_freep) char *name = rn_asprintf("%zu/%zu %.200s", b->step, b->steps, text);
+	RN_AUTO(rn_freep) char *name = rn_asprintf("%s %.200s", mark ? mark : number, text);
 	name[strcspn(name, "\n")] = '\0';
+	build_set_mark(mark);
 	b->host->step(b->stage, name);
+}
+
+const char *build_mark(void)
+{
+	return *line_mark ? line_mark : NULL;
+}
+
+void build_set_mark(const char *mark)
+{
+	snprintf(line_mark, sizeof(line_mark), "%.*s", (int)sizeof(line_mark) - 1, mark ? mark : "");
+}
+
+/* ---- stopping ------------------------------------------------------------------------ */
+
+/* One descriptor for both reasons to stop, since a request or a program waits for one. */
+static int open_cancel(struct build *b, struct rn_error *err)
+{
+	struct epoll_event e = { .events = EPOLLIN };
+	b->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	b->cancel_fd = epoll_create1(EPOLL_CLOEXEC);
+	int host = b->host->cancel_fd(b->stage);
+	if (b->stop_fd < 0 || b->cancel_fd < 0 || epoll_ctl(b->cancel_fd, EPOLL_CTL_ADD, b->stop_fd, &e) < 0 ||
+	    (host >= 0 && epoll_ctl(b->cancel_fd, EPOLL_CTL_ADD, host, &e) < 0 && errno != EPERM))
+		return rn_fail(err, RN_EIO, "watch for cancellation: %m");
+	return 0;
+}
+
+void build_stop(struct build *b)
+{
+	b->stopped = true;
+	eventfd_write(b->stop_fd, 1);
+}
+
+void build_unstop(struct build *b)
+{
+	eventfd_t ignored;
+	eventfd_read(b->stop_fd, &ignored);
+	b->stopped = false;
+}
+
+bool build_stopped(const struct build *b)
+{
+	return b->stopped || b->host->cancelled(b->stage);
 }
 
 int build_check_cancel(const struct build *b, struct rn_error *err)
 {
-	return b->host->cancelled(b->stage) ? rn_fail(err, RN_ECANCELLED, "the build was stopped") : 0;
+	return build_stopped(b) ? rn_fail(err, RN_ECANCELLED, "the build was stopped") : 0;
 }
 
 int build_cancel_fd(const struct build *b)
 {
-	return b->host->cancel_fd(b->stage);
+	return b->cancel_fd;
 }
 
 const char *build_arg(struct build *b, const char *name)
@@ -48,7 +98,9 @@ const char *build_arg(struct build *b, const char *name)
 	for (size_t i = 0; i < args->n; i++) {
 		if (!rn_streq(args->v[i].key, name))
 			continue;
+		pthread_mutex_lock(&b->lock);
 		rn_map_set(&b->used_args, name, b);
+		pthread_mutex_unlock(&b->lock);
 		return args->v[i].value;
 	}
 	return NULL;
@@ -223,12 +275,13 @@ static int layer_settings(struct build *b, struct rn_error *err)
 int build_init(struct build *b, struct runner_stage *stage, const struct runner_host *host,
 	       const struct build_params *params, struct rn_error *err)
 {
-	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER };
+	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER,
+			     .stop_fd = -1, .cancel_fd = -1 };
 	rn_map_init(&b->used_args, NULL);
 	rn_map_init(&b->origins, origin_free);
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
 	RN_AUTO(rn_freep) char *dockerfile = NULL;
-	if (find_epoch(b, err) < 0 || layer_settings(b, err) < 0 || read_dockerfile(b, &dockerfile, err) < 0 ||
+	if (open_cancel(b, err) < 0 || find_epoch(b, err) < 0 || layer_settings(b, err) < 0 || read_dockerfile(b, &dockerfile, err) < 0 ||
 	    read_ignore(b, dockerfile, err) < 0)
 		return -1;
 	return open_store(b, err);
@@ -247,5 +300,7 @@ void build_clear(struct build *b)
 	dockerfile_free(b->file);
 	df_source_clear(&b->source);
 	rn_freep(&b->context);
+	rn_closep(&b->cancel_fd);
+	rn_closep(&b->stop_fd);
 	*b = (struct build){ 0 };
 }

@@ -20,6 +20,7 @@
 #include <runner/plugin.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* Filled by the host, see the table in plugin.c. */
 struct build_params {
@@ -68,8 +69,10 @@ struct build {
 	struct step_cache *cache;
 	pthread_mutex_t lock;      /* of used_args, origins and the counts                */
 	size_t cached, missed;     /* steps that make layers                              */
-	size_t step;               /* number of the step that runs, over all stages       */
-	size_t steps;
+	int stop_fd;               /* raised when one of several stages failed            */
+	int cancel_fd;             /* readable when the host stops the run, or for that   */
+	atomic_bool stopped;
+	atomic_bool cache_lost;    /* a layer that the cache of a registry promised could not be had */
 };
 
 /** Reads the Dockerfile and .dockerignore and opens the store. build_clear frees, also after a failure. */
@@ -79,8 +82,16 @@ void build_clear(struct build *b);
 
 /** A line of the stage's log. */
 void build_log(const struct build *b, unsigned level, const char *fmt, ...) RN_PRINTF(3, 4);
-/** Names the next step: "2/5 TEXT". */
-void build_step(struct build *b, const char *text);
+/** Names the step that begins in this thread; with a mark ("build 2/5", NULL: none) lines of build_log begin with it. */
+void build_step(const struct build *b, const char *number, const char *text, const char *mark);
+/** The mark of this thread's lines, to be given to threads that it starts; NULL: none. Borrowed. */
+const char *build_mark(void);
+void build_set_mark(const char *mark);
+/** Makes everything that goes on end soon (one of several stages failed), and takes that back. */
+void build_stop(struct build *b);
+void build_unstop(struct build *b);
+/** Is the run being stopped? */
+bool build_stopped(const struct build *b);
 /** RN_ECANCELLED once the run is being stopped. */
 int build_check_cancel(const struct build *b, struct rn_error *err);
 /** Value that the pipeline gives for a build argument; NULL: none. Borrowed. */

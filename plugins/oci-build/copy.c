@@ -265,7 +265,7 @@ static void on_progress(void *ctx, uint64_t done, uint64_t total)
 static bool on_cancel(void *ctx)
 {
 	const struct build *b = ctx;
-	return b->host->cancelled(b->stage);
+	return build_stopped(b);
 }
 
 static int finish(struct copy_job *j, const char *message)

@@ -8,6 +8,7 @@
 #include "file_source.h"
 #include "metadata.h"
 #include "run.h"
+#include "stage_threads.h"
 #include "step_key.h"
 
 #include "base/fs.h"
@@ -27,6 +28,15 @@ static step_fn *const functions[DF_OPS] = {
 };
 
 static int run_stage(struct stage_graph *g, struct build_stage *s, struct rn_error *err);
+
+/* "3/7", and in a build of several stages "build 3/7" before every line. */
+static void begin_step(const struct stage_graph *g, struct build_stage *s, const char *title)
+{
+	RN_AUTO(rn_freep) char *number = rn_asprintf("%zu/%zu", ++s->step, s->total);
+	RN_AUTO(rn_freep) char *mark = !g->several ? NULL : s->name ? rn_asprintf("%.64s %s", s->name, number) :
+								      rn_asprintf("stage %zu %s", s->index, number);
+	build_step(g->b, number, title, mark);
+}
 
 /* "COPY . /app": on one line, blanks joined. */
 static char *step_title(const struct df_instruction *i)
@@ -48,7 +58,7 @@ static int run_step(struct step *s)
 	RN_AUTO(rn_map_clear) struct rn_map downloads = { .free_value = remote_file_free };
 	if (build_check_cancel(s->b, s->err) < 0)
 		return -1;
-	build_step(s->b, title);
+	begin_step(s->graph, s->stage, title);
 	s->downloads = &downloads;
 	int rc = step_key_applies(s) ? execute_cached(s, functions[s->i->op]) : functions[s->i->op](s);
 	return rc < 0 ? step_locate(s, s->i->at) : 0;
@@ -78,16 +88,19 @@ static int load_outside(const struct step *s, const char *name, struct outside *
 
 static struct outside *find_outside(const struct step *s, const char *name)
 {
+	pthread_mutex_lock(&s->graph->outsides_lock);
 	struct outside *o = rn_map_get(&s->graph->outsides, name);
-	if (o)
-		return o;
-	o = rn_alloc(sizeof(*o));
-	if (load_outside(s, name, o) < 0) {
-		free(o->folder);
-		free(o);
-		return NULL;
+	if (!o) {
+		o = rn_alloc(sizeof(*o));
+		if (load_outside(s, name, o) < 0) {
+			free(o->folder);
+			free(o);
+			o = NULL;
+		} else {
+			rn_map_set(&s->graph->outsides, name, o);
+		}
 	}
-	rn_map_set(&s->graph->outsides, name, o);
+	pthread_mutex_unlock(&s->graph->outsides_lock);
 	return o;
 }
 
@@ -107,7 +120,7 @@ int step_files(const struct step *s, const struct df_flag *from, struct step_fil
 	}
 	if (stage && !(stage->replaced && stage->kind == BASE_SCRATCH)) {
 		ret->state = &stage->state;
-		return run_stage(s->graph, stage, s->err);
+		return stages_need(s->graph, stage, run_stage, s->err);
 	}
 	struct outside *o = find_outside(s, stage ? stage->name : from->value);
 	if (!o)
@@ -169,7 +182,8 @@ static void take_triggers(struct build_stage *s)
 static int start(struct stage_graph *g, struct build_stage *s, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *title = step_title(s->from);
-	build_step(g->b, title);
+	s->total = 1 + (s->replaced ? 0 : s->n_steps);
+	begin_step(g, s, title);
 	if (s->kind == BASE_STAGE)
 		start_stage(s);
 	else if (s->kind == BASE_SCRATCH)
@@ -213,7 +227,7 @@ static int run_triggers(struct stage_graph *g, struct build_stage *s, struct rn_
 {
 	s->triggers = rn_alloc((s->onbuild.n + 1) * sizeof(struct dockerfile *));
 	s->trigger_sources = rn_alloc((s->onbuild.n + 1) * sizeof(*s->trigger_sources));
-	g->b->steps += s->onbuild.n;
+	s->total += s->onbuild.n;
 	for (size_t i = 0; i < s->onbuild.n; i++)
 		if (run_trigger(g, s, s->onbuild.v[i], err) < 0)
 			return -1;
@@ -224,9 +238,7 @@ static int run_triggers(struct stage_graph *g, struct build_stage *s, struct rn_
 
 static int run_stage(struct stage_graph *g, struct build_stage *s, struct rn_error *err)
 {
-	if (s->done)
-		return 0;
-	if (s->parent && run_stage(g, s->parent, err) < 0)
+	if (s->parent && stages_need(g, s->parent, run_stage, err) < 0)
 		return -1;
 	if (start(g, s, err) < 0 || (!s->replaced && run_triggers(g, s, err) < 0))
 		return -1;
@@ -236,11 +248,10 @@ static int run_stage(struct stage_graph *g, struct build_stage *s, struct rn_err
 		if (run_step(&step) < 0)
 			return -1;
 	}
-	s->done = true;
 	return 0;
 }
 
 int execute(struct stage_graph *g, struct rn_error *err)
 {
-	return run_stage(g, g->target, err);
+	return stages_run(g, run_stage, err);
 }

@@ -30,16 +30,31 @@ void base_image_clear(struct base_image *i)
 
 static void remember(struct build *b, const struct manifest *m, const struct reference *ref, const char *layout)
 {
-	for (size_t i = 0; i < m->n_layers; i++) {
-		if (rn_map_has(&b->origins, m->layers[i].digest.text))
-			continue;
+	for (size_t i = 0; i < m->n_layers; i++)
+		origin_remember(b, &m->layers[i], ref, layout, false);
+}
+
+void origin_remember(struct build *b, const struct descriptor *blob, const struct reference *ref, const char *layout, bool cache)
+{
+	pthread_mutex_lock(&b->lock);
+	if (!rn_map_has(&b->origins, blob->digest.text)) {
 		struct origin *o = rn_alloc(sizeof(*o));
 		if (ref)
 			reference_copy(ref, &o->ref);
 		o->layout = rn_strdup(layout);
-		descriptor_copy(&m->layers[i], &o->blob);
-		rn_map_set(&b->origins, m->layers[i].digest.text, o);
+		o->cache = cache;
+		descriptor_copy(blob, &o->blob);
+		rn_map_set(&b->origins, blob->digest.text, o);
 	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+const struct origin *origin_find(struct build *b, const struct digest *d)
+{
+	pthread_mutex_lock(&b->lock);
+	const struct origin *o = rn_map_get(&b->origins, d->text); /* never replaced while the build lasts */
+	pthread_mutex_unlock(&b->lock);
+	return o;
 }
 
 /* ---- registries --------------------------------------------------------------------- */
@@ -176,35 +191,55 @@ static int copy_from_layout(struct build *b, const struct origin *o, struct rn_e
 	return l ? blob_store_copy(layout_blobs(l), b->store, &o->blob.digest, err) : -1;
 }
 
+static int pull(struct build *b, const struct origin *from, const struct descriptor *blobs, size_t n, struct rn_error *err)
+{
+	if (registry_pull_blobs(b->registry, &from->ref, blobs, n, b->store, err) == 0)
+		return 0;
+	if (from->cache && err && err->code != RN_ECANCELLED)
+		b->cache_lost = true;
+	return -1;
+}
+
 int need_blob(void *build, const struct digest *d, struct rn_error *err)
 {
 	struct build *b = build;
 	if (blob_store_has(b->store, d, NULL))
 		return 0;
-	const struct origin *o = rn_map_get(&b->origins, d->text);
+	const struct origin *o = origin_find(b, d);
 	if (!o)
 		return rn_fail(err, RN_ENOTFOUND, "the layer %s is not in the cache any more", d->text);
-	return o->layout ? copy_from_layout(b, o, err) :
-			   registry_pull_blobs(b->registry, &o->ref, &o->blob, 1, b->store, err);
+	return o->layout ? copy_from_layout(b, o, err) : pull(b, o, &o->blob, 1, err);
 }
 
-/* Blobs of one image come from one repository, so they are asked for together. */
+static bool same_repository(const struct origin *a, const struct origin *b)
+{
+	return rn_streq(a->ref.registry, b->ref.registry) && rn_streq(a->ref.repository, b->ref.repository);
+}
+
+/* Blobs of one repository are asked for together. */
 int need_blobs(struct build *b, const struct descriptor *blobs, size_t n, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) struct descriptor *missing = rn_alloc((n + 1) * sizeof(*missing));
-	const struct origin *from = NULL;
-	size_t count = 0;
+	RN_AUTO(rn_freep) const struct origin **from = rn_alloc((n + 1) * sizeof(struct origin *));
+	RN_AUTO(rn_freep) struct descriptor *together = rn_alloc((n + 1) * sizeof(*together));
 	for (size_t i = 0; i < n; i++) {
-		const struct origin *o = rn_map_get(&b->origins, blobs[i].digest.text);
+		const struct origin *o = origin_find(b, &blobs[i].digest);
 		if (blob_store_has(b->store, &blobs[i].digest, NULL))
 			continue;
-		if (!o || o->layout) {
-			if (need_blob(b, &blobs[i].digest, err) < 0)
-				return -1;
-			continue;
-		}
-		from = o;
-		missing[count++] = o->blob;
+		if (o && !o->layout)
+			from[i] = o;
+		else if (need_blob(b, &blobs[i].digest, err) < 0)
+			return -1;
 	}
-	return count ? registry_pull_blobs(b->registry, &from->ref, missing, count, b->store, err) : 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct origin *o = from[i];
+		size_t count = 0;
+		for (size_t k = i; o && k < n; k++)
+			if (from[k] && same_repository(from[k], o)) {
+				together[count++] = from[k]->blob; /* borrowed */
+				from[k] = NULL;
+			}
+		if (count && pull(b, o, together, count, err) < 0)
+			return -1;
+	}
+	return 0;
 }

@@ -13,8 +13,13 @@ struct origin {
 	struct reference ref;       /* a repository of a registry, or */
 	char *layout;               /* a layout on disk               */
 	struct descriptor blob;
+	bool cache;                 /* `cache_from` said so: it may be gone without the build being wrong */
 };
 void origin_free(void *origin);
+/** Notes where a blob can be had; the first that said so counts. */
+void origin_remember(struct build *b, const struct descriptor *blob, const struct reference *ref, const char *layout, bool cache);
+/** NULL: not known. Borrowed. */
+const struct origin *origin_find(struct build *b, const struct digest *d);
 
 /* An image as found. */
 struct base_image {

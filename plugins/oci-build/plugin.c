@@ -147,11 +147,8 @@ static int build_platform(struct build *b, const struct platform *platform, stru
 {
 	struct stage_graph g;
 	int rc = stage_graph_init(&g, b, platform, err);
-	if (rc == 0) {
-		b->step = 0;
-		b->steps = stage_graph_steps(&g);
+	if (rc == 0)
 		rc = execute(&g, err);
-	}
 	if (rc == 0 && b->params->profile)
 		rc = lambda_check(&g, err);
 	if (rc == 0)

@@ -254,7 +254,8 @@ static void add_step(struct build_stage *s, const struct df_instruction *i)
 
 int stage_graph_init(struct stage_graph *g, struct build *b, const struct platform *platform, struct rn_error *err)
 {
-	*g = (struct stage_graph){ .b = b };
+	*g = (struct stage_graph){ .b = b, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER,
+				   .outsides_lock = PTHREAD_MUTEX_INITIALIZER };
 	rn_map_init(&g->globals, free);
 	platform_copy(platform, &g->target_platform);
 	platform_host(&g->build_platform);

@@ -9,6 +9,8 @@
 #include "dockerfile_expand.h"
 #include "fs_state.h"
 
+#include <pthread.h>
+
 enum base_kind {
 	BASE_SCRATCH,
 	BASE_STAGE,   /* an earlier stage             */
@@ -30,7 +32,10 @@ struct build_stage {
 	bool needed;
 
 	/* while and after it runs */
+	bool started;
 	bool done;
+	size_t step;                  /* number of the step that runs, FROM is 1                 */
+	size_t total;                 /* steps, with the triggers of its base                    */
 	struct fs_state state;
 	struct rn_map args;           /* ARG in scope: name -> value (owned), NULL: declared without value */
 	bool cmd_set;                 /* CMD stood in this stage                                 */
@@ -54,6 +59,13 @@ struct stage_graph {
 	struct build_stage *v;
 	size_t n;
 	struct build_stage *target;
+	pthread_mutex_t lock;         /* of the members below, and of `started` and `done` of stages */
+	pthread_cond_t changed;
+	size_t free_slots;            /* stages that may begin to work now                     */
+	bool several;                 /* more than one stage is needed: lines say whose they are */
+	bool failed;
+	struct rn_error *error;       /* where the first failure goes; may be NULL             */
+	pthread_mutex_t outsides_lock;
 	struct rn_map outsides;       /* name -> struct outside, loaded on first use */
 };
 
