@@ -264,7 +264,7 @@ int registry_call(struct registry *r, struct registry_call *c, struct http_respo
 	int rc;
 	for (unsigned attempt = 1;; attempt++) {
 		rc = send_authorised(r, c, url, ret, err);
-		bool again = rc < 0 ? err && err->retryable : http_transient(ret->status);
+		bool again = rc < 0 ? err && err->retryable && !c->resumes : http_transient(ret->status);
 		int64_t delay = again ? http_retry_delay_ms(&policy, attempt, rc < 0 ? NULL : ret) : -1;
 		if (delay < 0)
 			break;

@@ -41,6 +41,7 @@ struct registry_call {
 	struct http_request http; /* method, headers, body; `url` may be absolute, else `path` is used */
 	const char *path;        /* below /v2/REPOSITORY, "/blobs/…" */
 	bool once;               /* transport errors and 5xx are the caller's to handle */
+	bool resumes;            /* transport errors are: it goes on where it was cut off */
 };
 /** Sends it with the right Authorization, renews it on 401, repeats on transient answers. Any status but 401 is success. */
 int registry_call(struct registry *r, struct registry_call *c, struct http_response *ret, struct rn_error *err);

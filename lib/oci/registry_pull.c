@@ -306,6 +306,7 @@ static int download_once(struct download *d, const struct endpoint *to, const st
 	c.http.on_headers = on_status;
 	c.http.on_headers_ctx = d;
 	c.http.max_redirects = REDIRECTS;
+	c.resumes = true;
 	if (d->got)
 		http_headers_addf(&c.http.headers, "Range", "bytes=%llu-", (unsigned long long)d->got);
 	int rc = registry_call(d->r, &c, &a, err);
