@@ -345,6 +345,11 @@ uint64_t blob_writer_size(const struct blob_writer *w)
 	return w->size;
 }
 
+int blob_writer_fd(const struct blob_writer *w)
+{
+	return w->fd;
+}
+
 int blob_writer_rewind(struct blob_writer *w, struct rn_error *err)
 {
 	if (ftruncate(w->fd, 0) < 0 || lseek(w->fd, 0, SEEK_SET) < 0)

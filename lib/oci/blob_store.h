@@ -58,6 +58,8 @@ struct blob_writer *blob_writer_new(struct blob_store *s, const struct digest *e
 int blob_writer_write(struct blob_writer *w, const void *data, size_t n, struct rn_error *err);
 /** Bytes written so far. */
 uint64_t blob_writer_size(const struct blob_writer *w);
+/** The file that is being written, for reading along. Borrowed. */
+int blob_writer_fd(const struct blob_writer *w);
 /** Back to empty (a download that starts over). */
 int blob_writer_rewind(struct blob_writer *w, struct rn_error *err);
 /** Checks the digest (RN_EINVAL names both) and publishes. Consumes `w`, also when it fails. ret_* may be NULL. */

@@ -34,6 +34,7 @@ struct slot {
 struct layer_pipe {
 	struct blob_writer *blob;
 	struct layer_options o;
+	void *stream; /* who follows it; NULL: nobody */
 	struct digester *diff_id;
 	uint64_t total;
 	uint32_t crc;
@@ -68,6 +69,8 @@ struct layer_pipe *layer_pipe_new(struct blob_store *store, const struct layer_o
 	p->n_slots = p->want_threads * 2 + 1;
 	p->slots = rn_alloc(p->n_slots * sizeof(*p->slots));
 	p->diff_id = digester_new(NULL);
+	if (p->o.tee)
+		p->stream = p->o.tee->begin(p->o.tee->ctx, blob_writer_fd(w));
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->ready, NULL);
 	pthread_cond_init(&p->done, NULL);
@@ -89,6 +92,8 @@ void layer_pipe_abort(struct layer_pipe *p)
 	if (!p)
 		return;
 	stop_threads(p);
+	if (p->stream)
+		p->o.tee->end(p->stream, NULL);
 	blob_writer_abort(p->blob);
 	digester_free(p->diff_id);
 	for (size_t i = 0; i < p->n_slots; i++) {
@@ -160,7 +165,9 @@ static int emit(struct layer_pipe *p, const struct rn_buf *b, struct rn_error *e
 {
 	if (blob_writer_write(p->blob, rn_buf_str(b), b->len, err) < 0)
 		return -1;
-	return p->o.tee ? p->o.tee(p->o.tee_ctx, rn_buf_str(b), b->len, err) : 0;
+	if (p->stream)
+		p->o.tee->grown(p->stream, blob_writer_size(p->blob));
+	return 0;
 }
 
 static int emit_header(struct layer_pipe *p, struct rn_error *err)
@@ -270,20 +277,15 @@ static int finish(struct layer_pipe *p, struct rn_error *err)
 
 int layer_pipe_finish(struct layer_pipe *p, struct layer_result *ret, struct rn_error *err)
 {
-	struct digest digest, diff_id;
-	uint64_t size = 0, total = p->total;
+	struct layer_result r = { .media_type = layer_media_type(p->o.compression), .tar_size = p->total };
 	int rc = finish(p, err);
-	diff_id = digester_peek(p->diff_id);
-	enum layer_compression how = p->o.compression;
+	r.diff_id = digester_peek(p->diff_id);
 	if (rc == 0)
-		rc = blob_writer_commit(rn_take(&p->blob), &digest, &size, err);
+		rc = blob_writer_commit(rn_take(&p->blob), &r.digest, &r.size, err);
+	if (rc == 0 && p->stream)
+		p->o.tee->end(rn_take(&p->stream), &r);
 	layer_pipe_abort(p);
-	if (rc < 0)
-		return -1;
-	ret->digest = digest;
-	ret->size = size;
-	ret->diff_id = diff_id;
-	ret->tar_size = total;
-	ret->media_type = layer_media_type(how);
-	return 0;
+	if (rc == 0)
+		*ret = r;
+	return rc;
 }

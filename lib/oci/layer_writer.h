@@ -13,14 +13,25 @@
 #include "blob_store.h"
 #include "layer.h"
 
+struct layer_result;
+
+/** Somebody who follows a layer while it is written, to send it on at the same time. */
+struct layer_tee {
+	/** A layer begins: `fd` is the file that its compressed bytes go to (borrowed: dup it). NULL: not this one. */
+	void *(*begin)(void *ctx, int fd);
+	/** The file has this many bytes now. */
+	void (*grown)(void *stream, uint64_t size);
+	/** The layer is whole, or was given up (NULL). */
+	void (*end)(void *stream, const struct layer_result *r);
+	void *ctx;
+};
+
 /** Zeroed: gzip at its default level on all cores. */
 struct layer_options {
 	enum layer_compression compression;
 	int level;        /* gzip 1..12, zstd 1..19; 0: default (gzip 6, zstd 3)   */
 	unsigned threads; /* 0: one for each core                                  */
-	/** Every compressed byte in order, as it is stored (to send it while it is written). May be NULL. */
-	int (*tee)(void *ctx, const void *data, size_t n, struct rn_error *err);
-	void *tee_ctx;
+	const struct layer_tee *tee; /* NULL: none */
 };
 
 /** Where the content of a LAYER_FILE comes from; exactly entry.size bytes, fewer or more is an error. */
