@@ -258,6 +258,10 @@ static int open_store(struct build *b, struct rn_error *err)
 	RN_AUTO(rn_freep) char *hashes = rn_path_join(dir, "file-hashes");
 	b->hashes = file_hashes_open(hashes);
 	b->cache = step_cache_open(b);
+	if (b->params->push && b->params->tags.n)
+		b->streams = push_streams_new(b->registry, b->params->tags.v[0]);
+	b->streamed = b->layer_options;
+	b->streamed.tee = b->streams ? push_streams_tee(b->streams) : NULL;
 	return 0;
 }
 
@@ -289,6 +293,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 
 void build_clear(struct build *b)
 {
+	push_streams_free(b->streams);
 	step_cache_close(b->cache);
 	file_hashes_close(b->hashes);
 	registry_free(b->registry);

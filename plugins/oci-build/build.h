@@ -10,6 +10,7 @@
 #include "dockerfile_ast.h"
 #include "dockerignore.h"
 #include "file_hash.h"
+#include "push_stream.h"
 
 #include "base/map.h"
 #include "oci/blob_store.h"
@@ -65,6 +66,8 @@ struct build {
 	struct registry *registry;
 	struct rn_map origins;     /* digest -> struct origin: where a missing blob is    */
 	struct layer_options layer_options;
+	struct push_streams *streams; /* NULL: layers are not sent while they are written */
+	struct layer_options streamed; /* layer_options of those that are                 */
 	struct file_hashes *hashes; /* of the build context                               */
 	struct step_cache *cache;
 	pthread_mutex_t lock;      /* of used_args, origins and the counts                */

@@ -277,7 +277,7 @@ static int finish(struct copy_job *j, const char *message)
 	}
 	const struct draft_progress progress = { on_progress, s->b, on_cancel };
 	struct layer_result layer;
-	if (layer_draft_write(j->draft, s->b->store, &s->b->layer_options, &progress, &layer, s->err) < 0)
+	if (layer_draft_write(j->draft, s->b->store, step_layer_options(s), &progress, &layer, s->err) < 0)
 		return -1;
 	char size[32];
 	build_log(s->b, RUNNER_INFO, "%zu entries, %s, layer %.19s", layer_draft_count(j->draft),

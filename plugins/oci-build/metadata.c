@@ -382,7 +382,7 @@ static int make_workdir(struct step *s, const char *path, const char *message)
 	}
 	struct layer_result layer;
 	if (workdir_owner(s, &owner) < 0 || layer_draft_parents(d, real, owner, s->err) < 0 ||
-	    layer_draft_write(d, s->b->store, &s->b->layer_options, NULL, &layer, s->err) < 0)
+	    layer_draft_write(d, s->b->store, step_layer_options(s), NULL, &layer, s->err) < 0)
 		return -1;
 	return fs_state_add(state, s->b, &layer, message, s->err);
 }

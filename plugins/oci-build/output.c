@@ -151,9 +151,16 @@ static int to_archive(struct build *b, const struct built *image, struct rn_erro
 
 /* ---- registries -------------------------------------------------------------------------------- */
 
-/* Repositories of the same registry that layers come from: they can be mounted instead of sent. */
+/* Repositories of the same registry that layers come from, or went to: they can be mounted instead of sent. */
 static void mount_sources(const struct build *b, const struct reference *ref, struct rn_strv *ret)
 {
+	for (size_t i = 0; i < b->params->tags.n; i++) {
+		RN_AUTO(reference_clear) struct reference other = { 0 };
+		if (reference_parse(b->params->tags.v[i], &other, NULL) < 0 || rn_streq(other.repository, ref->repository))
+			break; /* those behind it have not been pushed to yet */
+		if (rn_streq(other.registry, ref->registry) && !rn_strv_has(ret, other.repository))
+			rn_strv_add(ret, other.repository);
+	}
 	RN_MAP_EACH(&b->origins, it)
 	{
 		const struct origin *o = it->value;
@@ -190,6 +197,9 @@ static int push_tag(struct build *b, const struct built *image, const char *text
 
 static int push(struct build *b, const struct built *image, char **ret_image, struct rn_error *err)
 {
+	size_t streamed = b->streams ? push_streams_wait(b->streams) : 0;
+	if (streamed)
+		build_log(b, RUNNER_INFO, "%zu layers were sent while they were built", streamed);
 	for (size_t i = 0; i < b->params->tags.n; i++) {
 		RN_AUTO(rn_freep) char *step = rn_asprintf("push %s", b->params->tags.v[i]);
 		b->host->step(b->stage, step);

@@ -85,3 +85,11 @@ cJSON *step_config(const struct step *s)
 {
 	return config_run(s->stage->state.config);
 }
+
+const struct layer_options *step_layer_options(const struct step *s)
+{
+	for (const struct build_stage *t = s->graph->target; t; t = t->parent)
+		if (t == s->stage)
+			return &s->b->streamed;
+	return &s->b->layer_options;
+}

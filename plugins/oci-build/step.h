@@ -37,4 +37,7 @@ cJSON *step_config(const struct step *s);
 /** Variable as the stage sees it: ENV beats ARG. NULL: unset. */
 const char *step_variable(const struct build_stage *stage, const char *name);
 
+/** How to write the layer of this step: with `push`, those that the image has are sent while they are written. Borrowed. */
+const struct layer_options *step_layer_options(const struct step *s);
+
 #endif

@@ -6,36 +6,24 @@ import os
 import random
 from pathlib import Path
 
+import build_context
 
-class Context:
-    def __init__(self, runner, folder):
-        self.runner, self.folder = runner, Path(folder)
-        (self.folder / "context").mkdir(parents=True)
 
-    def write(self, name, content="", mode=0o644):
-        path = self.folder / "context" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        path.chmod(mode)
-        return path
+class Context(build_context.Context):
+    """Without a layout unless it is asked for; build() gives what the runner said."""
 
-    def build(self, dockerfile, code=0, env=None, name="image", **params):
-        """Runs the stage; `code` None: any."""
-        self.write("Dockerfile", dockerfile)
-        file = self.folder / "build.pipe"
-        given = {"context": "context", "platform": "linux/amd64", **params}
-        stage = {"id": name, "uses": "oci-build", "with": {k: v for k, v in given.items() if v is not None}}
-        file.write_text(json.dumps({"name": "build", "stages": [stage]}))
-        return self.runner("run", file, code=code, cwd=self.folder, env=env)
+    def build(self, dockerfile, code=0, env=None, **params):
+        params.setdefault("layout", None)
+        return self.runner("run", self.pipeline(dockerfile, **params), code=code, cwd=self.folder, env=env)
 
     def blobs(self):
         """Names of the whole blobs in the cache of this runner."""
-        folder = Path(self.runner.env["XDG_CACHE_HOME"]) / "runner/oci/blobs/sha256"
+        folder = self.store / "blobs/sha256"
         return {p.name for p in folder.iterdir()} if folder.exists() else set()
 
     def leftovers(self):
         """Unfinished files in the cache."""
-        folder = Path(self.runner.env["XDG_CACHE_HOME"]) / "runner/oci/.tmp"
+        folder = self.store / ".tmp"
         return [p.name for p in folder.iterdir() if not p.name.endswith(".lock")] if folder.exists() else []
 
 
