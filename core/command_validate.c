@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `runner validate`: everything that can be said of pipeline files without running them. */
 #include "command.h"
-#include "pipeline.h"
-#include "plugin.h"
+#include "loaded.h"
 
 #include "base/json.h"
 
@@ -15,27 +14,6 @@ struct validate_values {
 	struct rn_strv plugin_path;
 	const char *output;
 };
-
-/* Loads and checks; the number of stages comes back even when there are errors. -1 when no probe can be started. */
-static int validate(const char *path, const struct validate_values *v, struct diags *diags,
-		    size_t *ret_stages, struct rn_error *err)
-{
-	RN_AUTO(pipeline_freep) struct pipeline *p = pipeline_load(path, &v->sets, diags);
-	struct rn_strv uses = { 0 };
-	struct plugin_set set = { 0 };
-	*ret_stages = p ? p->n_stages : 0;
-	if (!p)
-		return 0;
-	struct plugin_search search = { .dirs = (const char *const *)v->plugin_path.v,
-					.n_dirs = v->plugin_path.n, .pipeline_dir = p->dir };
-	pipeline_uses(p, &uses);
-	int rc = plugin_set_load((const char *const *)uses.v, uses.n, &search, &set, err);
-	if (rc == 0)
-		pipeline_check(p, &set, 0, diags);
-	plugin_set_clear(&set);
-	rn_strv_clear(&uses);
-	return rc;
-}
 
 static void print_text(const char *path, struct diags *diags, size_t stages)
 {
@@ -69,21 +47,21 @@ static int run_validate(struct command_call *call)
 	int code = EXIT_DONE;
 	for (size_t i = 0; i < call->args.n; i++) {
 		const char *path = call->args.v[i];
-		struct diags diags = { 0 };
+		struct loaded l = { 0 };
 		struct rn_error err = { 0 };
-		size_t stages = 0;
-		if (validate(path, v, &diags, &stages, &err) < 0) {
-			diags_clear(&diags);
+		if (loaded_read(&l, path, &v->sets, &v->plugin_path, 0, &err) < 0) {
+			loaded_clear(&l);
 			return command_fail(EXIT_MACHINE, &err);
 		}
-		int one = diags_exit_code(&diags);
+		size_t stages = l.pipeline ? l.pipeline->n_stages : 0;
+		int one = diags_exit_code(&l.diags);
 		if (code == EXIT_DONE || one == EXIT_USAGE)
 			code = one;
 		if (json)
-			cJSON_AddItemToArray(all, as_json(path, &diags, stages));
+			cJSON_AddItemToArray(all, as_json(path, &l.diags, stages));
 		else
-			print_text(path, &diags, stages);
-		diags_clear(&diags);
+			print_text(path, &l.diags, stages);
+		loaded_clear(&l);
 	}
 	if (json) {
 		RN_AUTO(rn_freep) char *text = rn_json_pretty(all);

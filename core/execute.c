@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "execute.h"
 
+#include "loaded.h"
 #include "local.h"
 #include "lock.h"
 #include "report.h"
@@ -21,9 +22,7 @@ struct execution {
 	enum schedule_call call;
 	const struct execute_values *values;
 	const char *path;
-	struct diags diags;
-	struct pipeline *pipeline;
-	struct plugin_set plugins;
+	struct loaded loaded;
 	char *root; /* absolute path of .runner */
 	int lock;
 	struct record_list earlier;
@@ -38,33 +37,13 @@ struct execution {
 
 /* ---- the file ---- */
 
-static int print_diags(struct execution *x)
-{
-	char summary[64];
-	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
-	diags_print(&x->diags, command_color(STDERR_FILENO), &b);
-	fputs(rn_buf_str(&b), stderr);
-	if (!x->diags.errors)
-		return EXIT_DONE;
-	fprintf(stderr, "%s: %s\n", x->path, diags_summary(&x->diags, summary));
-	return diags_exit_code(&x->diags);
-}
-
 static int load(struct execution *x)
 {
 	const struct execute_values *v = x->values;
 	struct rn_error err = { 0 };
-	RN_AUTO(rn_strv_clear) struct rn_strv uses = { 0 };
-	x->pipeline = pipeline_load(x->path, &v->sets, &x->diags);
-	if (!x->pipeline)
-		return print_diags(x);
-	struct plugin_search search = { .dirs = (const char *const *)v->plugin_path.v, .n_dirs = v->plugin_path.n,
-					.pipeline_dir = x->pipeline->dir };
-	pipeline_uses(x->pipeline, &uses);
-	if (plugin_set_load((const char *const *)uses.v, uses.n, &search, &x->plugins, &err) < 0)
+	if (loaded_read(&x->loaded, x->path, &v->sets, &v->plugin_path, PIPELINE_CHECK_VALUES, &err) < 0)
 		return command_fail(EXIT_MACHINE, &err);
-	pipeline_check(x->pipeline, &x->plugins, PIPELINE_CHECK_VALUES, &x->diags);
-	return print_diags(x);
+	return loaded_print(&x->loaded, x->path);
 }
 
 /* ---- the environment of stages ---- */
@@ -86,7 +65,7 @@ static cJSON *base_env(const struct execution *x)
 		if (!equals)
 			continue;
 		RN_AUTO(rn_freep) char *name = rn_strndup(*e, (size_t)(equals - *e));
-		if (is_secret_source(x->pipeline, name) || (x->local.env && local_replaces(name)))
+		if (is_secret_source(x->loaded.pipeline, name) || (x->local.env && local_replaces(name)))
 			continue;
 		cJSON_AddStringToObject(env, name, equals + 1);
 	}
@@ -99,7 +78,7 @@ static cJSON *base_env(const struct execution *x)
 
 static void mask_secrets(struct execution *x)
 {
-	struct pipeline *p = x->pipeline;
+	struct pipeline *p = x->loaded.pipeline;
 	for (size_t i = 0; i < p->n_secrets; i++) {
 		const char *value = pipeline_secret_value(p, p->secrets[i].name, NULL);
 		if (value && !redact_add(x->redact, value))
@@ -151,7 +130,7 @@ static void add_main_reporter(struct execution *x)
 	enum report_ci ci = report_ci_detect();
 	if (v->dry_run)
 		bus_add(&x->bus, report_dry_new());
-	else if (v->json && x->call == SCHEDULE_PLAN)
+	else if (x->call == SCHEDULE_PLAN && (v->json || rn_streq(format, "json")))
 		bus_add(&x->bus, report_plan_json_new());
 	else if (rn_streq(format, "json"))
 		bus_add(&x->bus, report_json_new());
@@ -165,7 +144,7 @@ static void add_main_reporter(struct execution *x)
 
 static void set_up_bus(struct execution *x)
 {
-	const struct pipeline *p = x->pipeline;
+	const struct pipeline *p = x->loaded.pipeline;
 	RN_AUTO(rn_freep) char *cwd = getcwd(NULL, 0);
 	RN_AUTO(rn_freep) char *below = rn_asprintf("%s/", cwd ? cwd : "");
 	for (size_t i = 0; i < p->n_stages; i++) {
@@ -222,15 +201,15 @@ static int open_state(struct execution *x, struct rn_error *err)
 		return rn_fail(err, RN_EIO, "the working directory: %m");
 	x->root = rn_path_join(cwd, ".runner");
 	bool records = x->call != SCHEDULE_PLAN && !v->dry_run;
-	if (records && (x->lock = lock_take(x->root, x->pipeline->file, schedule_call_name(x->call), v->wait, err)) < 0)
+	if (records && (x->lock = lock_take(x->root, x->loaded.pipeline->file, schedule_call_name(x->call), v->wait, err)) < 0)
 		return -1;
 	if (records || v->resume || v->only.n || v->from || v->until)
-		record_list_read(x->root, x->pipeline->file, &x->earlier);
+		record_list_read(x->root, x->loaded.pipeline->file, &x->earlier);
 	if (x->call == SCHEDULE_ROLLBACK && find_run(x, err) < 0)
 		return -1;
 	if (v->local && !v->dry_run && local_start(x->root, &x->local, err) < 0)
 		return -1;
-	struct journal_head head = { schedule_call_name(x->call), x->pipeline->name, x->pipeline->file,
+	struct journal_head head = { schedule_call_name(x->call), x->loaded.pipeline->name, x->loaded.pipeline->file,
 				     x->of ? x->of->id : NULL };
 	if (records && !(x->journal = journal_create(x->root, &head, err)))
 		return -1;
@@ -248,7 +227,7 @@ static int run(struct execution *x, size_t *ret_changes)
 	x->env = base_env(x);
 	set_up_bus(x);
 	struct schedule_options o = {
-		.call = x->call, .pipeline = x->pipeline, .plugins = &x->plugins, .bus = &x->bus, .redact = x->redact,
+		.call = x->call, .pipeline = x->loaded.pipeline, .plugins = &x->loaded.plugins, .bus = &x->bus, .redact = x->redact,
 		.journal = x->journal, .earlier = &x->earlier, .of = x->of, .env = x->env, .root = x->root,
 		.jobs = v->jobs ? v->jobs : processors(), .timeout_ms = v->timeout_ms, .resume = v->resume,
 		.dry_run = v->dry_run, .only = &v->only, .from = v->from, .until = v->until, .watched = x->local.pid,
@@ -271,9 +250,7 @@ static void finish(struct execution *x)
 	redact_free(x->redact);
 	cJSON_Delete(x->env);
 	rn_closep(&x->lock);
-	plugin_set_clear(&x->plugins);
-	pipeline_free(x->pipeline);
-	diags_clear(&x->diags);
+	loaded_clear(&x->loaded);
 	free(x->root);
 	free(x->resume);
 }

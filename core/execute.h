@@ -20,6 +20,7 @@ struct execute_values {
 	bool verbose;
 	bool json;          /* plan: one document */
 	bool detailed_exitcode;
+	bool iam_policy;
 	const char *run;    /* rollback: id of a run; NULL: the newest that changed something */
 	const char *output; /* auto, terminal, plain, json; NULL: auto */
 	const char *junit;
@@ -43,7 +44,7 @@ struct execute_values {
 	  .arg = "TIME", .help = "stop all of it after this time, as 90s or 15m" },                                    \
 	{ .name = "output", .letter = 'o', .kind = OPTION_STRING, .offset = offsetof(struct execute_values, output),   \
 	  .arg = "FORMAT", .one_of = "auto|terminal|plain|json",                                                       \
-	  .help = "a live tree, a line an event, or JSON lines; auto: what fits" },                                    \
+	  .help = "a live tree, a line an event, or JSON; auto: what fits" },                                    \
 	{ .name = "junit", .kind = OPTION_STRING, .offset = offsetof(struct execute_values, junit), .arg = "FILE",     \
 	  .help = "also write a JUnit report" },                                                                       \
 	{ .name = "verbose", .letter = 'v', .kind = OPTION_FLAG, .offset = offsetof(struct execute_values, verbose),   \

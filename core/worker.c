@@ -24,6 +24,7 @@
 
 enum {
 	OUTPUT_CHUNK = 65536,
+	EVENT_READS = 4, /* of 64 KiB each: more than a pipe holds */
 	LINGER_MS = 300, /* for `exec > >(tee log)` and the like to finish by themselves */
 	REAP_MS = 10000,
 	DRAIN_MS = 2000,
@@ -99,11 +100,14 @@ static void forward_json(struct supervisor *s, cJSON *j)
 	forward(s, FRAME_JSON, text, strlen(text));
 }
 
-/* Everything that is in the event pipe now; false once it has ended. */
+/*
+ * All that can be in the event pipe now, and a bit of what comes meanwhile. Counted in reads, not by what the reader
+ * holds: a frame may be larger than any such limit, and handed-out bytes leave only with the next read.
+ */
 static void fill_events(struct supervisor *s)
 {
 	ssize_t n = 1;
-	while (s->event_fd >= 0 && n > 0 && s->events.buf.len < OUTPUT_CHUNK * 2)
+	for (int i = 0; i < EVENT_READS && s->event_fd >= 0 && n > 0; i++)
 		n = frame_reader_fill(&s->events, s->event_fd);
 	if (n == 0 || (n < 0 && errno != EAGAIN))
 		rn_closep(&s->event_fd);

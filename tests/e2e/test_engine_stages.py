@@ -98,9 +98,9 @@ def test_no_descriptor_but_its_own_reaches_a_stage(runner, pipe):
     os.close(extra)
     assert process.returncode == 0
     own = dict(re.findall(r"\| fd (\d+) -> (.*)", out))
-    assert set(own) <= {"0", "1", "2", "3", "4", "5"}, own
+    assert set(own) <= {"0", "1", "2", "3", "4", "5", "6"}, own
     assert own.pop("0") == "/dev/null" and own.pop("1").startswith("pipe:") and own.pop("2").startswith("pipe:")
-    assert own.pop("3").startswith("pipe:") and "eventfd" in own.pop("4")
+    assert own.pop("3").startswith("pipe:") and own.pop("4").startswith("pipe:") and "eventfd" in own.pop("5")
     assert all("/proc/" in to for to in own.values()), own  # the listing itself
     child = re.findall(r" (\d+) -> (.*)", out.partition("total 0")[2])
     assert {n for n, to in child if "/proc/" not in to} == {"0", "1", "2"}, child
@@ -113,6 +113,13 @@ def test_no_descriptor_but_its_own_reaches_a_stage(runner, pipe):
 ])
 def test_breaches_of_the_contract_are_told_in_words(runner, pipe, plugin, words):
     assert words in runner("run", *PATH, pipe(pipeline(stage("one", plugin))), code=1).out
+
+
+def test_events_as_large_as_they_may_be_come_through(runner, pipe, tmp_path):
+    text = "x" * 1_000_000
+    file = pipe(pipeline(stage("one", "good", data="${{ vars.big }}"), sh("two", "true"), vars={"big": text}))
+    events = runner("run", "--output", "json", *PATH, file).json_lines()
+    assert [e["value"] for e in events if e["event"] == "output" and e["name"] == "data"] == [text]
 
 
 def test_host_services_may_be_called_from_many_threads(runner, pipe, tmp_path):
