@@ -14,9 +14,9 @@ $(B)/tests/fuzz/%_replay: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/repla
 fuzz-replays: $(FUZZ_REPLAYS)
 
 # The fuzzers themselves are built from source in one go, with clang's coverage.
-FUZZ_INPUTS = $(wildcard lib/base/*.c lib/http/*.c) $(filter-out %/main_%,$(wildcard lib/aws/*.c lib/oci/*.c)) \
-	$(if $(filter core,$(1)),$(filter-out core/main.c,$(wildcard core/*.c))) \
-	$(if $(wildcard plugins/$(1)),$(filter-out %/main_%,$(wildcard plugins/$(1)/*.c lib/stage/*.c lib/sandbox/*.c)))
+FUZZ_INPUTS = $(filter-out $(wildcard lib/*/main_*.c core/main*.c plugins/*/main_*.c),$(wildcard lib/base/*.c lib/http/*.c \
+	lib/aws/*.c lib/oci/*.c) $(if $(filter core,$(1)),$(wildcard core/*.c)) \
+	$(if $(wildcard plugins/$(1)),$(wildcard plugins/$(1)/*.c lib/stage/*.c lib/sandbox/*.c)))
 build/fuzz/%: tests/fuzz/%_fuzz.c
 	@mkdir -p $(@D)
 	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread $(RN_CPPFLAGS) -I. -std=gnu17 -w -o $@ $< \

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -154,8 +155,10 @@ def archive(how):
     """A tar with a bit of everything. `how`: a compression, "dot" (names like ./in), "hard" (with hard links), or
     KIND-NAME: one folder, file or link of that name."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:" + (how if how in ("gz", "bz2", "xz") else "")) as tar:
+    with tarfile.open(fileobj=out, mode="w:" + (how if how in ("bz2", "xz") else "")) as tar:
         fill_archive(tar, how)
+    if how == "gz":
+        return gzip.compress(out.getvalue(), mtime=0)
     if how == "zst":
         return subprocess.run(["zstd", "-qc"], input=out.getvalue(), capture_output=True, check=True).stdout
     return out.getvalue()
@@ -189,34 +192,52 @@ def write_context(folder, case, replace):
 
 
 class Builder:
-    """Prepares contexts and runs both builders. `wrap` puts a command before `runner` (setpriv, a locked-down shell)."""
+    """Prepares contexts and runs both builders. `plain`: (uid, gid, build, wrap) of a user without any privilege."""
 
-    def __init__(self, build, registry, folder, wrap=(), env=None):
-        self.build, self.registry, self.folder, self.wrap, self.env = Path(build), registry, folder, list(wrap), env or {}
+    def __init__(self, build, registry, folder, plain=None):
+        self.build, self.registry, self.folder, self.plain = Path(build), registry, Path(folder), plain
 
     def replace(self, case):
-        context = str(self.folder / case.name / "context")
-        return lambda text: text.replace("@BASE@", self.registry.base).replace("@BASE2@", self.registry.base2).replace("@ONBUILD@", self.registry.onbuild).replace("@HOST@", self.registry.host).replace("@CONTEXT@", context)
+        names = {"@BASE@": self.registry.base, "@BASE2@": self.registry.base2, "@ONBUILD@": self.registry.onbuild,
+                 "@HOST@": self.registry.host, "@CONTEXT@": str(self.folder / case.name / "context")}
+        return lambda text: re.sub("|".join(names), lambda found: names[found[0]], text)
 
     def prepare(self, case):
-        context = self.folder / case.name / "context"
-        context.mkdir(parents=True)
-        write_context(context, case, self.replace(case))
-
-    def runner(self, case, **more):
-        """Returns (exit code, output, layout folder)."""
         home = self.folder / case.name
-        out = home / "layout"
-        params = json.loads(self.replace(case)(json.dumps({"context": "context", "layout": str(out), "platform": "linux/amd64", **case.params, **more})))
-        file = home / "build.pipe"
-        file.write_text(json.dumps({"name": case.name, "stages": [{"id": "image", "uses": "oci-build", "with": params}]}))
-        for path in (home, file):
-            path.chmod(path.stat().st_mode | 0o055)
-        env = {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache"), **self.env}
+        (home / "context").mkdir(parents=True)
+        write_context(home / "context", case, self.replace(case))
+        if self.plain:  # who owns a context does not matter: see runner_as_plain_user
+            for path in (home, *home.rglob("*")):
+                mode = path.lstat().st_mode
+                os.chown(path, *self.plain[:2], follow_symlinks=False)
+                if mode & 0o7000 and not path.is_symlink():
+                    path.chmod(mode & 0o7777)
+
+    def _run(self, case, out, argv, cache, **more):
+        home = self.folder / case.name
+        params = {"context": "context", "layout": str(out), "platform": "linux/amd64", **case.params, **more}
+        file = home / f"{out.name}.pipe"
+        text = json.dumps({"name": case.name, "stages": [{"id": "image", "uses": "oci-build", "with": params}]})
+        file.write_text(self.replace(case)(text))
+        file.chmod(0o644)
+        env = {**os.environ, "XDG_CACHE_HOME": str(cache), "HOME": str(cache)}
         env.pop("SOURCE_DATE_EPOCH", None)
-        done = subprocess.run([*self.wrap, self.build / "bin/runner", str(file)], cwd=home, env=env, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, errors="replace", timeout=240)
+        done = subprocess.run([*argv, str(file)], cwd=home, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              errors="replace", timeout=240)
         return done.returncode, done.stdout + done.stderr, out
+
+    def runner(self, case, out="layout", cache="cache", **more):
+        """Builds as the user that the tests have. (exit code, output, layout folder)."""
+        return self._run(case, self.folder / case.name / out, [self.build / "bin/runner"], self.folder / cache, **more)
+
+    def runner_as_plain_user(self, case):
+        """The same without privilege and without namespaces, with a cache of its own."""
+        uid, gid, build, wrap = self.plain
+        cache = self.folder / "plain-cache"
+        cache.mkdir(exist_ok=True)
+        os.chown(cache, uid, gid)
+        shutil.rmtree(self.folder / case.name / ".runner", ignore_errors=True)  # made by the other user
+        return self._run(case, self.folder / case.name / "plain-layout", [*wrap, build / "bin/runner"], cache)
 
     def buildah(self, case):
         """Returns (exit code, output, folder in skopeo's dir: format)."""
@@ -273,6 +294,11 @@ def unmet(image, expect):
         elif not facts.get(name, "").startswith(want):
             out.append(f"/{name}: wanted [{want}...], got [{facts.get(name)}]")
     return out
+
+
+def digest(layout):
+    """Digest of the image (or index) in a layout."""
+    return json.loads((layout / "index.json").read_text())["manifests"][0]["digest"]
 
 
 def consistent(image):

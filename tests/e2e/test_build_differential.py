@@ -2,7 +2,9 @@
 """Every Dockerfile of tests/differential/cases.py, built by oci-build and by buildah, compared entry by entry."""
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "differential"))
 import corners_copy  # noqa: E402, F401
 import corners_syntax  # noqa: E402, F401
 from cases import CASES  # noqa: E402
-from harness import Builder, Registry, consistent, differences, unmet  # noqa: E402
+from harness import Builder, Registry, consistent, differences, digest, unmet  # noqa: E402
 from tree import Image  # noqa: E402
 
 BUILD = Path(os.environ.get("RUNNER_BUILD", Path(__file__).parents[2] / "build/release"))
@@ -20,11 +22,15 @@ pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="buildah is the judge
 
 
 @pytest.fixture(scope="module")
-def builder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("differential")
+def builder(plain_user):
+    """Below /tmp itself, since the plain user has to get there."""
+    folder = Path(tempfile.mkdtemp(prefix="differential-"))
+    folder.chmod(0o755)
     registry = Registry(folder)
-    yield Builder(BUILD, registry, folder)
+    user = ["setpriv", f"--reuid={plain_user.uid}", f"--regid={plain_user.gid}", "--clear-groups", "--"]
+    yield Builder(BUILD, registry, folder, (plain_user.uid, plain_user.gid, plain_user.build, [BUILD / "tests/tools/lockdown", *user]))
     registry.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -40,6 +46,11 @@ def test_builds_as_buildah_does(builder, case):
     assert code == 0, output
     ours = Image.from_layout(layout)
     problems = consistent(ours) + unmet(ours, case.expect)
+    if not case.run:
+        code, output, again = builder.runner_as_plain_user(case)
+        assert code == 0, f"as a plain user: {output}"
+        if digest(again) != digest(layout):
+            problems.append("another digest as a plain user")
     if not (case.reason and case.expect and not case.ignore):
         code, output, folder = builder.buildah(case)
         assert code == 0, f"buildah: {output}"
