@@ -81,7 +81,7 @@ static int remove_at(int dir, const char *name, struct rn_error *err)
 
 static int overlay_mark(const struct apply *a, int dir, const char *hidden, bool opaque, struct rn_error *err)
 {
-	const char *name = a->o->owners ? "trusted.overlay.opaque" : "user.overlay.opaque";
+	const char *name = a->o->owners && !a->o->user_marks ? "trusted.overlay.opaque" : "user.overlay.opaque";
 	if (opaque)
 		return fsetxattr(dir, name, "y", 1, 0) == 0 ? 0 : rn_fail(err, RN_EIO, "mark an opaque folder: %m");
 	if (remove_at(dir, hidden, err) < 0)

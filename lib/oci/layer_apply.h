@@ -19,6 +19,7 @@ struct layer_apply_options {
 	bool xattrs;     /* set extended attributes; those the kernel refuses to a plain user are skipped */
 	bool user_access; /* add rwx (folders) and rw (files) for the owner, so that a plain user can work with it */
 	bool overlay;    /* write whiteouts as overlayfs wants them (char 0:0, trusted. or user.overlay.opaque) instead of applying them: the folder becomes one lower layer */
+	bool user_marks; /* with `overlay`: marks are user.overlay.* also where `owners` is set        */
 	int cancel_fd;   /* LAYER_APPLY_INIT: -1                                            */
 	/** Compressed bytes read of how many, over all layers. May be NULL. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);

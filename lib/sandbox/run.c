@@ -92,7 +92,7 @@ int sandbox_run(const struct sandbox_spec *spec, const struct sandbox_io *io, st
 	fcntl(errors, F_SETFL, O_NONBLOCK);
 	struct sandbox_spec s = *spec;
 	s.stdout_fd = in_out;
-	s.stderr_fd = in_errors;
+	s.stderr_fd = io->together ? in_out : in_errors;
 	RN_AUTO(sandbox_freep) struct sandbox *sandbox = NULL;
 	if (sandbox_start(&s, &sandbox, err) < 0)
 		return -1;

@@ -200,6 +200,7 @@ struct sandbox_io {
 	/** Bytes of stdout (stream 1) or stderr (2), as they come; called in the caller's thread. NULL: dropped. */
 	void (*output)(void *data, int stream, const char *bytes, size_t n);
 	void *data;
+	bool together;      /* both streams through one pipe, so that their order is kept: all comes as stream 1 */
 	int cancel_fd;      /* readable: TERM, then KILL after grace_ms, RN_ECANCELLED; -1: none */
 	int64_t timeout_ms; /* 0: none; RN_ETIMEOUT after the same ending                       */
 	int64_t grace_ms;   /* 0: 5000                                                          */

@@ -3,6 +3,7 @@
 
 #include "dockerfile_parser.h"
 #include "origin.h"
+#include "rootfs.h"
 #include "step_cache.h"
 
 #include "base/fs.h"
@@ -280,7 +281,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 	       const struct build_params *params, struct rn_error *err)
 {
 	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER,
-			     .stop_fd = -1, .cancel_fd = -1 };
+			     .rootfs_lock = PTHREAD_MUTEX_INITIALIZER, .stop_fd = -1, .cancel_fd = -1 };
 	rn_map_init(&b->used_args, NULL);
 	rn_map_init(&b->origins, origin_free);
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
@@ -293,6 +294,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 
 void build_clear(struct build *b)
 {
+	rootfs_free(b->rootfs);
 	push_streams_free(b->streams);
 	step_cache_close(b->cache);
 	file_hashes_close(b->hashes);

@@ -45,6 +45,9 @@ struct build_params {
 	int64_t source_date_epoch;
 	const char *profile;
 	struct runner_json no_cache;
+	struct runner_json secrets;
+	struct runner_map ssh;
+	const char *network;
 };
 
 /* Shared by all platforms of one run of the stage. */
@@ -76,6 +79,8 @@ struct build {
 	int cancel_fd;             /* readable when the host stops the run, or for that   */
 	atomic_bool stopped;
 	atomic_bool cache_lost;    /* a layer that the cache of a registry promised could not be had */
+	struct rootfs *rootfs;     /* where RUN runs; NULL until one does                 */
+	pthread_mutex_t rootfs_lock;
 };
 
 /** Reads the Dockerfile and .dockerignore and opens the store. build_clear frees, also after a failure. */

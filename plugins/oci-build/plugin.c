@@ -57,6 +57,15 @@ static const struct runner_param params[] = {
 		     .example = "1700000000"),
 	RUNNER_PARAM(struct build_params, profile, .one_of = "lambda",
 		     .help = "lambda: refuse what AWS Lambda refuses, before anything is pushed."),
+	RUNNER_PARAM(struct build_params, secrets,
+		     .help = "Secrets for RUN --mount=type=secret, by id: {file: PATH}, {env: NAME}, {value: TEXT}, or a text, which is the "
+			     "path of a file if there is one and else the secret. They enter neither a layer nor the history nor a log.",
+		     .example = "{pip: {file: ~/.netrc}, token: '${{ secrets.token }}'}"),
+	RUNNER_PARAM(struct build_params, ssh,
+		     .help = "Agents for RUN --mount=type=ssh, by id (default): the path of an agent's socket.",
+		     .example = "{default: '${{ env.SSH_AUTH_SOCK }}'}"),
+	RUNNER_PARAM(struct build_params, network, .def = "default", .one_of = "default|none|host",
+		     .help = "Network of RUN steps that have no --network of their own. default is the network of this machine, as host is."),
 	{ 0 },
 };
 

@@ -1,1 +1,1 @@
-PLUGIN_LIBS_oci-build := oci http base
+PLUGIN_LIBS_oci-build := oci sandbox http base

@@ -40,6 +40,8 @@ struct reading {
 	struct run_mount *m;
 	const char *key;
 	bool readonly_given;
+	mount_expand *expand;
+	void *ctx;
 	struct rn_error *err;
 };
 
@@ -196,6 +198,26 @@ static int unknown_option(struct reading *r)
 	return near ? rn_hint(r->err, "did you mean %s?", near) : rn_hint(r->err, "it has %s", rn_buf_str(&all));
 }
 
+/* Options whose text is taken as it is, and so may wait for its variables. */
+static bool takes_text(const struct option *o)
+{
+	return o->set == set_target || o->set == set_source || o->set == set_id || o->set == set_env;
+}
+
+static int set_value(struct reading *r, const struct option *o, const char *value)
+{
+	if (!strchr(value, '$'))
+		return o->set(r, value);
+	if (o->set == set_from) {
+		rn_fail(r->err, RN_EINVAL, "--mount: from takes no variables (%s)", value);
+		return rn_hint(r->err, "name a stage with FROM $VARIABLE AS name, and mount from that");
+	}
+	if (!r->expand)
+		return takes_text(o) ? o->set(r, value) : 0;
+	RN_AUTO(rn_freep) char *expanded = r->expand(r->ctx, value);
+	return expanded ? o->set(r, expanded) : -1;
+}
+
 static int set_option(struct reading *r, const char *value)
 {
 	for (size_t i = 0; i < RN_LEN(options); i++) {
@@ -203,7 +225,7 @@ static int set_option(struct reading *r, const char *value)
 			continue;
 		if (!value && !options[i].bare)
 			return rn_fail(r->err, RN_EINVAL, "--mount: %s needs a value", r->key);
-		return options[i].set(r, value ? value : "");
+		return set_value(r, &options[i], value ? value : "");
 	}
 	return unknown_option(r);
 }
@@ -281,13 +303,13 @@ static int finish(struct run_mount *m, bool readonly_given, struct rn_error *err
 	return 0;
 }
 
-int run_mount_parse(const char *text, struct run_mount *ret, struct rn_error *err)
+int run_mount_parse(const char *text, mount_expand *expand, void *ctx, struct run_mount *ret, struct rn_error *err)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv fields = { 0 };
 	RN_AUTO(run_mount_clear) struct run_mount m = { 0 };
 	if (split_fields(text, &fields, err) < 0 || find_type(&fields, &m, err) < 0)
 		return -1;
-	struct reading r = { .m = &m, .err = err };
+	struct reading r = { .m = &m, .expand = expand, .ctx = ctx, .err = err };
 	for (size_t i = 0; i < fields.n; i++) {
 		char *value = strchr(fields.v[i], '=');
 		if (value)

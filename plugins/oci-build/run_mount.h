@@ -40,8 +40,14 @@ struct run_mount {
 	uint64_t size;          /* tmpfs: bytes; 0: the kernel's default                                */
 };
 
-/** Parses and checks one --mount value. RN_EINVAL names the option at fault and the nearest one. */
-int run_mount_parse(const char *text, struct run_mount *ret, struct rn_error *err);
+/** Resolves variables in a value: new string, NULL on error. */
+typedef char *mount_expand(void *ctx, const char *value);
+
+/**
+ * Parses and checks one --mount value. RN_EINVAL names the option at fault and the nearest one. `expand` NULL: values
+ * with a '$' are not checked yet (text stays as written). `from` takes no variables.
+ */
+int run_mount_parse(const char *text, mount_expand *expand, void *ctx, struct run_mount *ret, struct rn_error *err);
 void run_mount_clear(struct run_mount *m);
 const char *mount_type_name(enum mount_type type);
 

@@ -2,6 +2,7 @@
 #include "stage_graph.h"
 
 #include "dockerfile_parser.h"
+#include "run_mount.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,38 @@ int stage_graph_from(struct stage_graph *g, const struct df_source *source, cons
 	return 0;
 }
 
+typedef int use_stage(struct stage_graph *g, struct build_stage *s, struct rn_error *err);
+
+static int use_from(struct stage_graph *g, const struct build_stage *in, const struct df_flag *from, use_stage *use, struct rn_error *err)
+{
+	struct build_stage *other = NULL;
+	if (stage_graph_from(g, &g->b->source, in, from, &other, err) < 0)
+		return -1;
+	return other && use ? use(g, other, err) : 0;
+}
+
+/* RUN --mount=…,from=NAME */
+static int use_mount(struct stage_graph *g, const struct build_stage *in, const struct df_flag *flag, use_stage *use, struct rn_error *err)
+{
+	RN_AUTO(run_mount_clear) struct run_mount m = { 0 };
+	if (run_mount_parse(flag->value, NULL, NULL, &m, err) < 0)
+		return df_locate(&g->b->source, flag->value_at, err);
+	const struct df_flag from = { .value = m.from, .at = flag->at, .value_at = flag->value_at };
+	return m.from ? use_from(g, in, &from, use, err) : 0;
+}
+
+/* All stages that an instruction takes files from; `use` may be NULL: only checked. */
+static int each_from(struct stage_graph *g, const struct build_stage *in, const struct df_instruction *i, use_stage *use, struct rn_error *err)
+{
+	const struct df_flag *from = df_flag(i, "from");
+	if (from && use_from(g, in, from, use, err) < 0)
+		return -1;
+	for (size_t n = 0; n < i->n_flags; n++)
+		if (rn_streq(i->flags[n].name, "mount") && use_mount(g, in, &i->flags[n], use, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int mark_needed(struct stage_graph *g, struct build_stage *s, struct rn_error *err)
 {
 	if (s->needed)
@@ -176,27 +209,19 @@ static int mark_needed(struct stage_graph *g, struct build_stage *s, struct rn_e
 	s->needed = true;
 	if (s->parent && mark_needed(g, s->parent, err) < 0)
 		return -1;
-	for (size_t i = 0; !s->replaced && i < s->n_steps; i++) {
-		const struct df_flag *f = df_flag(s->steps[i], "from");
-		struct build_stage *other = NULL;
-		if (f && stage_graph_from(g, &g->b->source, s, f, &other, err) < 0)
+	for (size_t i = 0; !s->replaced && i < s->n_steps; i++)
+		if (each_from(g, s, s->steps[i], mark_needed, err) < 0)
 			return -1;
-		if (other && mark_needed(g, other, err) < 0)
-			return -1;
-	}
 	return 0;
 }
 
 /* A --from that cannot be is an error in any stage, needed or not. */
 static int check_from(struct stage_graph *g, struct rn_error *err)
 {
-	struct build_stage *other;
 	for (size_t i = 0; i < g->n; i++)
-		for (size_t n = 0; n < g->v[i].n_steps; n++) {
-			const struct df_flag *f = df_flag(g->v[i].steps[n], "from");
-			if (f && stage_graph_from(g, &g->b->source, &g->v[i], f, &other, err) < 0)
+		for (size_t n = 0; n < g->v[i].n_steps; n++)
+			if (each_from(g, &g->v[i], g->v[i].steps[n], NULL, err) < 0)
 				return -1;
-		}
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 #include "dockerfile_parser.h"
 #include "file_source.h"
 #include "metadata.h"
-#include "run_mount.h"
+#include "run_spec.h"
 
 #include "oci/config.h"
 
@@ -177,8 +177,8 @@ static int add_mount(struct step *s, struct step_key *k, const struct df_flag *f
 	if (!text)
 		return -1;
 	key_add(&k->parts, part, text);
-	if (run_mount_parse(text, &m, s->err) < 0)
-		return step_locate(s, flag->value_at);
+	if (run_spec_mount(s, flag, &m) < 0)
+		return -1;
 	bool has_source = m.type == MOUNT_BIND || (m.type == MOUNT_CACHE && m.from);
 	if (has_source && add_mount_source(s, k, flag, &m, content) < 0)
 		return step_locate(s, flag->value_at);
@@ -200,6 +200,8 @@ static int run_key(struct step *s, struct step_key *k)
 		else if (add_mount(s, k, f, ++mounts) < 0)
 			return -1;
 	}
+	if (!df_flag(s->i, "network") && s->b->params->network && !rn_streq(s->b->params->network, "default"))
+		key_add(&k->parts, "network", s->b->params->network);
 	const char *user = rn_json_str(step_config(s), "User"), *workdir = rn_json_str(step_config(s), "WorkingDir");
 	key_add(&k->parts, "USER", user ? user : "");
 	key_add(&k->parts, "WORKDIR", workdir ? workdir : "/");

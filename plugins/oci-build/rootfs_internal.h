@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of rootfs alone. */
+#ifndef ROOTFS_INTERNAL_H
+#define ROOTFS_INTERNAL_H
+
+#include "rootfs.h"
+#include "rootfs_diff.h"
+
+#include <pthread.h>
+
+struct rootfs {
+	struct build *b;
+	struct sandbox_host host;
+	char *dir;           /* CACHE/rootfs                                      */
+	const char *kind;    /* how files lie here: static                        */
+	char *base;          /* DIR/BOOT-KIND                                     */
+	char *layers, *steps;
+	int use_lock;        /* held while the build lives                        */
+	pthread_mutex_t lock;
+	struct rn_map known; /* diff_ids of a chain of layers -> folder of the uppermost */
+};
+
+/* ---- rootfs_layers.c ---- */
+
+/** Folders of all layers of a state, uppermost first; unpacks what is not there yet. */
+int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret, struct rn_error *err);
+/** What unpacking needs to know of the machine. */
+void rootfs_unpack_settings(struct rootfs *r, struct unpack_job *j);
+/** Makes the step's upper folder the folder of the state's uppermost layer. No harm when it cannot. */
+void rootfs_adopt(struct rootfs_step *s, struct fs_state *state);
+
+/* ---- rootfs_task.c: what touches files of other ids, here or in a user namespace ---- */
+
+int rootfs_unpack(struct rootfs *r, const struct unpack_job *j, struct rn_error *err);
+int rootfs_diff(struct rootfs *r, const struct diff_job *j, const struct fs_state *state, struct layer_result *ret,
+		bool *ret_empty, struct rn_error *err);
+/** Removes all of it, as far as that goes. */
+void rootfs_remove(struct rootfs *r, const char *path);
+
+#endif

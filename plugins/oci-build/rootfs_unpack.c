@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rootfs_unpack.h"
+
+#include "base/fs.h"
+#include "oci/layer_apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void unpack_job_clear(struct unpack_job *j)
+{
+	for (size_t i = 0; i < j->n_dirs; i++)
+		free(j->dirs[i].path);
+	rn_freep(&j->dirs);
+	j->n_dirs = 0;
+}
+
+/* The paths come sorted, folders before what is in them, and none leads through a link: nothing else is there yet. */
+static int make_dirs(const struct unpack_job *j, int root, struct rn_error *err)
+{
+	for (size_t i = 0; i < j->n_dirs; i++) {
+		const struct unpack_dir *d = &j->dirs[i];
+		if (mkdirat(root, d->path, 0700) < 0 && errno != EEXIST)
+			return rn_fail(err, RN_EIO, "make folder \"%s\": %m", d->path);
+		if (j->owners && fchownat(root, d->path, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
+			return rn_fail(err, RN_EIO, "give \"%s\" to %u:%u: %m", d->path, d->uid, d->gid);
+		if (fchmodat(root, d->path, d->mode & 07777, 0) < 0)
+			return rn_fail(err, RN_EIO, "set the mode of \"%s\": %m", d->path);
+	}
+	return 0;
+}
+
+static void set_times(const struct unpack_job *j, int root)
+{
+	for (size_t i = 0; i < j->n_dirs; i++) {
+		const struct timespec times[2] = { { .tv_sec = j->dirs[i].mtime }, { .tv_sec = j->dirs[i].mtime } };
+		(void)!utimensat(root, j->dirs[i].path, times, AT_SYMLINK_NOFOLLOW);
+	}
+}
+
+static int fill(const struct unpack_job *j, const char *dir, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *fs = rn_path_join(dir, "fs");
+	if (mkdir(fs, 0755) < 0 || chmod(fs, 0755) < 0)
+		return rn_fail(err, RN_EIO, "make %s: %m", fs);
+	RN_AUTO(rn_closep) int root = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return rn_fail(err, RN_EIO, "open %s: %m", fs);
+	struct layer_apply_options o = LAYER_APPLY_INIT;
+	o.owners = j->owners;
+	o.devices = j->devices;
+	o.skip_devices = !j->devices;
+	o.xattrs = true;
+	o.overlay = j->overlay;
+	o.user_marks = j->user_marks;
+	o.cancel_fd = j->cancel_fd;
+	o.progress = j->progress;
+	o.ctx = j->ctx;
+	if (make_dirs(j, root, err) < 0)
+		return -1;
+	for (size_t i = 0; i < j->n_layers; i++) {
+		RN_AUTO(rn_closep) int blob = blob_store_open_blob(j->store, &j->layers[i], NULL, err);
+		if (blob < 0 || layer_apply(root, blob, &o, NULL, err) < 0)
+			return rn_wrap(err, "unpack layer %.19s", j->layers[i].text);
+	}
+	set_times(j, root);
+	return 0;
+}
+
+int unpack_run(const struct unpack_job *j, struct rn_error *err)
+{
+	if (rn_exists(j->to))
+		return 0;
+	RN_AUTO(rn_freep) char *parent = rn_path_dir(j->to);
+	RN_AUTO(rn_freep) char *temp = rn_temp_dir(parent, ".new-", err);
+	if (!temp)
+		return -1;
+	int rc = chmod(temp, 0755) < 0 ? rn_fail(err, RN_EIO, "chmod %s: %m", temp) : fill(j, temp, err);
+	if (rc == 0 && rename(temp, j->to) < 0 && errno != EEXIST && errno != ENOTEMPTY)
+		rc = rn_fail(err, RN_EIO, "rename %s: %m", temp);
+	if (rc < 0 || rn_exists(temp))
+		rn_remove_tree(temp, NULL);
+	return rc;
+}
