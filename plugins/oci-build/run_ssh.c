@@ -34,7 +34,7 @@ static int address(int dir, const char *name, struct sockaddr_un *ret, struct rn
 	char *path = rn_asprintf("/proc/self/fd/%d/%s", dir, name);
 	bool fits = strlen(path) < sizeof(ret->sun_path);
 	if (fits)
-		strcpy(ret->sun_path, path);
+		memcpy(ret->sun_path, path, strlen(path) + 1);
 	free(path);
 	return fits ? 0 : rn_fail(err, RN_ELIMIT, "the name of the agent's socket is too long: %s", name);
 }
@@ -135,7 +135,7 @@ static int find_agent(struct run_ssh *r, const char *agent, struct rn_error *err
 	const char *name = rn_path_base(agent);
 	if (strlen(name) >= sizeof(r->name))
 		return rn_fail(err, RN_ELIMIT, "the name of the agent's socket is too long: %s", name);
-	strcpy(r->name, name);
+	memcpy(r->name, name, strlen(name) + 1);
 	r->dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (r->dir < 0)
 		return rn_fail(err, RN_EIO, "open %s: %m", folder);
