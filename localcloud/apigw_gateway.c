@@ -3,6 +3,7 @@
 #include "apigw_gateway.h"
 
 #include "apigw.h"
+#include "faults_apply.h"
 #include "sigv4_verify.h"
 #include "store.h"
 
@@ -389,7 +390,7 @@ void gateway_handle(struct request *req, struct response *res)
 		gateway_refuse(&call, GATEWAY_TOO_LARGE, "the body has more than %u bytes",
 			       BODY_MAX);
 	else if (gateway_match(&call) == 0 && check_caller(&call) == 0 && check_stage(&call) == 0 &&
-		 check_key(&call) == 0)
+		 check_key(&call) == 0 && !faults_before(req, res, "execute-api", "Invoke"))
 		gateway_integrate(&call);
 	response_header(res, "x-amz-apigw-id", "%.12s=", req->id);
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct faults;
 struct store;
 
 #define CLOUD_ACCOUNT "000000000000"
@@ -30,6 +31,7 @@ struct cloud {
 	char *access_key;   /* the root credentials that are printed             */
 	char *secret_key;
 	char instance[37];  /* random, of this process: tells one cloud from another on a port */
+	struct faults *faults; /* what goes wrong on purpose */
 	bool quiet;         /* no access log on stderr                           */
 	void *service_data[CLOUD_SERVICES_MAX]; /* by service.slot: set by its start, freed by its stop */
 };

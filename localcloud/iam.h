@@ -11,6 +11,8 @@
 
 /** True when the role exists (by ARN) and its trust policy lets that service assume it, e.g. "lambda.amazonaws.com". */
 bool iam_assumable_by(struct cloud *c, const char *role_arn, const char *service);
+/** Milliseconds since the role was made (to the second); INT64_MAX when there is none. */
+int64_t iam_role_age_ms(struct cloud *c, const char *role_arn);
 bool iam_role_exists(struct cloud *c, const char *role_arn);
 
 /* ---- between the files of IAM and STS ---- */

@@ -4,6 +4,7 @@
 #include "store.h"
 
 #include "base/encode.h"
+#include "base/time.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,14 @@ bool iam_role_exists(struct cloud *c, const char *role_arn)
 {
 	RN_AUTO(rn_json_freep) cJSON *role = iam_role_by_arn(c, role_arn);
 	return role;
+}
+
+int64_t iam_role_age_ms(struct cloud *c, const char *role_arn)
+{
+	RN_AUTO(rn_json_freep) cJSON *role = iam_role_by_arn(c, role_arn);
+	const char *made = rn_json_str(role, "CreateDate");
+	int64_t ms = 0;
+	return made && rn_parse_iso8601(made, &ms, NULL) == 0 ? rn_wall_ms() - ms : INT64_MAX;
 }
 
 bool iam_assumable_by(struct cloud *c, const char *role_arn, const char *service)

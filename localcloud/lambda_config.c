@@ -2,6 +2,7 @@
 /* A function's configuration: what callers may set, checked as AWS does and in its words. */
 #include "lambda_internal.h"
 
+#include "faults.h"
 #include "iam.h"
 
 #include <ctype.h>
@@ -40,7 +41,8 @@ static int take_role(struct request *req, struct response *res, const cJSON *in,
 				    "satisfy regular expression pattern: "
 				    "arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+",
 				    role);
-	if (!iam_assumable_by(req->cloud, role, "lambda.amazonaws.com"))
+	int64_t late = faults_time(req->cloud->faults, FAULT_ROLE, "lambda", req->operation);
+	if (!iam_assumable_by(req->cloud, role, "lambda.amazonaws.com") || iam_role_age_ms(req->cloud, role) < late)
 		return answer_error(req, res, 400, "InvalidParameterValueException",
 				    "The role defined for the function cannot be assumed by Lambda.");
 	json_set_str(doc, "Role", role);

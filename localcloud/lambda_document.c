@@ -2,6 +2,8 @@
 /* Functions as documents, and how far a change of one is. */
 #include "lambda_internal.h"
 
+#include "faults.h"
+
 #include "base/time.h"
 
 #include <stdio.h>
@@ -196,10 +198,12 @@ static void *change_body(void *arg)
 	return NULL;
 }
 
-void function_begin_change(struct cloud *c, const struct function_ref *r, cJSON *doc, bool creating)
+void function_begin_change(struct request *req, const struct function_ref *r, cJSON *doc, bool creating)
 {
+	struct cloud *c = req->cloud;
+	int64_t slow = faults_time(c->faults, FAULT_SLOW, "lambda", req->operation);
 	json_set(doc, "_creating", cJSON_CreateBool(creating));
-	json_set(doc, "_ready_at", cJSON_CreateNumber((double)(rn_wall_ms() + CHANGE_MS)));
+	json_set(doc, "_ready_at", cJSON_CreateNumber((double)(rn_wall_ms() + (slow ? slow : CHANGE_MS))));
 	json_set_str(doc, "_preparing", c->instance);
 	json_set_str(doc, "_failed", NULL);
 	function_touch(c, r, doc);

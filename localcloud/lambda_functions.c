@@ -55,7 +55,7 @@ static void create(struct request *req, struct response *res, const cJSON *in, c
 		json_set(code, "Architectures", cJSON_Duplicate(rn_json_get(in, "Architectures"), true));
 	if (config_apply(req, res, in, doc, true) < 0 || config_apply_code(req, res, code, doc) < 0)
 		return;
-	function_begin_change(req->cloud, r, doc, true);
+	function_begin_change(req, r, doc, true);
 	if (!rn_json_bool(in, "Publish", false)) {
 		function_save(req->cloud, r, doc);
 		response_json(req, res, 201, function_public(doc, NULL));
@@ -219,7 +219,7 @@ static void update_code(struct request *req, struct response *res, const cJSON *
 		response_json(req, res, 200, function_public(doc, NULL));
 		return;
 	}
-	function_begin_change(req->cloud, r, doc, false);
+	function_begin_change(req, r, doc, false);
 	cJSON *version = rn_json_bool(in, "Publish", false) ? publish(req->cloud, r, doc, NULL) : NULL;
 	function_save(req->cloud, r, doc);
 	response_json(req, res, 200, function_public(version ? version : doc, NULL));
@@ -232,7 +232,7 @@ static void update_configuration(struct request *req, struct response *res, cons
 	if (function_may_change(req, res, r, doc, rn_json_str(in, "RevisionId")) < 0 ||
 	    config_apply(req, res, in, doc, false) < 0)
 		return;
-	function_begin_change(req->cloud, r, doc, false);
+	function_begin_change(req, r, doc, false);
 	function_save(req->cloud, r, doc);
 	response_json(req, res, 200, function_public(doc, NULL));
 }

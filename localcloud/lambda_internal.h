@@ -74,7 +74,7 @@ void function_save(struct cloud *c, const struct function_ref *r, const cJSON *d
 /** A new generation and RevisionId; the old instances end. */
 void function_touch(struct cloud *c, const struct function_ref *r, cJSON *doc);
 /** A change began: Pending or InProgress until the image is ready; starts the worker. */
-void function_begin_change(struct cloud *c, const struct function_ref *r, cJSON *doc, bool creating);
+void function_begin_change(struct request *req, const struct function_ref *r, cJSON *doc, bool creating);
 bool function_in_progress(const cJSON *doc);
 /** -1 (answered) while a change is in progress, or when the request's RevisionId is not the latest. */
 int function_may_change(struct request *req, struct response *res, const struct function_ref *r, const cJSON *doc,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `runner cloud`: the command line, the ready protocol and the orderly stop.
- * Everything that a person reads from this program is printed here.
+ * `runner cloud`: the ready protocol, serving and the orderly stop.
  */
+#include "faults.h"
+#include "options.h"
 #include "route.h"
 #include "state.h"
 #include "store.h"
@@ -11,7 +12,6 @@
 #include "base/time.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,126 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define DEFAULT_STATE ".runner/cloud"
 #define READY_MS 30000
-
-struct options {
-	const char *state;
-	const char *host;
-	const char *region;
-	int port;      /* -1: the last one, or any */
-	int env_fd;    /* -1: print for people     */
-	int parent_fd; /* with env_fd: ends when the one that started it does */
-	bool quiet;
-	bool help;
-};
-
-static const struct {
-	struct option option;
-	const char *argument, *help;
-} OPTIONS[] = {
-	{ { "state", required_argument, NULL, 's' },
-	  "DIR",
-	  "where everything is kept (" DEFAULT_STATE ")" },
-	{ { "port", required_argument, NULL, 'p' },
-	  "N",
-	  "port to listen on (the one of the last time, else a free one)" },
-	{ { "host", required_argument, NULL, 'o' },
-	  "ADDRESS",
-	  "loopback address to listen on (127.0.0.1)" },
-	{ { "region", required_argument, NULL, 'r' },
-	  "NAME",
-	  "region that is printed for clients (" CLOUD_DEFAULT_REGION ")" },
-	{ { "env-fd", required_argument, NULL, 'e' },
-	  "N",
-	  "write NAME=VALUE lines and an empty one to this descriptor when ready" },
-	{ { "quiet", no_argument, NULL, 'q' }, NULL, "no line for each request on stderr" },
-	{ { "help", no_argument, NULL, 'h' }, NULL, "print this" },
-};
-
-static void print_help(FILE *to)
-{
-	fputs("usage: runner cloud [OPTIONS]         serve the local cloud until Ctrl-C\n"
-	      "       runner cloud ls [--state DIR]  list what it holds\n"
-	      "       runner cloud reset [--state DIR]  remove all it holds\n\noptions:\n",
-	      to);
-	for (size_t i = 0; i < RN_LEN(OPTIONS); i++)
-		fprintf(to, "  --%-8s %-8s %s\n", OPTIONS[i].option.name,
-			OPTIONS[i].argument ? OPTIONS[i].argument : "", OPTIONS[i].help);
-}
-
-static int report(const struct rn_error *err)
-{
-	fprintf(stderr, "runner cloud: %s\n", err->msg);
-	if (err->hint[0])
-		fprintf(stderr, "  %s\n", err->hint);
-	return err->code == RN_EINVAL ? 2 : 3;
-}
-
-static int take_number(const char *name, const char *text, int64_t max, int *ret,
-		       struct rn_error *err)
-{
-	int64_t n = 0;
-	if (rn_parse_int(text, 0, max, &n, err) < 0)
-		return rn_wrap(err, "--%s %s", name, text);
-	*ret = (int)n;
-	return 0;
-}
-
-static int take_host(const char *text, struct options *o, struct rn_error *err)
-{
-	if (!strcmp(text, "localhost"))
-		text = "127.0.0.1";
-	if (!rn_starts(text, "127.")) {
-		rn_fail(err, RN_EINVAL,
-			"--host %s: the local cloud listens on loopback addresses only", text);
-		return rn_hint(err, "anyone who reaches it can run code in its functions; use "
-				    "127.0.0.1, or a tunnel");
-	}
-	o->host = text;
-	return 0;
-}
-
-static int parse_options(int argc, char **argv, struct options *o, struct rn_error *err)
-{
-	struct option table[RN_LEN(OPTIONS) + 1] = { 0 };
-	for (size_t i = 0; i < RN_LEN(OPTIONS); i++)
-		table[i] = OPTIONS[i].option;
-	opterr = 0;
-	int c, rc = 0;
-	while (rc == 0 && (c = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			o->state = optarg;
-			break;
-		case 'p':
-			rc = take_number("port", optarg, 65535, &o->port, err);
-			break;
-		case 'o':
-			rc = take_host(optarg, o, err);
-			break;
-		case 'r':
-			o->region = optarg;
-			break;
-		case 'e':
-			rc = take_number("env-fd", optarg, 1 << 20, &o->env_fd, err);
-			break;
-		case 'q':
-			o->quiet = true;
-			break;
-		case 'h':
-			o->help = true;
-			break;
-		case ':':
-			rc = rn_fail(err, RN_EINVAL, "%s needs a value", argv[optind - 1]);
-			break;
-		default:
-			rc = rn_fail(err, RN_EINVAL, "unknown option %s", argv[optind - 1]);
-			rn_hint(err, "runner cloud --help lists the options");
-		}
-	}
-	return rc;
-}
 
 /* ---- ready ---- */
 
@@ -154,12 +35,19 @@ static int write_environment(int fd, const struct rn_buf *lines, struct rn_error
 	return 0;
 }
 
-static void print_environment(const char *first_line, struct rn_buf *lines)
+/* -1 when the one that runs cannot be what is wanted here. */
+static int asks_for_more(const struct options *o, const char *lines, struct rn_error *err)
 {
-	printf("# %s\n", first_line);
-	for (char *line = lines->p, *end; line && (end = strchr(line, '\n')); line = end + 1)
-		printf("export %.*s\n", (int)(end - line), line);
-	fflush(stdout);
+	RN_AUTO(rn_freep) char *port = rn_asprintf(":%d\n", o->port);
+	if (o->port > 0 && !strstr(lines, port)) {
+		rn_fail(err, RN_EEXISTS, "another local cloud serves %s, on another port than %d", o->state, o->port);
+		return rn_hint(err, "stop it, or choose another --state folder; runner cloud env tells where it listens");
+	}
+	if (o->faults) {
+		rn_fail(err, RN_EEXISTS, "another local cloud serves %s already", o->state);
+		return rn_hint(err, "stop it, or give it rules with runner cloud fault add");
+	}
+	return 0;
 }
 
 /* Someone serves this folder already: its environment is the answer. RN_ENOTFOUND: not any more. */
@@ -168,9 +56,11 @@ static int hand_over(const struct options *o, struct rn_error *err)
 	RN_AUTO(rn_buf_clearp) struct rn_buf lines = RN_BUF_INIT;
 	if (state_read_environment(o->state, READY_MS, &lines, err) < 0)
 		return -1;
+	if (asks_for_more(o, rn_buf_str(&lines), err) < 0)
+		return -1;
 	if (o->env_fd >= 0)
 		return write_environment(o->env_fd, &lines, err);
-	print_environment("a local cloud serves this folder already", &lines);
+	options_print_environment(o, "a local cloud serves this folder already", rn_buf_str(&lines));
 	return 0;
 }
 
@@ -183,7 +73,7 @@ static int announce(const struct cloud *c, const struct options *o, struct rn_er
 	RN_AUTO(rn_freep) char *first =
 		rn_asprintf("local cloud at %s, state in %s; Ctrl-C stops it", c->endpoint,
 				  c->dir);
-	print_environment(first, &lines);
+	options_print_environment(o, first, rn_buf_str(&lines));
 	return 0;
 }
 
@@ -257,6 +147,7 @@ static int run_services(struct cloud *c, const struct options *o, int listen_fd,
 	}
 	state_unpublish(c->dir);
 	server_quiesce(server);
+	faults_interrupt(c->faults);
 	route_interrupt(c);
 	server_stop(server);
 	route_stop(c);
@@ -266,13 +157,20 @@ static int run_services(struct cloud *c, const struct options *o, int listen_fd,
 static int serve_locked(const struct options *o, struct rn_error *err)
 {
 	struct cloud c = { .quiet = o->quiet || o->env_fd >= 0, .region = rn_strdup(o->region) };
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	route_names(&names);
+	c.faults = faults_new(&names);
 	state_unpublish(o->state); /* of one that was killed */
-	int rc = state_open(&c, o->state, err);
+	int rc = o->faults ? faults_load(c.faults, o->faults, err) : 0;
+	if (rc == 0)
+		rc = state_open(&c, o->state, err);
 	if (rc == 0) {
 		int fd = open_socket(&c, o, err);
 		rc = fd < 0 ? -1 : run_services(&c, o, fd, err);
 	}
+	struct faults *faults = c.faults;
 	state_close(&c);
+	faults_free(faults);
 	return rc;
 }
 
@@ -288,113 +186,54 @@ static int serve(const struct options *o)
 		rn_error_clear(&err);
 		RN_AUTO(rn_closep) int lock = state_lock(o->state, &err);
 		if (lock >= 0)
-			return serve_locked(o, &err) < 0 ? report(&err) : 0;
+			return serve_locked(o, &err) < 0 ? options_report(&err) : 0;
 		if (err.code != RN_EEXISTS)
-			return report(&err);
+			return options_report(&err);
 		if (hand_over(o, &err) == 0)
 			return 0;
 		if (err.code != RN_ENOTFOUND)
-			return report(&err);
+			return options_report(&err);
 	}
 }
 
-/* ---- ls, reset ---- */
-
-static const struct {
-	const char *kind, *label, *name;
-} LISTED[] = {
-	{ "iam.role", "role", "Arn" },
-	{ "iam.policy", "policy", "Arn" },
-	{ "ecr.repository", "repository", "repositoryArn" },
-	{ "lambda.function", "function", "FunctionArn" },
-	{ "apigw.api", "rest api", "name" },
-	{ "apigw.key", "api key", "name" },
-	{ "apigw.plan", "usage plan", "name" },
-};
-
-static int list(const struct options *o)
+static int bad_command(const struct options *o)
 {
 	struct rn_error err = { 0 };
-	RN_AUTO(rn_freep) char *path = rn_path_join(o->state, "state.db");
-	size_t count = 0;
-	if (rn_exists(path)) {
-		struct store *s = store_open(o->state, &err);
-		if (!s)
-			return report(&err);
-		store_begin(s);
-		for (size_t i = 0; i < RN_LEN(LISTED); i++) {
-			sqlite3_stmt *q = store_query(
-				s,
-				"SELECT parent, id, json_extract(doc, '$.' || ?2) FROM object"
-				" WHERE kind = ?1 ORDER BY parent, id",
-				2, (const char *[]){ LISTED[i].kind, LISTED[i].name });
-			for (; store_row(s, q); count++) {
-				const char *name = (const char *)sqlite3_column_text(q, 2);
-				printf("%-11s %-15s %s\n", LISTED[i].label,
-				       (const char *)sqlite3_column_text(q, 0),
-				       name ? name : (const char *)sqlite3_column_text(q, 1));
-			}
-			store_done(q);
-		}
-		int rc = store_end(s, false, &err);
-		store_close(s);
-		if (rc < 0)
-			return report(&err);
-	}
-	if (count == 0)
-		printf("nothing in %s\n", o->state);
-	return 0;
+	rn_fail(&err, RN_EINVAL, o->n_words > 1 ? "\"%s\" takes nothing behind it" : "unknown command \"%s\"", o->words[0]);
+	rn_hint(&err, "runner cloud --help tells what there is");
+	return options_report(&err);
 }
 
-static int reset(const struct options *o)
+static int run(struct options *o)
 {
-	struct rn_error err = { 0 };
-	if (!rn_exists(o->state)) {
-		printf("nothing in %s\n", o->state);
+	static const struct {
+		const char *name;
+		int (*run)(const struct options *o);
+		bool words; /* takes more behind it */
+	} COMMANDS[] = { { "ls", command_list, false },
+			 { "env", command_environment, false },
+			 { "reset", command_reset, false },
+			 { "fault", command_fault, true } };
+	if (o->help) {
+		options_help();
 		return 0;
 	}
-	RN_AUTO(rn_freep) char *path = rn_path_join(o->state, "lock");
-	if (!rn_exists(path)) {
-		rn_fail(&err, RN_EINVAL, "%s is not the state folder of a local cloud", o->state);
-		return report(&err);
+	if (o->n_words == 0) {
+		if (o->env_fd >= 0)
+			o->parent_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
+		return serve(o);
 	}
-	RN_AUTO(rn_closep) int lock = state_lock(o->state, &err);
-	if (lock < 0) {
-		rn_hint(&err, "a local cloud serves %s: stop it first", o->state);
-		return report(&err);
-	}
-	if (rn_remove_tree(o->state, &err) < 0)
-		return report(&err);
-	printf("removed %s\n", o->state);
-	return 0;
+	for (size_t i = 0; i < RN_LEN(COMMANDS); i++)
+		if (!strcmp(o->words[0], COMMANDS[i].name) && (o->n_words == 1 || COMMANDS[i].words))
+			return COMMANDS[i].run(o);
+	return bad_command(o);
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .state = DEFAULT_STATE,
-			     .host = "127.0.0.1",
-			     .region = CLOUD_DEFAULT_REGION,
-			     .port = -1,
-			     .env_fd = -1,
-			     .parent_fd = -1 };
+	struct options o;
 	struct rn_error err = { 0 };
-	if (parse_options(argc, argv, &o, &err) < 0)
-		return report(&err);
-	if (o.help) {
-		print_help(stdout);
-		return 0;
-	}
-	const char *command = optind < argc ? argv[optind] : NULL;
-	if (!command) {
-		if (o.env_fd >= 0)
-			o.parent_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
-		return serve(&o);
-	}
-	if (!strcmp(command, "ls") && optind + 1 == argc)
-		return list(&o);
-	if (!strcmp(command, "reset") && optind + 1 == argc)
-		return reset(&o);
-	rn_fail(&err, RN_EINVAL, "unknown command \"%s\"", command);
-	rn_hint(&err, "runner cloud --help tells what there is");
-	return report(&err);
+	int rc = options_parse(argc, argv, &o, &err) < 0 ? options_report(&err) : run(&o);
+	options_clear(&o);
+	return rc;
 }

@@ -2,6 +2,7 @@
 #include "registry.h"
 
 #include "ecr_token.h"
+#include "faults_apply.h"
 #include "images.h"
 #include "store.h"
 
@@ -116,6 +117,8 @@ bool registry_has_repository(struct request *req, struct registry_call *call)
 static void answer_refusal(struct request *req, struct registry_call *call, struct response *res)
 {
 	answer_error(req, res, call->refusal, call->code, "%s", call->message);
+	if (call->refusal == 429)
+		response_header(res, "Retry-After", "1");
 	if (call->refusal == 401)
 		response_header(res, "WWW-Authenticate",
 				"Basic realm=\"%s/\",service=\"ecr.amazonaws.com\"",
@@ -453,9 +456,28 @@ static const struct {
 	{ REGISTRY_UPLOAD, "DELETE", NULL, "abort-upload" },
 };
 
+void registry_names(struct rn_strv *ret)
+{
+	for (size_t i = 0; i < RN_LEN(HANDLERS); i++)
+		rn_strv_addf(ret, "registry.%s", HANDLERS[i].operation);
+}
+
+static const char *method_of(const struct request *req)
+{
+	return strcmp(req->method, "HEAD") == 0 ? "GET" : req->method;
+}
+
+static const char *operation_of(const struct request *req, const struct registry_call *call)
+{
+	for (size_t i = 0; i < RN_LEN(HANDLERS); i++)
+		if (HANDLERS[i].kind == call->kind && !strcmp(HANDLERS[i].method, method_of(req)))
+			return HANDLERS[i].operation;
+	return NULL;
+}
+
 static void dispatch(struct request *req, struct registry_call *call, struct response *res)
 {
-	const char *method = strcmp(req->method, "HEAD") == 0 ? "GET" : req->method;
+	const char *method = method_of(req);
 	bool kind_known = false;
 	for (size_t i = 0; i < RN_LEN(HANDLERS); i++) {
 		if (HANDLERS[i].kind != call->kind)
@@ -474,14 +496,37 @@ static void dispatch(struct request *req, struct registry_call *call, struct res
 		     "%s %s is not an operation of this registry", req->method, req->path);
 }
 
+/* What a fault rule does must be done before the body: it would reach the upload's file. */
+static void take_fault(struct request *req, struct registry_call *call)
+{
+	const char *code = NULL;
+	struct fault f;
+	faults_before_body(req, call->operation, &f);
+	if (f.effect == FAULT_THROTTLE) {
+		int status = faults_throttle_of("registry", &code);
+		registry_refuse(call, status, code, "Rate exceeded");
+	} else if (f.effect == FAULT_ERROR) {
+		snprintf(call->fault_code, sizeof(call->fault_code), "%s", f.code ? f.code : "UNKNOWN");
+		registry_refuse(call, f.status, call->fault_code, "%s",
+				f.message ? f.message : "A fault rule of the local cloud made this call fail.");
+	} else if (f.effect == FAULT_RESET_BEFORE) {
+		registry_refuse(call, 500, "UNKNOWN", "cut");
+		call->cut = true;
+	}
+	fault_clear(&f);
+}
+
 void registry_begin(struct request *req)
 {
 	struct registry_call *call = parse(req);
 	req->protocol = PROTOCOL_REGISTRY;
 	req->sink_data = call;
 	req->free_sink_data = call_free;
+	call->operation = operation_of(req, call);
 	if (registry_authenticate(req, call) == 0 && call->name)
 		registry_has_repository(req, call);
+	if (!call->refusal && call->operation)
+		take_fault(req, call);
 	if (call->kind == REGISTRY_UPLOADS || call->kind == REGISTRY_UPLOAD)
 		registry_upload_begin(req, call);
 }
@@ -496,4 +541,5 @@ void registry_handle(struct request *req, struct response *res)
 	/* before the answer is on its way: the client's next request may come at once */
 	images_upload_close(rn_take(&call->upload));
 	response_header(res, "Docker-Distribution-Api-Version", "registry/2.0");
+	res->cut = call->cut;
 }

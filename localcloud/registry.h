@@ -11,6 +11,8 @@
 /** Before the body: makes the bytes of a blob go to its upload's file. */
 void registry_begin(struct request *req);
 void registry_handle(struct request *req, struct response *res);
+/** The names of its operations, "registry.put-manifest". */
+void registry_names(struct rn_strv *ret);
 
 /* ---- between registry.c and registry_uploads.c ---- */
 
@@ -37,6 +39,9 @@ struct registry_call {
 	const char *code;   /* its code                          */
 	char *message;
 	char upload_id[37];
+	const char *operation; /* NULL: no operation of the registry */
+	bool cut;              /* by a fault rule                    */
+	char fault_code[64];   /* holds `code` then                  */
 };
 
 /** Checks the Basic credentials and sets the request's region; else status, code and message of the refusal. -1 when refused. */

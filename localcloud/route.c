@@ -2,6 +2,7 @@
 #include "route.h"
 
 #include "apigw_gateway.h"
+#include "faults_apply.h"
 #include "registry.h"
 #include "sigv4_verify.h"
 #include "store.h"
@@ -35,6 +36,15 @@ void route_stop(struct cloud *cloud)
 	for (size_t i = RN_LEN(SERVICES); i-- > 0;)
 		if (SERVICES[i]->stop)
 			SERVICES[i]->stop(cloud, SERVICES[i]);
+}
+
+void route_names(struct rn_strv *ret)
+{
+	for (size_t i = 0; i < RN_LEN(SERVICES); i++)
+		for (size_t k = 0; k < SERVICES[i]->n_routes; k++)
+			rn_strv_addf(ret, "%s.%s", SERVICES[i]->name, SERVICES[i]->routes[k].operation);
+	registry_names(ret);
+	rn_strv_add(ret, "execute-api.Invoke");
 }
 
 /* ---- patterns ---- */
@@ -156,6 +166,8 @@ static void run(struct request *req, const struct service *service, const struct
 		struct response *res)
 {
 	struct rn_error err = { 0 };
+	if (faults_before(req, res, service->name, route->operation))
+		return;
 	bool transaction = service->transaction && !route->blocks;
 	if (transaction)
 		store_begin(req->cloud->store);
@@ -235,11 +247,14 @@ void route_handle(struct request *req, struct response *res)
 			     req->body_error.msg);
 	} else if (!strcmp(req->path, "/_runner/health")) {
 		handle_health(req, res);
+	} else if (faults_is_request(req)) {
+		faults_handle(req, res);
 	} else if (gateway_is_call(req)) {
 		gateway_handle(req, res);
 	} else {
 		handle_api(req, res);
 	}
-	if (res->status == 0)
+	res->cut = res->cut || req->lose_answer;
+	if (res->status == 0 && !res->cut)
 		answer_error(req, res, 500, "InternalFailure", "the operation gave no answer");
 }

@@ -51,6 +51,9 @@ int route_start(struct cloud *cloud, struct rn_error *err);
 void route_interrupt(struct cloud *cloud);
 void route_stop(struct cloud *cloud);
 
+/** Every call that fault rules may name: "lambda.CreateFunction", "registry.put-manifest", "execute-api.Invoke". */
+void route_names(struct rn_strv *ret);
+
 /** Called when a request's headers are there, before its body: may set a sink. */
 void route_begin(struct request *req);
 /** Answers the whole request. */

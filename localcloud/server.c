@@ -265,6 +265,17 @@ static enum MHD_Result send_response(struct MHD_Connection *connection, struct e
 	return rc;
 }
 
+/* The client sees a reset, as when a machine on the way goes down. */
+static enum MHD_Result cut_connection(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const struct linger at_once = { .l_onoff = 1 };
+	if (info)
+		setsockopt(info->connect_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	return MHD_NO;
+}
+
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *data,
 				  size_t *n, void **state)
@@ -296,7 +307,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	cloud_log(req->cloud, "%s %s %d %lld ms%s%s", req->method, req->path, res.status,
 		  (long long)(rn_now_ms() - x->started_ms), req->operation ? " " : "",
 		  req->operation ? req->operation : "");
-	enum MHD_Result rc = send_response(connection, x, &res);
+	enum MHD_Result rc = res.cut ? cut_connection(connection) : send_response(connection, x, &res);
 	response_clear(&res);
 	return rc;
 }

@@ -70,6 +70,7 @@ struct request {
 	const char *xmlns;      /* query: name space of the answer              */
 	const char *operation;  /* "CreateFunction", for the log and policies  */
 	cJSON *json;            /* request_json's document                     */
+	bool lose_answer;       /* a fault rule: it acts, and the answer is cut off */
 };
 
 /** Header by name (any case), or NULL. */
@@ -88,6 +89,7 @@ struct response {
 	int fd;            /* >= 0: the body is this file's bytes, closed when sent */
 	uint64_t fd_offset;
 	uint64_t fd_size;
+	bool cut;          /* no answer: the connection is reset                     */
 };
 
 void response_init(struct response *res);

@@ -71,7 +71,8 @@ def test_a_port_in_use_is_said(tmp_path):
 
 @pytest.mark.parametrize("args, text", [
     (["--host", "0.0.0.0"], "loopback"), (["--port", "x"], "--port x"), (["--port"], "needs a value"), (["--nope"], "unknown option"),
-    (["dance"], "unknown command"),
+    (["dance"], "unknown command"), (["ls", "x"], "takes nothing"), (["--times", "1"], "belongs to runner cloud fault add"),
+    (["fault"], "add | ls | rm"), (["--output", "xml"], "text and json"),
 ])
 def test_wrong_usage_is_said(tmp_path, args, text):
     assert text in run(tmp_path, *args, code=2)
@@ -84,6 +85,24 @@ def test_a_second_start_hands_over_the_first_ones_environment(cloud):
     assert again.process.wait(10) == 0
     again.process = None
     assert cloud.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_a_second_start_that_wants_something_else_is_refused(cloud, tmp_path):
+    (tmp_path / "rules.json").write_text("[]")
+    text = run(tmp_path, "--state", cloud.state, "--faults", tmp_path / "rules.json", code=3)
+    assert "another local cloud serves" in text and "fault add" in text
+    assert "on another port" in run(tmp_path, "--state", cloud.state, "--port", 1, code=3)
+
+
+def test_env_is_for_a_shell_or_for_machines(cloud, tmp_path):
+    shell = f'eval "$({PROGRAM} env --state {cloud.state})"; echo "$AWS_ENDPOINT_URL $AWS_SECRET_ACCESS_KEY"'
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=clean_env(tmp_path))
+    assert done.stdout == f"{cloud.url} {cloud.secret_key}\n", done
+    assert json.loads(run(tmp_path, "env", "--output", "json", "--state", cloud.state)) == cloud.running.env
+    cloud.stop()
+    assert "runner cloud --state" in run(tmp_path, "env", "--state", cloud.state, code=3)
+    assert "no local cloud serves" in run(tmp_path, "env", "--state", tmp_path / "none", code=3)
+    assert not (tmp_path / "none").exists()
 
 
 def test_starts_at_the_same_time_end_up_with_one_cloud(tmp_path):
@@ -172,6 +191,9 @@ def test_ls_lists_and_reset_removes(cloud, tmp_path):
     cloud.client("iam").create_role(RoleName="r1", AssumeRolePolicyDocument=TRUST)
     text = run(tmp_path, "ls", "--state", cloud.state)
     assert "repository" in text and ":repository/team/app" in text and "arn:aws:iam::000000000000:role/r1" in text
+    listed = json.loads(run(tmp_path, "ls", "--output", "json", "--state", cloud.state))
+    assert [(one["type"], one["region"], one["name"]) for one in listed] == [("role", "", "r1"),
+                                                                             ("repository", "us-east-1", "team/app")]
     assert "stop it first" in run(tmp_path, "reset", "--state", cloud.state, code=3)
     cloud.stop()
     run(tmp_path, "reset", "--state", cloud.state)
