@@ -55,7 +55,7 @@ void apigw_create_key(struct request *req, struct response *res)
 	};
 	char id[16], value[VALUE_LENGTH + 1];
 	if (request_arg(req, "mode")) {
-		apigw_bad(req, res, "Importing API keys is not supported by this local cloud");
+		answer_error(req, res, 404, "UnknownOperationException", "ImportApiKeys is no operation of this local cloud");
 		return;
 	}
 	RN_AUTO(rn_json_freep) cJSON *key = cJSON_CreateObject();

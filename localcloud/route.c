@@ -177,6 +177,12 @@ static void run(struct request *req, const struct service *service, const struct
 		answer_failure(req, res, &err);
 }
 
+/* STS's calls that carry a token of someone else instead of a signature. */
+static bool is_unsigned_action(const char *action)
+{
+	return rn_streq(action, "AssumeRoleWithWebIdentity") || rn_streq(action, "AssumeRoleWithSAML");
+}
+
 static void handle_api(struct request *req, struct response *res)
 {
 	if (is_form(req)) {
@@ -185,14 +191,13 @@ static void handle_api(struct request *req, struct response *res)
 	for (size_t i = 0; i < req->args.n; i++)
 		pairs_add(&req->form, req->args.v[i].name, req->args.v[i].value);
 	RN_AUTO(rn_freep) char *name = sigv4_service_of(req);
-	if (!name && rn_streq(request_form(req, "Action"), "AssumeRoleWithWebIdentity"))
-		name = rn_strdup("sts"); /* the one call that carries no signature */
+	if (!name && is_unsigned_action(request_form(req, "Action")))
+		name = rn_strdup("sts");
 	const struct service *service = service_by_name(name);
 	req->protocol = guess_protocol(req, service);
 	req->xmlns = service ? service->xmlns : NULL;
 	req->service = rn_strdup(name);
-	bool is_signed = !rn_streq(request_form(req, "Action"), "AssumeRoleWithWebIdentity") ||
-			 !service || !rn_streq(service->name, "sts");
+	bool is_signed = !is_unsigned_action(request_form(req, "Action")) || !service || !rn_streq(service->name, "sts");
 	if (is_signed && sigv4_verify(req, res) < 0)
 		return;
 	if (!is_signed)
