@@ -9,8 +9,7 @@ static int run_destroy(struct command_call *call)
 
 static const struct option_row options[] = {
 	EXECUTE_ROWS,
-	{ .name = "wait", .kind = OPTION_FLAG, .offset = offsetof(struct execute_values, wait),
-	  .help = "when this pipeline is being run in this folder already, wait for it" },
+	EXECUTE_LOCK_ROWS,
 	{ 0 },
 };
 

@@ -11,8 +11,7 @@ static const struct option_row options[] = {
 	EXECUTE_ROWS,
 	{ .name = "run", .kind = OPTION_STRING, .offset = offsetof(struct execute_values, run), .arg = "ID",
 	  .help = "the run to put back (default: the newest one that changed something)" },
-	{ .name = "wait", .kind = OPTION_FLAG, .offset = offsetof(struct execute_values, wait),
-	  .help = "when this pipeline is being run in this folder already, wait for it" },
+	EXECUTE_LOCK_ROWS,
 	{ 0 },
 };
 

@@ -51,8 +51,7 @@ static const struct option_row options[] = {
 	  .help = "do not repeat finished stages whose parameters and plugin are unchanged" },
 	{ .name = "dry-run", .letter = 'n', .kind = OPTION_FLAG, .offset = offsetof(struct execute_values, dry_run),
 	  .help = "say what would run, and run nothing" },
-	{ .name = "wait", .kind = OPTION_FLAG, .offset = offsetof(struct execute_values, wait),
-	  .help = "when this pipeline is being run in this folder already, wait for it" },
+	EXECUTE_LOCK_ROWS,
 	{ 0 },
 };
 

@@ -2,8 +2,8 @@
 #include "execute.h"
 
 #include "loaded.h"
+#include "lease.h"
 #include "local.h"
-#include "lock.h"
 #include "report.h"
 
 #include "base/fs.h"
@@ -24,7 +24,7 @@ struct execution {
 	const char *path;
 	struct loaded loaded;
 	char *root; /* absolute path of .runner */
-	int lock;
+	struct lease *lease;
 	struct record_list earlier;
 	const struct record *of; /* rollback: the run to put back; in `earlier` */
 	struct redact *redact;
@@ -201,7 +201,9 @@ static int open_state(struct execution *x, struct rn_error *err)
 		return rn_fail(err, RN_EIO, "the working directory: %m");
 	x->root = rn_path_join(cwd, ".runner");
 	bool records = x->call != SCHEDULE_PLAN && !v->dry_run;
-	if (records && (x->lock = lock_take(x->root, x->loaded.pipeline->file, schedule_call_name(x->call), v->wait, err)) < 0)
+	struct lease_options lease = { x->root, x->loaded.pipeline->name, schedule_call_name(x->call), x->loaded.pipeline->file,
+				       v->wait ? -1 : v->lock_wait_ms };
+	if (records && !(x->lease = lease_take(&lease, err)))
 		return -1;
 	if (records || v->resume || v->only.n || v->from || v->until)
 		record_list_read(x->root, x->loaded.pipeline->file, &x->earlier);
@@ -213,6 +215,8 @@ static int open_state(struct execution *x, struct rn_error *err)
 				     x->of ? x->of->id : NULL };
 	if (records && !(x->journal = journal_create(x->root, &head, err)))
 		return -1;
+	if (x->lease)
+		lease_name_run(x->lease, journal_run_id(x->journal));
 	return 0;
 }
 
@@ -230,7 +234,7 @@ static int run(struct execution *x, size_t *ret_changes)
 		.call = x->call, .pipeline = x->loaded.pipeline, .plugins = &x->loaded.plugins, .bus = &x->bus, .redact = x->redact,
 		.journal = x->journal, .earlier = &x->earlier, .of = x->of, .env = x->env, .root = x->root,
 		.jobs = v->jobs ? v->jobs : processors(), .timeout_ms = v->timeout_ms, .resume = v->resume,
-		.dry_run = v->dry_run, .only = &v->only, .from = v->from, .until = v->until, .watched = x->local.pid,
+		.dry_run = v->dry_run, .only = &v->only, .from = v->from, .until = v->until, .watched = x->local.pid, .lease = x->lease,
 	};
 	int code = schedule_run(&o, &err);
 	if (err.code)
@@ -249,7 +253,7 @@ static void finish(struct execution *x)
 	record_list_clear(&x->earlier);
 	redact_free(x->redact);
 	cJSON_Delete(x->env);
-	rn_closep(&x->lock);
+	lease_release(x->lease);
 	loaded_clear(&x->loaded);
 	free(x->root);
 	free(x->resume);
@@ -257,7 +261,7 @@ static void finish(struct execution *x)
 
 int execute(enum schedule_call call, const char *path, const struct execute_values *v, size_t *ret_changes)
 {
-	struct execution x = { .call = call, .values = v, .path = path, .lock = -1 };
+	struct execution x = { .call = call, .values = v, .path = path };
 	int code = load(&x);
 	if (code == EXIT_DONE)
 		code = run(&x, ret_changes);

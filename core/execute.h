@@ -16,7 +16,8 @@ struct execute_values {
 	bool resume;
 	bool dry_run;
 	bool local;
-	bool wait;
+	bool wait;            /* for another run, as long as it takes */
+	int64_t lock_wait_ms; /* for another run, so long; 0: not     */
 	bool verbose;
 	bool json;          /* plan: one document */
 	bool detailed_exitcode;
@@ -51,6 +52,13 @@ struct execute_values {
 	  .help = "also the logs (terminal) and debug lines" },                                                        \
 	{ .name = "plugin-path", .kind = OPTION_LIST, .offset = offsetof(struct execute_values, plugin_path),          \
 	  .arg = "DIR", .help = "look for plugins here first; repeatable" }
+
+/** Rows of the commands that change something. */
+#define EXECUTE_LOCK_ROWS                                                                                              \
+	{ .name = "lock-wait", .kind = OPTION_DURATION, .offset = offsetof(struct execute_values, lock_wait_ms),       \
+	  .arg = "TIME", .help = "when this pipeline is being run already, wait so long for it, as 10m" },             \
+	{ .name = "wait", .kind = OPTION_FLAG, .offset = offsetof(struct execute_values, wait),                        \
+	  .help = "the same without a limit" }
 
 /** Loads, checks and runs. Prints what is wrong. Returns an exit code; *ret_changes (may be NULL): changes other than "unchanged". */
 int execute(enum schedule_call call, const char *path, const struct execute_values *v, size_t *ret_changes);

@@ -183,6 +183,17 @@ static void check_journal(struct schedule *s)
 	stop_all(s, "the run cannot be recorded");
 }
 
+/* A run that lost its lease must not go on beside the one that has it now. */
+static void check_lease(struct schedule *s)
+{
+	struct rn_error err = { 0 };
+	if (!s->o->lease || s->broken || rn_now_ms() < lease_due_ms(s->o->lease) || lease_renew(s->o->lease, &err) == 0)
+		return;
+	s->broken = true;
+	schedule_notice(s, RUNNER_ERROR, NULL, "%s; %s", err.msg, err.hint);
+	stop_all(s, "the pipeline is another run's now");
+}
+
 static void check_watched(struct schedule *s)
 {
 	siginfo_t info = { 0 };
@@ -245,6 +256,8 @@ static int next_wake(const struct schedule *s)
 	int64_t now = rn_now_ms(), at = now + IDLE_MS;
 	if (s->deadline_ms && !s->timed_out && s->deadline_ms < at)
 		at = s->deadline_ms;
+	if (s->o->lease && !s->broken && lease_due_ms(s->o->lease) < at)
+		at = lease_due_ms(s->o->lease);
 	for (size_t i = 0; i < s->n; i++) {
 		const struct node *n = &s->nodes[i];
 		if (n->process && n->deadline_ms && n->deadline_ms < at)
@@ -296,6 +309,7 @@ static void work(struct schedule *s)
 {
 	wait_for_something(s);
 	check_deadlines(s);
+	check_lease(s);
 	bus_tick(s->o->bus);
 	check_journal(s);
 }

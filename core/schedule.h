@@ -8,6 +8,7 @@
 #define CORE_SCHEDULE_H
 
 #include "journal.h"
+#include "lease.h"
 #include "pipeline.h"
 #include "plugin.h"
 #include "record.h"
@@ -32,6 +33,7 @@ struct schedule_options {
 	struct journal *journal;           /* NULL: nothing is recorded (plan, --dry-run) */
 	const struct record_list *earlier; /* runs of this pipeline, newest first        */
 	const struct record *of;           /* SCHEDULE_ROLLBACK: the run to put back     */
+	struct lease *lease;               /* kept alive while stages run; NULL: none    */
 	const cJSON *env;                  /* environment of every stage                 */
 	const char *root;                  /* .runner; where state and scratch folders lie */
 	int64_t jobs;                      /* >= 1 */

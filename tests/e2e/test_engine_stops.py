@@ -94,16 +94,41 @@ def test_two_runs_of_one_pipeline_do_not_meet(runner, pipe, tmp_path):
     first = runner.start("run", file)
     wait_for(lambda: (tmp_path / "pids").exists(), "the first one runs")
     refused = runner("run", file, code=3)
-    assert f"process {first.pid} (runner run {file}" in refused.err and "--wait" in refused.err
+    assert f"process {first.pid}, `runner run {file}`, run 2" in refused.err and "--lock-wait" in refused.err
+    assert "is still being run after 1ms of waiting" in runner("run", "--lock-wait", "1ms", file, code=3).err
     waiting = runner.start("run", "--wait", file)
-    assert f"waiting for process {first.pid}" in waiting.stderr.readline()
+    said = waiting.stderr.readline()
+    assert "waiting for " in said and f"process {first.pid}" in said
     assert len((tmp_path / "pids").read_text().split()) == 1
     (tmp_path / "go").touch()
     assert first.wait(30) == 0 and waiting.wait(30) == 0
     assert len((tmp_path / "pids").read_text().split()) == 2
     # another pipeline in the same folder is nobody's business, also from inside a run
-    inner = pipe(pipeline(sh("x", "true")), "inner.pipe")
+    inner = pipe(pipeline(sh("x", "true"), name="inner"), "inner.pipe")
     runner("run", pipe(pipeline(sh("outer", f"{runner.program} run {inner}")), "outer.pipe"))
+
+
+def test_runs_of_one_name_do_not_meet_wherever_their_file_lies(runner, pipe, tmp_path):
+    first = runner.start("run", pipe(pipeline(sh("a", "touch begun; until [ -e go ]; do sleep 0.02; done"))))
+    wait_for(lambda: (tmp_path / "begun").exists(), "the first one runs")
+    again = pipe(pipeline(sh("a", "true")), "elsewhere/again.pipe")
+    env = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "42"}
+    for command in ("run", "destroy", "rollback"):
+        assert f"process {first.pid}" in runner(command, again, code=3).err
+    runner("plan", again)  # reads only
+    (tmp_path / "go").touch()
+    assert first.wait(30) == 0
+    # a run that was killed is in nobody's way, and names where it ran
+    for sig in (signal.SIGKILL, signal.SIGTERM):
+        (tmp_path / "begun").unlink()
+        (tmp_path / "go").unlink(missing_ok=True)
+        dead = runner.start("run", pipe(pipeline(sh("a", "touch begun; until [ -e go ]; do sleep 0.02; done"))), env=env)
+        wait_for(lambda: (tmp_path / "begun").exists(), "it runs")
+        assert "https://github.com/o/r/actions/runs/42" in runner("run", again, code=3).err
+        dead.send_signal(sig)
+        dead.wait(30)
+        said = runner("run", again).err
+        assert ("took over from a run that is dead" in said) == (sig == signal.SIGKILL)
 
 
 @needs_root
