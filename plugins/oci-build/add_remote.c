@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ADD of a URL: downloaded into scratch space, its digest checked, mode 0600. */
 #include "copy_job.h"
+#include "git_url.h"
 
 #include "base/encode.h"
 #include "base/fs.h"
@@ -14,21 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
-bool add_is_git(const char *text)
-{
-	static const char *const schemes[] = { "git://", "ssh://", "git@" };
-	for (size_t i = 0; i < RN_LEN(schemes); i++)
-		if (rn_starts(text, schemes[i]))
-			return true;
-	if (!rn_starts(text, "http://") && !rn_starts(text, "https://"))
-		return false;
-	RN_AUTO(rn_freep) char *path = rn_strndup(text, strcspn(text, "?#"));
-	return rn_ends(path, ".git");
-}
-
 bool add_is_url(const char *text)
 {
-	return (rn_starts(text, "http://") || rn_starts(text, "https://")) && !add_is_git(text);
+	return (rn_starts(text, "http://") || rn_starts(text, "https://")) && !git_url_is(text);
 }
 
 struct download {

@@ -6,6 +6,7 @@
 #include "dockerfile_args.h"
 #include "dockerfile_parser.h"
 #include "file_mode.h"
+#include "git_url.h"
 
 #include "base/fs.h"
 #include "oci/config.h"
@@ -64,6 +65,13 @@ static void job_clear(struct copy_job *j)
 		rn_closep(&j->fds[i]);
 	for (size_t i = 0; i < j->n_texts; i++)
 		free(j->texts[i]);
+	for (size_t i = 0; i < j->n_extra; i++)
+		file_source_free(j->extra[i]);
+	for (size_t i = 0; i < j->temporary.n; i++)
+		rn_remove_tree(j->temporary.v[i], NULL);
+	rn_strv_clear(&j->temporary);
+	ignore_clear(&j->git_ignore);
+	free(j->extra);
 	free(j->fds);
 	free(j->texts);
 	free(j->dest);
@@ -192,28 +200,24 @@ static int check_checksum(const struct copy_job *j, size_t sources, const char *
 		return 0;
 	if (sources > 1)
 		return step_fail(j->s, f->at, RN_EINVAL, "--checksum is for one source, here are %zu", sources);
-	return add_is_url(text) ? 0 : step_fail(j->s, f->at, RN_EINVAL, "--checksum is for a URL");
+	return add_is_url(text) || git_url_is(text) ? 0 : step_fail(j->s, f->at, RN_EINVAL, "--checksum is for a URL or a git repository");
 }
 
 static int copy_remote(struct copy_job *j, const char *text)
 {
 	const struct step *s = j->s;
+	bool git = git_url_is(text);
 	if (s->i->op == DF_COPY) {
-		rn_fail(s->err, RN_EINVAL, "COPY takes no URL");
+		rn_fail(s->err, RN_EINVAL, "COPY takes no %s", git ? "git repository" : "URL");
 		return rn_hint(s->err, "use ADD %s", text);
 	}
 	const struct df_flag *unpack = df_flag(s->i, "unpack");
 	RN_AUTO(rn_freep) char *checksum = NULL;
 	if (step_flag(s, "checksum", &checksum) < 0)
 		return -1;
+	if (git)
+		return add_git(j, text, checksum, df_flag_true(s->i, "keep-git-dir"));
 	return add_remote(j, text, checksum, unpack && df_flag_true(s->i, "unpack"));
-}
-
-static int refuse_git(const struct copy_job *j, const char *text)
-{
-	rn_fail(j->s->err, RN_EUNSUPPORTED, "%s of a git repository is not supported", df_op_name(j->s->i->op));
-	return rn_hint(j->s->err, "check \"%s\" out before the build (an exec stage with git clone), and copy it from a named context of `build_contexts`",
-		       text);
 }
 
 static int copy_source(struct copy_job *j, const struct df_word *w, size_t sources, struct rn_buf *message)
@@ -230,9 +234,7 @@ static int copy_source(struct copy_job *j, const struct df_word *w, size_t sourc
 	rn_buf_addf(message, " %s", text);
 	if (check_checksum(j, sources, text) < 0)
 		return -1;
-	if (add_is_git(text))
-		return refuse_git(j, text);
-	return add_is_url(text) ? copy_remote(j, text) : copy_path(j, text);
+	return add_is_url(text) || git_url_is(text) ? copy_remote(j, text) : copy_path(j, text);
 }
 
 static bool has_paths(const struct step *s)

@@ -25,6 +25,11 @@ struct copy_job {
 	char **texts;                 /* heredoc bodies that entries read from             */
 	size_t n_texts;
 	size_t cap_texts;
+	struct file_source **extra;   /* sources beside `source`, freed with the job       */
+	size_t n_extra;
+	size_t cap_extra;
+	struct ignore_list git_ignore; /* what is left out of checkouts                    */
+	struct rn_strv temporary;     /* folders that are removed with the job             */
 };
 
 /** Owner and mode that an entry gets from --chown and --chmod. */
@@ -50,13 +55,14 @@ struct remote_file {
 	uint64_t size;
 	struct digest digest;
 	int64_t mtime;
+	char commit[72];              /* of a git repository, which has nothing else of this */
 };
 void remote_file_free(void *remote_file);
 /** add_remote.c: downloads `url`; `checksum` may be NULL; `unpack`: as an archive. */
 int add_remote(struct copy_job *j, const char *url, const char *checksum, bool unpack);
 /** True for http:// and https:// (git repositories are no URLs here). */
 bool add_is_url(const char *text);
-/** True for what ADD takes for a git repository. */
-bool add_is_git(const char *text);
+/** add_git.c: checks a git repository out into the destination; `checksum` may be NULL. */
+int add_git(struct copy_job *j, const char *text, const char *checksum, bool keep_git_dir);
 
 #endif
