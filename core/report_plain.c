@@ -57,13 +57,13 @@ static void stage_end(const struct view *v, const struct event *e, const struct 
 	char time[32];
 	RN_AUTO(rn_buf_clear) struct rn_buf mark = RN_BUF_INIT;
 	report_mark(&mark, o->color, VIEW_DONE, e->status);
+	const char *message = v->stages[e->index].failure.message ? v->stages[e->index].failure.message : "";
 	const char *word = e->status == EVENT_OK && rn_streq(v->command, "plan") ? "planned" : event_status_name(e->status);
 	if (e->status == EVENT_SKIPPED || e->status == EVENT_REUSED)
 		line(v, e, to, "%s %s: %s", rn_buf_str(&mark), word, e->text ? e->text : "");
 	else if (e->status == EVENT_FAILED || e->status == EVENT_IGNORED)
-		line(v, e, to, "%s %s after %s: %s", rn_buf_str(&mark), e->status == EVENT_IGNORED ? "failed, and goes on" : "failed",
-		     rn_format_duration(e->ms, time, sizeof(time)),
-		     v->stages[e->index].failure.message ? v->stages[e->index].failure.message : "");
+		line(v, e, to, "%s %s after %s: %.*s", rn_buf_str(&mark), e->status == EVENT_IGNORED ? "failed, and goes on" : "failed",
+		     rn_format_duration(e->ms, time, sizeof(time)), (int)strcspn(message, "\n"), message); /* the rest follows at the end */
 	else
 		line(v, e, to, "%s %s after %s%s%s%s", rn_buf_str(&mark), word, rn_format_duration(e->ms, time, sizeof(time)),
 		     e->text ? " (" : "", e->text ? e->text : "", e->text ? ")" : "");

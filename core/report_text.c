@@ -78,6 +78,19 @@ static void add_tail(const struct view_stage *s, struct rn_buf *to)
 		rn_buf_addf(to, "  | %s\n", s->tail[i % VIEW_TAIL]);
 }
 
+/* Lines behind the first stand below it. */
+static void add_words(const char *label, const char *text, struct rn_buf *to)
+{
+	rn_buf_addf(to, "  %-5s ", label);
+	for (const char *p = text; *p; p++) {
+		rn_buf_addc(to, *p);
+		if (*p == '\n' && p[1])
+			rn_buf_addf(to, "%8s", "");
+	}
+	if (!rn_ends(text, "\n"))
+		rn_buf_addc(to, '\n');
+}
+
 static void add_failure(const struct view_stage *s, bool color, struct rn_buf *to)
 {
 	const struct event_failure *f = &s->failure;
@@ -89,9 +102,9 @@ static void add_failure(const struct view_stage *s, bool color, struct rn_buf *t
 	rn_buf_addf(to, "%s\n", report_color(color, "reset"));
 	if (*place)
 		rn_buf_addf(to, "  at    %s\n", place);
-	rn_buf_addf(to, "  why   %s\n", f->message ? f->message : "?");
+	add_words("why", f->message ? f->message : "?", to);
 	if (f->hint)
-		rn_buf_addf(to, "  do    %s\n", f->hint);
+		add_words("do", f->hint, to);
 	add_tail(s, to);
 	if (s->log && s->lines)
 		rn_buf_addf(to, "  log   %s\n", s->log);
@@ -103,9 +116,9 @@ static void add_back_failure(const struct view *v, const struct view_stage *s, b
 	const struct event_failure *f = &s->back_failure;
 	rn_buf_addf(to, "\n%serror: what stage \"%s\" (%s) changed could not be put back%s\n", report_color(color, "red"), s->id,
 		    s->uses, report_color(color, "reset"));
-	rn_buf_addf(to, "  why   %s\n", f->message ? f->message : "it was stopped");
+	add_words("why", f->message ? f->message : "it was stopped", to);
 	if (f->hint)
-		rn_buf_addf(to, "  do    %s\n", f->hint);
+		add_words("do", f->hint, to);
 	rn_buf_addf(to, "  then  runner rollback %s\n", v->file);
 }
 
