@@ -13,14 +13,21 @@ $(B)/tests/fuzz/%_replay: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/repla
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RN_LDFLAGS) $(call libs_of,$(LIB_NAMES) core localcloud) -ldl -lm
 fuzz-replays: $(FUZZ_REPLAYS)
 
-# The fuzzers themselves are built from source in one go, with clang's coverage.
+# The fuzzers themselves are compiled by clang, with its coverage.
+FUZZ_CFLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -pthread -std=gnu17 -w
 FUZZ_INPUTS = $(filter-out $(wildcard lib/*/main_*.c core/main*.c plugins/*/main_*.c),$(wildcard lib/base/*.c lib/http/*.c \
 	lib/aws/*.c lib/oci/*.c) $(if $(filter core,$(1)),$(wildcard core/*.c)) \
 	$(if $(wildcard plugins/$(1)),$(wildcard plugins/$(1)/*.c lib/stage/*.c lib/sandbox/*.c)))
-build/fuzz/%: tests/fuzz/%_fuzz.c
+build/fuzz/obj/%.o: %.c
+	$(call say,CLANG,$@)
 	@mkdir -p $(@D)
-	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread $(RN_CPPFLAGS) -I. -std=gnu17 -w -o $@ $< \
-		$(call FUZZ_INPUTS,$(call area_of,$*)) $(call libs_of,$(LIB_NAMES) core) -ldl -lm
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link $(RN_CPPFLAGS) -I. -MMD -MP -c -o $@ $<
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.o $$(patsubst %.c,build/fuzz/obj/%.o,$$(call FUZZ_INPUTS,$$(call area_of,$$*)))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(call libs_of,$(LIB_NAMES) core) -ldl -lm
+.SECONDARY: $(patsubst %.c,build/fuzz/obj/%.o,$(FUZZ_SOURCES))
+-include $(wildcard build/fuzz/obj/*/*/*.d build/fuzz/obj/*/*/*/*.d)
 
 ## fuzz            fuzz each parser for FUZZ_SECONDS
 fuzz: deps-lint $(FUZZ_NAMES:%=build/fuzz/%)
