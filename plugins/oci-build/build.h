@@ -44,6 +44,8 @@ struct build_params {
 	int64_t compression_level;
 	int64_t source_date_epoch;
 	const char *profile;
+	struct runner_list cache_from;
+	const char *cache_to;
 	struct runner_json no_cache;
 	struct runner_json secrets;
 	struct runner_map ssh;

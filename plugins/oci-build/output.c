@@ -152,7 +152,7 @@ static int to_archive(struct build *b, const struct built *image, struct rn_erro
 /* ---- registries -------------------------------------------------------------------------------- */
 
 /* Repositories of the same registry that layers come from, or went to: they can be mounted instead of sent. */
-static void mount_sources(const struct build *b, const struct reference *ref, struct rn_strv *ret)
+static void mount_sources(struct build *b, const struct reference *ref, struct rn_strv *ret)
 {
 	for (size_t i = 0; i < b->params->tags.n; i++) {
 		RN_AUTO(reference_clear) struct reference other = { 0 };
@@ -161,6 +161,7 @@ static void mount_sources(const struct build *b, const struct reference *ref, st
 		if (rn_streq(other.registry, ref->registry) && !rn_strv_has(ret, other.repository))
 			rn_strv_add(ret, other.repository);
 	}
+	pthread_mutex_lock(&b->lock);
 	RN_MAP_EACH(&b->origins, it)
 	{
 		const struct origin *o = it->value;
@@ -168,27 +169,33 @@ static void mount_sources(const struct build *b, const struct reference *ref, st
 		    !rn_strv_has(ret, o->ref.repository))
 			rn_strv_add(ret, o->ref.repository);
 	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+int output_push(struct build *b, struct registry *r, const struct descriptor *image, const struct reference *ref, bool *ret_written,
+		struct rn_error *err)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv mounts = { 0 };
+	const char *tag = reference_target(ref);
+	mount_sources(b, ref, &mounts);
+	const char *const *from = (const char *const *)mounts.v;
+	if (registry_push_image(r, ref, b->store, image, &tag, 1, from, mounts.n, ret_written, err) == 0)
+		return 0;
+	/* what the repository neither has nor can mount must be here before it can be sent */
+	if (!err || err->code != RN_ENOTFOUND)
+		return -1;
+	rn_error_clear(err);
+	return need_all(b, image, err) < 0 ? -1 : registry_push_image(r, ref, b->store, image, &tag, 1, from, mounts.n, ret_written, err);
 }
 
 static int push_tag(struct build *b, const struct built *image, const char *text, char **ret_image, struct rn_error *err)
 {
 	RN_AUTO(reference_clear) struct reference ref = { 0 };
-	RN_AUTO(rn_strv_clear) struct rn_strv mounts = { 0 };
+	bool written = false;
 	if (reference_parse(text, &ref, err) < 0)
 		return -1;
-	const char *tag = reference_target(&ref);
-	bool written = false;
-	mount_sources(b, &ref, &mounts);
-	/* what the repository neither has nor can mount must be here before it can be sent */
-	if (registry_push_image(b->registry, &ref, b->store, &image->descriptor, &tag, 1, (const char *const *)mounts.v,
-				mounts.n, &written, err) < 0) {
-		if (!err || err->code != RN_ENOTFOUND)
-			return rn_wrap(err, "push %s", text);
-		if (need_all(b, &image->descriptor, err) < 0 ||
-		    registry_push_image(b->registry, &ref, b->store, &image->descriptor, &tag, 1,
-					(const char *const *)mounts.v, mounts.n, &written, err) < 0)
-			return rn_wrap(err, "push %s", text);
-	}
+	if (output_push(b, b->registry, &image->descriptor, &ref, &written, err) < 0)
+		return rn_wrap(err, "push %s", text);
 	b->host->change(b->stage, written ? RUNNER_UPDATED : RUNNER_UNCHANGED, text, image->descriptor.digest.text);
 	if (!*ret_image)
 		*ret_image = rn_asprintf("%s/%s@%s", ref.registry, ref.repository, image->descriptor.digest.text);

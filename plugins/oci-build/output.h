@@ -18,6 +18,12 @@ int output_image(struct stage_graph *g, struct built *ret, struct rn_error *err)
 int output_index(struct build *b, const struct built *images, size_t n, struct built *ret, struct rn_error *err);
 /** Hands out image or index as the parameters say, and sets the stage's outputs. */
 int output_deliver(struct build *b, const struct built *image, struct rn_error *err);
+/**
+ * Pushes an image of the store under the tag of `ref`, layers that the store lacks by mounting where they lie; those
+ * that can be neither found nor mounted are pulled first.
+ */
+int output_push(struct build *b, struct registry *r, const struct descriptor *image, const struct reference *ref, bool *ret_written,
+		struct rn_error *err);
 /** Path of the layout when the parameter does not give one; new string. */
 char *output_default_layout(const struct build *b);
 

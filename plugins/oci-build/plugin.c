@@ -2,6 +2,7 @@
 /* The oci-build stage: an image from a Dockerfile, without a daemon and without privilege. */
 #include "execute.h"
 #include "output.h"
+#include "step_cache_registry.h"
 
 #include "base/fs.h"
 
@@ -41,6 +42,14 @@ static const struct runner_param params[] = {
 			  .example = "build/image.tar"),
 	RUNNER_PARAM(struct build_params, pull, .def = "true",
 		     .help = "Ask the registry what a tag stands for now. False: take what was found the last time, if it is still cached."),
+	RUNNER_PARAM(struct build_params, cache_from,
+		     .help = "Images in registries whose steps may be taken, as `cache_to` wrote them. Asked only when this machine lacks a step; one that "
+			     "cannot be read is a warning.",
+		     .example = "['registry.example.com/app:cache']"),
+	RUNNER_PARAM(struct build_params, cache_to,
+		     .help = "Where to keep the results of the steps for other machines: one plain image manifest under this tag, which any registry "
+			     "takes. A failure is a warning.",
+		     .example = "registry.example.com/app:cache"),
 	RUNNER_PARAM(struct build_params, no_cache,
 		     .help = "true: no step is taken from the cache (results are still remembered). A list of stages of the Dockerfile, by name or "
 			     "number: none of theirs.",
@@ -114,6 +123,17 @@ static int check_platforms(struct runner_stage *rs, const struct runner_host *ho
 	return 0;
 }
 
+static int check_tag(struct runner_stage *rs, const struct runner_host *host, const char *param, const char *text)
+{
+	struct reference ref = { 0 };
+	struct rn_error err = { 0 };
+	if (reference_parse(text, &ref, &err) < 0)
+		return config_error(rs, host, param, err.msg, "write REGISTRY/REPOSITORY:TAG");
+	bool digest = digest_is_set(&ref.digest);
+	reference_clear(&ref);
+	return digest ? config_error(rs, host, param, "a tag cannot have a digest", "write REGISTRY/REPOSITORY:TAG") : 0;
+}
+
 static int check_no_cache(const char *text)
 {
 	RN_AUTO(rn_json_freep) cJSON *j = text ? rn_json_parse_str(text, NULL) : NULL;
@@ -131,14 +151,16 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 {
 	const struct build_params *p = params_;
 	struct rn_error err = { 0 };
-	for (size_t i = 0; i < p->tags.n; i++) {
+	for (size_t i = 0; i < p->tags.n; i++)
+		if (check_tag(rs, host, "tags", p->tags.v[i]) < 0)
+			return -1;
+	if (p->cache_to && check_tag(rs, host, "cache_to", p->cache_to) < 0)
+		return -1;
+	for (size_t i = 0; i < p->cache_from.n; i++) {
 		struct reference ref = { 0 };
-		if (reference_parse(p->tags.v[i], &ref, &err) < 0)
-			return config_error(rs, host, "tags", err.msg, "write REGISTRY/REPOSITORY:TAG");
-		bool digest = digest_is_set(&ref.digest);
+		if (reference_parse(p->cache_from.v[i], &ref, &err) < 0)
+			return config_error(rs, host, "cache_from", err.msg, "write REGISTRY/REPOSITORY:TAG");
 		reference_clear(&ref);
-		if (digest)
-			return config_error(rs, host, "tags", "a tag cannot have a digest", "write REGISTRY/REPOSITORY:TAG");
 	}
 	if (p->push && p->tags.n == 0 && host->is_known(rs, "tags"))
 		return config_error(rs, host, "push", "push is true, but tags names no image", "add tags: [REGISTRY/REPOSITORY:TAG]");
@@ -213,6 +235,14 @@ static int run(struct runner_stage *rs, const struct runner_host *host, const vo
 	int rc = build_init(&b, rs, host, p, &err);
 	if (rc == 0)
 		rc = build_all(&b, &err);
+	if (rc < 0 && b.cache_lost && !host->cancelled(rs)) {
+		build_log(&b, RUNNER_WARN, "cache_from promised a layer that could not be had (%s): building without it", err.msg);
+		step_cache_distrust(b.cache);
+		rn_error_clear(&err);
+		rc = build_all(&b, &err);
+	}
+	if (rc == 0)
+		cache_registry_save(&b);
 	if (rc < 0)
 		build_fail(&b, &err);
 	build_clear(&b);

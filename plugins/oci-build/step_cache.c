@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step_cache.h"
 
+#include "step_cache_registry.h"
+
 #include "base/fs.h"
 #include "base/time.h"
 
@@ -21,7 +23,10 @@ struct step_cache {
 	bool off;              /* no_cache: true                              */
 	cJSON *off_stages;     /* or the stages that it lists                 */
 	pthread_mutex_t lock;
-	struct rn_map used;    /* "KEY.HOW" -> struct cache_record            */
+	struct rn_map used;    /* key -> struct cache_record                  */
+	pthread_mutex_t remote_lock;
+	bool asked;            /* `cache_from` was read                       */
+	struct rn_map remote;  /* "KEY HOW" -> struct cache_record            */
 };
 
 void cache_record_clear(struct cache_record *r)
@@ -69,6 +74,8 @@ struct step_cache *step_cache_open(struct build *b)
 	if (cJSON_IsArray(off))
 		c->off_stages = rn_take(&off);
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->remote_lock, NULL);
+	rn_map_init(&c->remote, free_record);
 	rn_map_init(&c->used, free_record);
 	return c;
 }
@@ -78,6 +85,8 @@ void step_cache_close(struct step_cache *c)
 	if (!c)
 		return;
 	rn_map_clear(&c->used);
+	rn_map_clear(&c->remote);
+	pthread_mutex_destroy(&c->remote_lock);
 	pthread_mutex_destroy(&c->lock);
 	cJSON_Delete(c->off_stages);
 	free(c->folder);
@@ -209,12 +218,42 @@ static void note_used(struct step_cache *c, const struct cache_record *r)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Registries are asked at the first step that is not on this machine, and then once. */
+static bool find_remote(struct step_cache *c, const struct digest *key, struct cache_record *ret)
+{
+	RN_AUTO(rn_freep) char *name = rn_asprintf("%s %s", key->text, c->how);
+	const struct runner_list *from = &c->b->params->cache_from;
+	pthread_mutex_lock(&c->remote_lock);
+	for (size_t i = 0; !c->asked && i < from->n; i++)
+		cache_registry_load(c->b, from->v[i], &c->remote);
+	c->asked = true;
+	const struct cache_record *r = rn_map_get(&c->remote, name);
+	if (r)
+		cache_record_copy(r, ret);
+	pthread_mutex_unlock(&c->remote_lock);
+	if (r)
+		write_file(c, ret); /* a hit on this machine too, once somebody needed the layer */
+	return r != NULL;
+}
+
 bool step_cache_find(struct step_cache *c, const struct digest *key, struct cache_record *ret)
 {
-	if (!find_file(c, key, ret))
+	if (!find_file(c, key, ret) && !find_remote(c, key, ret))
 		return false;
 	note_used(c, ret);
 	return true;
+}
+
+void step_cache_distrust(struct step_cache *c)
+{
+	pthread_mutex_lock(&c->remote_lock);
+	c->asked = true;
+	rn_map_clear(&c->remote);
+	pthread_mutex_unlock(&c->remote_lock);
+	pthread_mutex_lock(&c->lock);
+	rn_map_clear(&c->used);
+	rn_map_init(&c->used, free_record);
+	pthread_mutex_unlock(&c->lock);
 }
 
 void step_cache_put(struct step_cache *c, const struct digest *key, const struct descriptor *layer, const struct digest *diff_id,

@@ -34,6 +34,9 @@ bool step_cache_find(struct step_cache *c, const struct digest *key, struct cach
 void step_cache_put(struct step_cache *c, const struct digest *key, const struct descriptor *layer, const struct digest *diff_id,
 		    const char *created_by);
 
+/** From now on nothing is taken from registries: one promised a layer that it does not have. */
+void step_cache_distrust(struct step_cache *c);
+
 /** Every record that this build used or made, for `cache_to`: calls `fn` for each in the order of use. */
 void step_cache_each_used(struct step_cache *c, void (*fn)(void *ctx, const struct cache_record *r), void *ctx);
 
