@@ -26,16 +26,19 @@ static int apply(struct step *s, const struct step_key *k, const struct cache_re
 }
 
 /* What the step did to the state, from the state. */
-static void remember(struct step *s, const struct digest *key, size_t layers_before)
+static void remember(struct step *s, const struct step_key *k, const struct step_key *content, size_t layers_before)
 {
-	const struct fs_state *state = &s->stage->state;
+	struct fs_state *state = &s->stage->state;
 	const cJSON *history = rn_json_get(state->config, "history");
 	const char *created_by = rn_json_str(cJSON_GetArrayItem(history, cJSON_GetArraySize(history) - 1), "created_by");
-	struct digest diff_id = { 0 };
-	if (state->n_layers == layers_before)
-		step_cache_put(s->b->cache, key, NULL, NULL, created_by ? created_by : "");
-	else if (state->n_layers == layers_before + 1 && config_diff_id(state->config, layers_before, &diff_id, NULL) == 0)
-		step_cache_put(s->b->cache, key, &state->layers[layers_before], &diff_id, created_by ? created_by : "");
+	struct cache_record r = { .key = k->id, .created_by = (char *)(created_by ? created_by : "") }; /* borrowed */
+	if (content)
+		r.content = content->id;
+	r.has_layer = state->n_layers == layers_before + 1;
+	if (r.has_layer)
+		r.layer = state->layers[layers_before];
+	if (r.has_layer ? config_diff_id(state->config, layers_before, &r.diff_id, NULL) == 0 : state->n_layers == layers_before)
+		step_cache_put(s->b->cache, &r);
 }
 
 /* Files that changed while the step read them would be remembered under the wrong key. */
@@ -82,9 +85,7 @@ static int run_and_remember(struct step *s, step_fn *fn, const struct step_key *
 		build_log(s->b, RUNNER_WARN, "files changed while they were read: the step is not kept in the cache");
 		return 0;
 	}
-	remember(s, &k->id, layers);
-	if (content)
-		remember(s, &content->id, layers);
+	remember(s, k, content, layers);
 	return 0;
 }
 
@@ -114,7 +115,10 @@ int execute_cached(struct step *s, step_fn *fn)
 	if (!hit)
 		return run_and_remember(s, fn, &key, key.by_source ? &content : NULL);
 	count(s, true);
-	if (key.by_source && content.parts.n > 0) /* next time without looking into the source */
-		step_cache_put(s->b->cache, &key.id, r.has_layer ? &r.layer : NULL, &r.diff_id, r.created_by);
+	if (content.parts.n > 0) { /* next time without looking into the source */
+		r.key = key.id;
+		r.content = content.id;
+		step_cache_put(s->b->cache, &r);
+	}
 	return apply(s, &key, &r);
 }

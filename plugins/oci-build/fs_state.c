@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs_state.h"
 
+#include "step_cache.h"
+#include "step_cache_index.h"
+
 #include "oci/config.h"
 
 #include <stdlib.h>
@@ -75,6 +78,11 @@ static int grow_tree(struct fs_state *s, struct build *b, struct rn_error *err)
 	const struct layer_tree_options o = { .need = need_blob, .ctx = b };
 	if (!s->tree)
 		s->tree = layer_tree_new(b->store, &o);
+	for (size_t i = s->in_tree; i < s->n_layers; i++)
+		if (!cache_index_known(b->store, &s->layers[i].digest)) {
+			step_cache_fetch_indexes(b->cache);
+			break;
+		}
 	for (; s->in_tree < s->n_layers; s->in_tree++) {
 		struct digest diff_id;
 		if (config_diff_id(s->config, s->in_tree, &diff_id, err) < 0 ||

@@ -173,6 +173,14 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 
 /* ---- run, plan, destroy ------------------------------------------------------------------------ */
 
+/* Whose names another machine may want to know without having them. */
+static void note_layers(const struct stage_graph *g)
+{
+	for (size_t i = 0; g->b->params->cache_to && i < g->n; i++)
+		for (size_t k = 0; k < g->v[i].state.n_layers; k++)
+			step_cache_note_layer(g->b->cache, &g->v[i].state.layers[k].digest);
+}
+
 /* Builds for one platform. */
 static int build_platform(struct build *b, const struct platform *platform, struct built *ret, struct rn_error *err)
 {
@@ -180,6 +188,8 @@ static int build_platform(struct build *b, const struct platform *platform, stru
 	int rc = stage_graph_init(&g, b, platform, err);
 	if (rc == 0)
 		rc = execute(&g, err);
+	if (rc == 0)
+		note_layers(&g);
 	if (rc == 0 && b->params->profile)
 		rc = lambda_check(&g, err);
 	if (rc == 0)

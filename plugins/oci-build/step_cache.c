@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step_cache.h"
 
+#include "origin.h"
+#include "step_cache_index.h"
 #include "step_cache_registry.h"
 
 #include "base/fs.h"
@@ -27,6 +29,7 @@ struct step_cache {
 	pthread_mutex_t remote_lock;
 	bool asked;            /* `cache_from` was read                       */
 	struct rn_map remote;  /* "KEY HOW" -> struct cache_record            */
+	struct cache_indexes indexes;
 };
 
 void cache_record_clear(struct cache_record *r)
@@ -86,6 +89,8 @@ void step_cache_close(struct step_cache *c)
 		return;
 	rn_map_clear(&c->used);
 	rn_map_clear(&c->remote);
+	rn_map_clear(&c->indexes.layers);
+	descriptor_clear(&c->indexes.remote);
 	pthread_mutex_destroy(&c->remote_lock);
 	pthread_mutex_destroy(&c->lock);
 	cJSON_Delete(c->off_stages);
@@ -118,6 +123,8 @@ cJSON *cache_record_to_json(const struct cache_record *r)
 	cJSON_AddStringToObject(j, "key", r->key.text);
 	cJSON_AddStringToObject(j, "how", r->how);
 	cJSON_AddStringToObject(j, "created_by", r->created_by);
+	if (digest_is_set(&r->content))
+		cJSON_AddStringToObject(j, "content", r->content.text);
 	if (r->has_layer) {
 		cJSON *layer = descriptor_to_json(&r->layer);
 		cJSON_AddStringToObject(layer, "diff_id", r->diff_id.text);
@@ -130,8 +137,9 @@ bool cache_record_from_json(const cJSON *j, struct cache_record *ret)
 {
 	RN_AUTO(cache_record_clear) struct cache_record r = { 0 };
 	const char *key = rn_json_str(j, "key"), *how = rn_json_str(j, "how"), *created_by = rn_json_str(j, "created_by");
+	const char *content = rn_json_str(j, "content");
 	const cJSON *layer = rn_json_get(j, "layer");
-	if (!key || !how || !created_by || digest_parse(key, &r.key, NULL) < 0)
+	if (!key || !how || !created_by || digest_parse(key, &r.key, NULL) < 0 || (content && digest_parse(content, &r.content, NULL) < 0))
 		return false;
 	r.how = rn_strdup(how);
 	r.created_by = rn_strdup(created_by);
@@ -209,24 +217,39 @@ static void write_file(struct step_cache *c, const struct cache_record *r)
 
 /* ---- finding and keeping ---------------------------------------------------------------------------- */
 
-static void note_used(struct step_cache *c, const struct cache_record *r)
+static void note_used(struct step_cache *c, const struct cache_record *r, const struct digest *key)
 {
 	struct cache_record *copy = rn_alloc(sizeof(*copy));
 	cache_record_copy(r, copy);
+	copy->key = *key;
+	if (digest_equal(key, &r->content))
+		copy->content = (struct digest){ 0 };
 	pthread_mutex_lock(&c->lock);
-	rn_map_set(&c->used, r->key.text, copy);
+	rn_map_set(&c->used, key->text, copy);
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Registries are asked at the first step that is not on this machine, and then once. */
+static void note_both_used(struct step_cache *c, const struct cache_record *r)
+{
+	note_used(c, r, &r->key);
+	if (digest_is_set(&r->content))
+		note_used(c, r, &r->content);
+}
+
+/* At the first step that is not on this machine, and then never again. */
+static void ask_registries(struct step_cache *c)
+{
+	const struct runner_list *from = &c->b->params->cache_from;
+	for (size_t i = 0; !c->asked && i < from->n; i++)
+		cache_registry_load(c->b, from->v[i], &c->remote, &c->indexes);
+	c->asked = true;
+}
+
 static bool find_remote(struct step_cache *c, const struct digest *key, struct cache_record *ret)
 {
 	RN_AUTO(rn_freep) char *name = rn_asprintf("%s %s", key->text, c->how);
-	const struct runner_list *from = &c->b->params->cache_from;
 	pthread_mutex_lock(&c->remote_lock);
-	for (size_t i = 0; !c->asked && i < from->n; i++)
-		cache_registry_load(c->b, from->v[i], &c->remote);
-	c->asked = true;
+	ask_registries(c);
 	const struct cache_record *r = rn_map_get(&c->remote, name);
 	if (r)
 		cache_record_copy(r, ret);
@@ -236,11 +259,37 @@ static bool find_remote(struct step_cache *c, const struct digest *key, struct c
 	return r != NULL;
 }
 
+void step_cache_fetch_indexes(struct step_cache *c)
+{
+	struct rn_error err = { 0 };
+	pthread_mutex_lock(&c->remote_lock);
+	ask_registries(c);
+	bool want = !c->indexes.fetched && digest_is_set(&c->indexes.remote.digest);
+	c->indexes.fetched = true;
+	if (want && (need_blob(c->b, &c->indexes.remote.digest, &err) < 0 || cache_index_read(c->b, &c->indexes.remote.digest, &err) < 0)) {
+		c->b->cache_lost = false; /* nothing that the image needs */
+		build_log(c->b, RUNNER_DEBUG, "the indexes of cache_from: %s", err.msg);
+	}
+	pthread_mutex_unlock(&c->remote_lock);
+}
+
+void step_cache_note_layer(struct step_cache *c, const struct digest *layer)
+{
+	pthread_mutex_lock(&c->remote_lock);
+	rn_map_set(&c->indexes.layers, layer->text, c);
+	pthread_mutex_unlock(&c->remote_lock);
+}
+
+struct cache_indexes *step_cache_indexes(struct step_cache *c)
+{
+	return &c->indexes;
+}
+
 bool step_cache_find(struct step_cache *c, const struct digest *key, struct cache_record *ret)
 {
 	if (!find_file(c, key, ret) && !find_remote(c, key, ret))
 		return false;
-	note_used(c, ret);
+	note_both_used(c, ret);
 	return true;
 }
 
@@ -256,17 +305,19 @@ void step_cache_distrust(struct step_cache *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-void step_cache_put(struct step_cache *c, const struct digest *key, const struct descriptor *layer, const struct digest *diff_id,
-		    const char *created_by)
+void step_cache_put(struct step_cache *c, const struct cache_record *record)
 {
-	RN_AUTO(cache_record_clear) struct cache_record r = { .key = *key, .how = rn_strdup(c->how), .created_by = rn_strdup(created_by),
-							      .has_layer = layer != NULL };
-	if (layer) {
-		descriptor_copy(layer, &r.layer);
-		r.diff_id = *diff_id;
-	}
+	RN_AUTO(cache_record_clear) struct cache_record r = { 0 };
+	cache_record_copy(record, &r);
+	free(r.how);
+	r.how = rn_strdup(c->how);
 	write_file(c, &r);
-	note_used(c, &r);
+	note_both_used(c, &r);
+	if (!digest_is_set(&r.content))
+		return;
+	r.key = r.content;
+	r.content = (struct digest){ 0 };
+	write_file(c, &r);
 }
 
 void step_cache_each_used(struct step_cache *c, void (*fn)(void *ctx, const struct cache_record *r), void *ctx)

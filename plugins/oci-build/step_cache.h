@@ -12,6 +12,7 @@
 /** What a step did. */
 struct cache_record {
 	struct digest key;
+	struct digest content;    /* COPY --from: the same result by the content of what was copied; may be unset */
 	char *how;                /* compression of the layer that is wanted: "gzip-0"       */
 	bool has_layer;
 	struct descriptor layer;
@@ -30,12 +31,24 @@ void step_cache_close(struct step_cache *c);
 bool step_cache_enabled(const struct step_cache *c, const char *stage_name, size_t stage_index);
 /** The result of `key`: its layer is in the store or can be had from a registry. `ret` is the caller's. */
 bool step_cache_find(struct step_cache *c, const struct digest *key, struct cache_record *ret);
-/** Remembers a result; `layer` NULL: the step made none. */
-void step_cache_put(struct step_cache *c, const struct digest *key, const struct descriptor *layer, const struct digest *diff_id,
-		    const char *created_by);
+/** Remembers a result (`r->how` does not count), under `r->content` too when that is set. */
+void step_cache_put(struct step_cache *c, const struct cache_record *r);
 
 /** From now on nothing is taken from registries: one promised a layer that it does not have. */
 void step_cache_distrust(struct step_cache *c);
+
+/** Gets the names in layers from where `cache_from` has them (once), before a layer must be fetched for them. */
+void step_cache_fetch_indexes(struct step_cache *c);
+/** Notes a layer whose names shall go to `cache_to`. */
+void step_cache_note_layer(struct step_cache *c, const struct digest *layer);
+/** What of that kind is known: the layers that were noted, and the layers of indexes in registries (not read: those alone). Borrowed. */
+struct cache_indexes {
+	struct rn_map layers;       /* digest -> itself                                    */
+	struct descriptor remote;   /* the first of a registry's; digest not set: none     */
+	struct digest remote_diff_id;
+	bool fetched;
+};
+struct cache_indexes *step_cache_indexes(struct step_cache *c);
 
 /** Every record that this build used or made, for `cache_to`: calls `fn` for each in the order of use. */
 void step_cache_each_used(struct step_cache *c, void (*fn)(void *ctx, const struct cache_record *r), void *ctx);

@@ -85,10 +85,10 @@ def test_the_cache_is_an_image_like_any_other(context, registry):
     assert kind == "application/vnd.oci.image.manifest.v1+json"
     assert manifest["config"]["mediaType"] == "application/vnd.oci.image.config.v1+json"
     assert {layer["mediaType"] for layer in manifest["layers"]} == {"application/vnd.oci.image.layer.v1.tar+gzip"}
-    assert len(config["rootfs"]["diff_ids"]) == len(manifest["layers"]) == 4  # base layers are no part of it
+    assert len(config["rootfs"]["diff_ids"]) == len(manifest["layers"]) == 5  # those of the steps, and the names in all layers; no base layers
     seen = json.loads(subprocess.run(["skopeo", "inspect", "--no-tags", "--tls-verify=false", f"docker://{registry.host}/app:cache"],
                                      capture_output=True, check=True).stdout)
-    assert len(seen["Layers"]) == 4
+    assert len(seen["Layers"]) == 5
     before = data
     build(context, registry, env=Machine(context))
     assert registry.manifests["app", "cache"][1] == before and "unchanged" in context.text
@@ -101,7 +101,8 @@ def test_an_edited_file_with_a_registry_cache_alone(context, registry):
     assert context.cached == 3
     layers = json.loads(registry.manifests["app", "v2"][1])["layers"]
     assert layers[1]["digest"] not in fetched(registry)  # COPY --from's layer was taken as it is
-    assert len([t for t in sent(registry) if t.startswith("/uploads/")]) == 3  # a layer, its config, the cache's config
+    assert not {layer["digest"] for layer in layers} & set(fetched(registry))  # nor was the base
+    assert len([t for t in sent(registry) if t.startswith("/uploads/")]) == 4  # a layer, the config, the cache's config and indexes
 
 
 def test_a_layout_gets_its_layers_from_the_cache(context, registry):
