@@ -118,25 +118,23 @@ static void add_command(struct step *s, struct step_key *k)
 	}
 }
 
-/* ENV, and each ARG that was declared: proxies that were not are in neither. */
+/* ENV in any order; each ARG that is in effect, in the order in which the history tells them. Proxies that no ARG asks for are in neither. */
 static void add_variables(struct step *s, struct step_key *k)
 {
-	const cJSON *env = rn_json_get(step_config(s), "Env"), *item;
-	cJSON_ArrayForEach(item, env) {
-		if (!cJSON_IsString(item))
-			continue;
-		const char *equals = strchr(item->valuestring, '=');
-		RN_AUTO(rn_freep) char *name = rn_strndup(item->valuestring, equals ? (size_t)(equals - item->valuestring) : strlen(item->valuestring));
-		RN_AUTO(rn_freep) char *part = rn_asprintf("env %s", name);
-		key_add_hidden(&k->parts, part, equals ? equals + 1 : "");
+	RN_AUTO(rn_strv_clear) struct rn_strv env = { 0 };
+	const cJSON *item;
+	cJSON_ArrayForEach(item, rn_json_get(step_config(s), "Env"))
+		if (cJSON_IsString(item) && strchr(item->valuestring, '='))
+			rn_strv_add(&env, item->valuestring);
+	rn_strv_sort(&env);
+	for (size_t i = 0; i < env.n; i++) {
+		RN_AUTO(rn_freep) char *part = rn_asprintf("env %.*s", (int)strcspn(env.v[i], "="), env.v[i]);
+		key_add_hidden(&k->parts, part, strchr(env.v[i], '=') + 1);
 	}
-	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
-	RN_MAP_EACH(&s->stage->args, it)
-		rn_strv_add(&names, it->key);
-	rn_strv_sort(&names);
-	for (size_t i = 0; i < names.n; i++) {
-		RN_AUTO(rn_freep) char *part = rn_asprintf("arg %s", names.v[i]);
-		key_add_hidden(&k->parts, part, rn_map_get(&s->stage->args, names.v[i]));
+	RN_MAP_EACH(&s->stage->args, it) {
+		RN_AUTO(rn_freep) char *part = rn_asprintf("arg %s", it->key);
+		if (!config_env(s->stage->state.config, it->key))
+			key_add_hidden(&k->parts, part, it->value);
 	}
 }
 
