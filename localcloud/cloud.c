@@ -62,17 +62,31 @@ double cloud_now(void)
 	return (double)rn_wall_ms() / 1000.0;
 }
 
-void cloud_log(const struct cloud *c, const char *fmt, ...)
+static void print_line(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
+static void print_line(const char *fmt, va_list ap)
 {
-	if (c->quiet)
-		return;
-	va_list ap;
-	va_start(ap, fmt);
 	RN_AUTO(rn_freep) char *line = NULL;
 	if (vasprintf(&line, fmt, ap) < 0)
 		rn_die("out of memory");
-	va_end(ap);
 	char stamp[32];
 	rn_iso8601(rn_wall_ms(), false, stamp);
 	fprintf(stderr, "%s %s\n", stamp, line);
+}
+
+void cloud_log(const struct cloud *c, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (!c->quiet)
+		print_line(fmt, ap);
+	va_end(ap);
+}
+
+void cloud_warn(const struct cloud *c, const char *fmt, ...)
+{
+	(void)c;
+	va_list ap;
+	va_start(ap, fmt);
+	print_line(fmt, ap);
+	va_end(ap);
 }

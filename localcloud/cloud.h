@@ -51,6 +51,7 @@ char *cloud_uuid(char *to);
 double cloud_now(void);
 
 /** One line on stderr unless the cloud is quiet. */
+void cloud_warn(const struct cloud *c, const char *fmt, ...) RN_PRINTF(2, 3); /* quiet or not */
 void cloud_log(const struct cloud *c, const char *fmt, ...) RN_PRINTF(2, 3);
 
 #endif

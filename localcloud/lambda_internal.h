@@ -25,6 +25,7 @@
 #define LATEST "$LATEST"
 
 struct instance;
+struct events;
 
 /* cloud.service_data[CLOUD_SLOT_LAMBDA] */
 struct lambda {
@@ -38,6 +39,7 @@ struct lambda {
 	pthread_mutex_t prepare; /* one image at a time; also guards the probe */
 	bool probed;
 	struct sandbox_host host;
+	struct events *events;   /* asynchronous invocations that wait, by `lock` */
 	cJSON *sessions;         /* {"ROLE FUNCTION": credentials}, by `lock` */
 };
 
@@ -210,6 +212,20 @@ void stream_line(struct instance *in, const char *fmt, ...) RN_PRINTF(2, 3);
 /** The last 4 KB since the last call; new. */
 char *stream_tail(struct instance *in);
 void stream_close(struct instance *in);
+
+/** Appends a line of the platform to a stream of its own in a log group (NULL: nothing). */
+void stream_note(struct lambda *l, const char *region, const char *group, const char *text);
+
+/* ---- asynchronous invocations (lambda_events.c) ---- */
+
+/** Keeps the call in the store and runs it soon, again when it fails. RN_ELIMIT: too many wait. */
+int events_add(struct lambda *l, const struct lambda_call *call, const char *request_id, struct rn_error *err);
+/** Takes up what an earlier process left; events_interrupt wakes the workers at the stop, events_stop frees. */
+void events_start(struct lambda *l);
+void events_interrupt(struct lambda *l);
+void events_stop(struct lambda *l);
+/** Runs a call whose request id is set to its end, as lambda_invoke does, whatever its type. */
+void lambda_run(struct cloud *c, const struct lambda_call *call, struct lambda_result *res);
 
 /** A thread that the stop waits for. */
 int worker_start(struct lambda *l, void *(*body)(void *), void *arg);

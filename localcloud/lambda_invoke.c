@@ -3,7 +3,6 @@
 #include "lambda_internal.h"
 
 #include "base/encode.h"
-#include "base/time.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +11,6 @@
 
 #define SYNC_MAX ((size_t)6291456)
 #define EVENT_MAX ((size_t)1 << 20)
-#define EVENT_TRIES 3
-#define EVENT_WAIT_MS 1000 /* AWS waits a minute, then two */
 
 void lambda_result_clear(struct lambda_result *r)
 {
@@ -111,72 +108,27 @@ static void run(struct lambda *l, const struct lambda_call *call, const struct f
 	refuse(res, 500, "ServiceException", "the function's instances end before they take an event");
 }
 
-/* ---- events: by a thread each, tried again when they fail ---- */
-
-struct event {
-	struct lambda *lambda;
-	struct lambda_call call;
-	struct lambda_result res;
-};
-
-static bool stopping(struct lambda *l)
+void lambda_run(struct cloud *c, const struct lambda_call *call, struct lambda_result *res)
 {
-	pthread_mutex_lock(&l->lock);
-	bool yes = l->stopping;
-	pthread_mutex_unlock(&l->lock);
-	return yes;
-}
-
-static bool run_event(struct event *e)
-{
-	struct lambda_result res = { 0 };
 	struct function_ref r = { 0 };
 	int64_t reserved = -1;
-	memcpy(res.request_id, e->res.request_id, sizeof(res.request_id));
-	RN_AUTO(rn_json_freep) cJSON *doc = admit(e->lambda->cloud, &e->call, &r, &reserved, &res);
+	RN_AUTO(rn_json_freep) cJSON *doc = admit(c, call, &r, &reserved, res);
 	if (doc)
-		run(e->lambda, &e->call, &r, doc, reserved, &res);
-	bool again = doc && (res.function_error || res.status == 429 || res.status >= 500);
+		run(lambda_of(c), call, &r, doc, reserved, res);
 	function_ref_clear(&r);
-	lambda_result_clear(&res);
-	return !again;
-}
-
-static void *event_body(void *arg)
-{
-	struct event *e = arg;
-	struct lambda *l = e->lambda;
-	for (int tries = 0; tries < EVENT_TRIES && !run_event(e); tries++)
-		for (int64_t end = rn_now_ms() + EVENT_WAIT_MS * (tries + 1); rn_now_ms() < end && !stopping(l);)
-			rn_sleep_ms(50, -1);
-	free((char *)(uintptr_t)e->call.region);
-	free((char *)(uintptr_t)e->call.function);
-	free((char *)(uintptr_t)e->call.qualifier);
-	free((char *)(uintptr_t)e->call.client_context);
-	free((void *)(uintptr_t)e->call.payload);
-	free(e);
-	worker_ended(l);
-	return NULL;
 }
 
 static void queue(struct lambda *l, const struct lambda_call *call, struct lambda_result *res)
 {
-	struct event *e = rn_alloc(sizeof(*e));
-	e->lambda = l;
-	e->call = (struct lambda_call){
-		.region = rn_strdup(call->region),
-		.function = rn_strdup(call->function),
-		.qualifier = rn_strdup(call->qualifier),
-		.client_context = rn_strdup(call->client_context),
-		.payload = call->n ? rn_memdup(call->payload, call->n) : NULL,
-		.n = call->n,
-	};
-	memcpy(e->res.request_id, res->request_id, sizeof(res->request_id));
-	if (worker_start(l, event_body, e) == 0) {
+	struct rn_error err = { 0 };
+	if (events_add(l, call, res->request_id, &err) == 0) {
 		res->status = 202;
-		return;
+	} else if (err.code == RN_ELIMIT) {
+		refuse(res, 429, "TooManyRequestsException", "%s", err.msg);
+		res->reason = "ConcurrentInvocationLimitExceeded";
+	} else {
+		refuse(res, 500, "ServiceException", "%s", err.msg);
 	}
-	refuse(res, 500, "ServiceException", "start a thread");
 }
 
 void lambda_invoke(struct cloud *c, const struct lambda_call *call, struct lambda_result *ret)

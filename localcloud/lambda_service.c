@@ -90,14 +90,17 @@ static int start(struct cloud *c, const struct service *self, struct rn_error *e
 	if (rn_mkdirs(l->dir, 0755, err) < 0)
 		return -1;
 	image_sweep(l);
+	events_start(l);
 	return 0;
 }
 
 static void interrupt(struct cloud *c, const struct service *self)
 {
 	struct lambda *l = c->service_data[self->slot];
-	if (l)
-		instances_kill(l);
+	if (!l)
+		return;
+	instances_kill(l);
+	events_interrupt(l);
 }
 
 static void stop(struct cloud *c, const struct service *self)
@@ -105,11 +108,12 @@ static void stop(struct cloud *c, const struct service *self)
 	struct lambda *l = c->service_data[self->slot];
 	if (!l)
 		return;
-	instances_kill(l);
+	interrupt(c, self);
 	pthread_mutex_lock(&l->lock);
 	while (l->workers)
 		pthread_cond_wait(&l->ended, &l->lock);
 	pthread_mutex_unlock(&l->lock);
+	events_stop(l);
 	lambda_sessions_end(l);
 	sandbox_host_clear(&l->host);
 	cJSON_Delete(l->sessions);

@@ -95,6 +95,27 @@ void stream_line(struct instance *in, const char *fmt, ...)
 	pthread_mutex_unlock(&in->log_lock);
 }
 
+void stream_note(struct lambda *l, const char *region, const char *group, const char *text)
+{
+	char date[32];
+	if (!group)
+		return;
+	rn_iso8601(rn_wall_ms(), false, date); /* 2026-11-24T… */
+	RN_AUTO(rn_freep) char *folder = rn_replace(group, "/", "~");
+	RN_AUTO(rn_freep) char *dir = rn_asprintf("%s/logs/%s/%s", l->dir, region, folder);
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/%.4s~%.2s~%.2s~[$LATEST]platform", dir, date, date + 5, date + 8);
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	logs_ensure_group(l->cloud, region, group);
+	if (rn_mkdirs(dir, 0755, NULL) < 0)
+		return;
+	RN_AUTO(rn_closep) int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	rn_buf_addf(&b, "{\"t\":%lld,\"m\":", (long long)rn_wall_ms());
+	rn_json_quote(&b, text, strlen(text));
+	rn_buf_adds(&b, "}\n");
+	if (fd >= 0)
+		(void)!rn_write_full(fd, b.p, b.len);
+}
+
 char *stream_tail(struct instance *in)
 {
 	pthread_mutex_lock(&in->log_lock);

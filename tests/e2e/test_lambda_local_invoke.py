@@ -250,6 +250,69 @@ def test_event_and_dry_run(function, cloud):
     assert {e["message"] for e in found} == {"asynchronous", "error: asynchronous"}
 
 
+def messages(cloud, pattern, enough):
+    """Messages of the function's log that hold `pattern`, once there are `enough`, or after a long time."""
+    for _ in range(1200):
+        found = cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/probe", filterPattern=pattern)["events"]
+        if len(found) >= enough:
+            break
+        time.sleep(0.05)
+    return [e["message"] for e in found]
+
+
+def test_an_event_that_fails_comes_back_twice_and_is_given_up(function, cloud):
+    call = function()
+    answer = call("fail", "bad input", InvocationType="Event")
+    assert answer["StatusCode"] == 202
+    given_up, = messages(cloud, "given", 1)
+    request = answer["ResponseMetadata"]["RequestId"]
+    assert f"RequestId: {request} The event was given up after 3 tries" in given_up and "bad input" in given_up
+    assert len([m for m in messages(cloud, "START", 3) if request in m]) == 3
+    assert request in cloud.running.log.read_text()
+
+
+def test_events_wait_for_a_free_instance(function, cloud):
+    call = function()
+    call.client.put_function_concurrency(FunctionName="probe", ReservedConcurrentExecutions=1)
+    for i in range(6):
+        assert call("log", f"number-{i}", InvocationType="Event")["StatusCode"] == 202
+    found = messages(cloud, "number", 12)
+    assert {m for m in found if not m.startswith("error")} == {f"number-{i}" for i in range(6)}
+
+
+def test_an_accepted_event_outlives_a_kill(function, cloud):
+    call = function()
+    cloud.client("lambda").put_function_concurrency(FunctionName="probe", ReservedConcurrentExecutions=0)
+    assert call("log", "survivor", InvocationType="Event")["StatusCode"] == 202  # nothing may run it yet
+    cloud.kill()
+    cloud.start()
+    cloud.client("lambda").delete_function_concurrency(FunctionName="probe")
+    assert "survivor" in messages(cloud, "survivor", 1)
+
+
+def test_fifty_calls_at_once_are_answered_each_with_its_own(function):
+    call = function(Timeout=60)
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda i: json.loads(call.client.invoke(
+            FunctionName="probe", Payload=json.dumps({"do": "echo", "number": i}))["Payload"].read()), range(50)))
+    assert answers == [{"do": "echo", "number": i} for i in range(50)]
+
+
+def test_an_alias_sends_by_its_weights(function):
+    call = function()
+    client = call.client
+    client.publish_version(FunctionName="probe")
+    client.update_function_configuration(FunctionName="probe", Description="two")
+    wait(client, "probe")
+    client.publish_version(FunctionName="probe")
+    client.create_alias(FunctionName="probe", Name="live", FunctionVersion="1",
+                        RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}})
+    seen = [call("echo", Qualifier="live")["ExecutedVersion"] for _ in range(40)]
+    assert set(seen) == {"1", "2"}  # all of one kind: once in 2^39
+    client.update_alias(FunctionName="probe", Name="live", FunctionVersion="2", RoutingConfig={"AdditionalVersionWeights": {}})
+    assert {call("echo", Qualifier="live")["ExecutedVersion"] for _ in range(5)} == {"2"}
+
+
 def test_payload_must_be_json(function):
     call = function()
     with pytest.raises(call.client.exceptions.InvalidRequestContentException, match="Could not parse request body into json"):
