@@ -62,7 +62,8 @@ static void bring_up_to_now(const struct cloud *c, cJSON *doc)
 	bool creating = rn_json_bool(doc, "_creating", false);
 	const char *by = rn_json_str(doc, "_preparing");
 	bool busy = (by && !strcmp(by, c->instance)) || rn_wall_ms() < (int64_t)rn_json_num(doc, "_ready_at", 0);
-	const char *failed = rn_json_str(doc, "_failed");
+	const char *failed = rn_json_str(doc, "_failed"), *code = rn_json_str(doc, "_failed_code");
+	code = code ? code : "InvalidImage";
 	if (busy && creating) {
 		set_state(doc, "Pending", "The function is being created.", "Creating");
 		set_update(doc, NULL, NULL, NULL);
@@ -70,11 +71,11 @@ static void bring_up_to_now(const struct cloud *c, cJSON *doc)
 		set_state(doc, "Active", NULL, NULL);
 		set_update(doc, "InProgress", "The function is being created.", "Creating");
 	} else if (failed && creating) {
-		set_state(doc, "Failed", failed, "InvalidImage");
-		set_update(doc, "Failed", failed, "InvalidImage");
+		set_state(doc, "Failed", failed, code);
+		set_update(doc, "Failed", failed, code);
 	} else {
 		set_state(doc, "Active", NULL, NULL);
-		set_update(doc, failed ? "Failed" : "Successful", failed, failed ? "InvalidImage" : NULL);
+		set_update(doc, failed ? "Failed" : "Successful", failed, failed ? code : NULL);
 	}
 }
 
@@ -163,14 +164,36 @@ static void change_free(struct change *ch)
 	free(ch);
 }
 
-static void finish_change(struct change *ch, const char *failure)
+/* The image as Lambda misses it: it was there when the function was made. */
+static char *image_lost(const cJSON *doc)
+{
+	return rn_asprintf("The image %s was deleted from its repository.", rn_json_str(rn_json_get(doc, "_image"), "resolved"));
+}
+
+void function_image_lost(struct cloud *c, const struct function_ref *r)
+{
+	store_begin(c->store);
+	RN_AUTO(rn_json_freep) cJSON *doc = store_get(c->store, FUNCTION, r->region, r->name);
+	if (doc) {
+		RN_AUTO(rn_freep) char *why = image_lost(doc);
+		json_set(doc, "_creating", cJSON_CreateBool(true)); /* as one that never got ready */
+		json_set_str(doc, "_failed", why);
+		json_set_str(doc, "_failed_code", "ImageDeleted");
+		function_save(c, r, doc);
+	}
+	store_end(c->store, true, NULL);
+}
+
+static void finish_change(struct change *ch, const struct rn_error *failure)
 {
 	struct cloud *c = ch->lambda->cloud;
 	store_begin(c->store);
 	RN_AUTO(rn_json_freep) cJSON *doc = store_get(c->store, FUNCTION, ch->ref.region, ch->ref.name);
 	if (doc && rn_streq(rn_json_str(doc, "_generation"), ch->generation)) {
 		json_set_str(doc, "_preparing", NULL);
-		json_set_str(doc, "_failed", failure);
+		RN_AUTO(rn_freep) char *lost = failure && failure->code == RN_ENOTFOUND ? image_lost(doc) : NULL;
+		json_set_str(doc, "_failed", lost ? lost : failure ? failure->msg : NULL);
+		json_set_str(doc, "_failed_code", lost ? "ImageDeleted" : NULL);
 		function_save(c, &ch->ref, doc);
 	}
 	store_end(c->store, true, NULL);
@@ -190,7 +213,7 @@ static void *change_body(void *arg)
 		cJSON_Delete(lambda_session(ch->lambda, rn_json_str(doc, "Role"), ch->ref.name));
 		logs_ensure_group(ch->lambda->cloud, ch->ref.region,
 				  rn_json_str(rn_json_get(doc, "LoggingConfig"), "LogGroup"));
-		finish_change(ch, rc < 0 ? err.msg : NULL);
+		finish_change(ch, rc < 0 ? &err : NULL);
 	}
 	struct lambda *l = ch->lambda;
 	change_free(ch);
@@ -206,6 +229,7 @@ void function_begin_change(struct request *req, const struct function_ref *r, cJ
 	json_set(doc, "_ready_at", cJSON_CreateNumber((double)(rn_wall_ms() + (slow ? slow : CHANGE_MS))));
 	json_set_str(doc, "_preparing", c->instance);
 	json_set_str(doc, "_failed", NULL);
+	json_set_str(doc, "_failed_code", NULL);
 	function_touch(c, r, doc);
 	bring_up_to_now(c, doc);
 	struct change *ch = rn_alloc(sizeof(*ch));

@@ -225,6 +225,11 @@ static struct instance *boot(struct instance *in, const struct function_ref *r, 
 			    lambda_since(&in->born), type);
 		stream_line(in, "%s", rn_buf_str(&res->payload));
 		res->log = stream_tail(in);
+	} else if (err.code == RN_ENOTFOUND) { /* nothing but the image can be missing here */
+		function_image_lost(l->cloud, r);
+		refuse(res, 409, "ResourceConflictException", NULL,
+		       "The operation cannot be performed at this time. The function is currently in the following state: Failed");
+		cloud_warn(l->cloud, "lambda: %s", err.msg);
 	} else {
 		refuse(res, 500, "ServiceException", NULL, err.msg);
 		if (err.hint[0])

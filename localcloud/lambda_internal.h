@@ -77,6 +77,8 @@ void function_save(struct cloud *c, const struct function_ref *r, const cJSON *d
 void function_touch(struct cloud *c, const struct function_ref *r, cJSON *doc);
 /** A change began: Pending or InProgress until the image is ready; starts the worker. */
 void function_begin_change(struct request *req, const struct function_ref *r, cJSON *doc, bool creating);
+/** An instance could not start because the image is gone from its repository: the function is Failed from now on. */
+void function_image_lost(struct cloud *c, const struct function_ref *r);
 bool function_in_progress(const cJSON *doc);
 /** -1 (answered) while a change is in progress, or when the request's RevisionId is not the latest. */
 int function_may_change(struct request *req, struct response *res, const struct function_ref *r, const cJSON *doc,

@@ -298,6 +298,23 @@ def test_fifty_calls_at_once_are_answered_each_with_its_own(function):
     assert answers == [{"do": "echo", "number": i} for i in range(50)]
 
 
+def test_an_image_that_is_deleted_fails_the_function(function, cloud, probe):
+    call = function()
+    assert "FunctionError" not in call("echo")
+    cloud.client("ecr").delete_repository(repositoryName="probe", force=True)
+    cloud.stop()  # with its warm instance
+    cloud.start()
+    client = cloud.client("lambda")
+    with pytest.raises(client.exceptions.ResourceConflictException, match="state: Failed"):
+        client.invoke(FunctionName="probe", Payload=b"{}")
+    configuration = client.get_function_configuration(FunctionName="probe")
+    assert (configuration["State"], configuration["StateReasonCode"]) == ("Failed", "ImageDeleted")
+    uri, _ = images.push(cloud, "probe", [{call.mark: (probe, 0o755)}], {"Entrypoint": ["/" + call.mark]})
+    client.update_function_code(FunctionName="probe", ImageUri=uri)
+    wait(client, "probe")
+    assert "FunctionError" not in client.invoke(FunctionName="probe", Payload=b'{"do": "echo"}')
+
+
 def test_an_alias_sends_by_its_weights(function):
     call = function()
     client = call.client
