@@ -265,6 +265,9 @@ static cJSON *detail(const char *name, const cJSON *image)
 	if (rn_json_str(image, "artifactType"))
 		cJSON_AddStringToObject(out, "artifactMediaType",
 					rn_json_str(image, "artifactType"));
+	if (rn_json_str(image, "subject"))
+		cJSON_AddStringToObject(out, "subjectManifestDigest",
+					rn_json_str(image, "subject"));
 	return out;
 }
 

@@ -74,6 +74,13 @@ int stage_output(const struct stage *s, const char *name, const char *value, str
 
 /* ---- failures ------------------------------------------------------------------ */
 
+int stage_about(struct rn_error *err, const char *kind, const char *name)
+{
+	RN_AUTO(rn_freep) char *plain = rn_asprintf("%s %s", kind, name);
+	RN_AUTO(rn_freep) char *quoted = rn_asprintf("%s \"%s\"", kind, name);
+	return strstr(err->msg, plain) || strstr(err->msg, quoted) ? -1 : rn_wrap(err, "%s", plain);
+}
+
 unsigned stage_class(enum rn_code code)
 {
 	switch (code) {

@@ -56,6 +56,8 @@ int stage_output(const struct stage *s, const char *name, const char *value, str
 int stage_blame(struct stage *s, const char *param);
 /** Tells the host: class and retryable from `err`, its text and hint, and `param` (NULL: that of stage_blame). Always returns -1. */
 int stage_fail(const struct stage *s, const struct rn_error *err, const char *param);
+/** Prefixes `err` with "KIND NAME: ", unless its text names the resource already. Always returns -1. */
+int stage_about(struct rn_error *err, const char *kind, const char *name);
 /** Class of an error as the host knows it: enum runner_class. */
 unsigned stage_class(enum rn_code code);
 

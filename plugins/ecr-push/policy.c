@@ -84,10 +84,10 @@ cJSON *lifecycle_document(const char *text, struct rn_error *err)
 		cJSON_AddItemToObject(out, "rules", j);
 		j = out;
 	}
-	if (j && cJSON_IsArray(rn_json_get(j, "rules")) && rn_json_get(j, "rules")->child)
+	if (j && cJSON_IsArray(rn_json_get(j, "rules")))
 		return j;
 	if (j) {
-		rn_fail(err, RN_EINVAL, "a lifecycle policy is {rules: [...]} or a list of rules, and has at least one");
+		rn_fail(err, RN_EINVAL, "a lifecycle policy is {rules: [...]} or a list of rules");
 		rn_hint(err, "for example [{rulePriority: 1, selection: {tagStatus: untagged, countType: sinceImagePushed, "
 			     "countUnit: days, countNumber: 14}, action: {type: expire}}]");
 	}

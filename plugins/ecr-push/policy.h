@@ -14,7 +14,7 @@ cJSON *lambda_pull_statement(const char *repository_arn);
 bool policy_has_statement(const cJSON *policy, const cJSON *statement);
 /** The policy with the statement added (one with its Sid is replaced). New object. */
 cJSON *policy_with_statement(const cJSON *policy, const cJSON *statement);
-/** A lifecycle policy from the parameter: {rules: [...]}, or the list of rules alone. NULL with RN_EINVAL. */
+/** A lifecycle policy from the parameter: {rules: [...]}, or the list of rules alone (an empty one: no policy is wanted). NULL with RN_EINVAL. */
 cJSON *lifecycle_document(const char *text, struct rn_error *err);
 
 #endif

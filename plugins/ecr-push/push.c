@@ -13,12 +13,49 @@ void push_image_clear(struct push_image *i)
 {
 	layout_closep(&i->layout);
 	descriptor_clear(&i->descriptor);
+	for (size_t k = 0; k < i->n_artifacts; k++)
+		descriptor_clear(&i->artifacts[k]);
+	free(i->artifacts);
+	*i = (struct push_image){ 0 };
+}
+
+/* Does the entry refer to another manifest? 1, 0, -1. */
+static int refers(struct layout *l, const struct descriptor *entry, struct rn_error *err)
+{
+	struct manifest m = { 0 };
+	if (layout_manifest(l, entry, &m, err) < 0)
+		return -1;
+	int rc = m.subject != NULL;
+	manifest_clear(&m);
+	return rc;
+}
+
+/* Of several entries one is the image, the others must refer to something. */
+static int find_image(struct push_image *ret, struct rn_error *err)
+{
+	RN_AUTO(manifest_clear) struct manifest index = { 0 };
+	const struct descriptor *image = NULL;
+	if (layout_index(ret->layout, &index, err) < 0)
+		return -1;
+	ret->artifacts = rn_alloc((index.n_layers + 1) * sizeof(ret->artifacts[0]));
+	for (size_t i = 0; index.n_layers > 1 && i < index.n_layers; i++) {
+		int artifact = refers(ret->layout, &index.layers[i], err);
+		if (artifact < 0)
+			return -1;
+		if (artifact)
+			descriptor_copy(&index.layers[i], &ret->artifacts[ret->n_artifacts++]);
+		else if (image)
+			return layout_find(ret->layout, NULL, &ret->descriptor, err); /* which says what there is */
+		else
+			image = &index.layers[i];
+	}
+	return layout_find(ret->layout, image ? image->digest.text : NULL, &ret->descriptor, err);
 }
 
 int push_image_open(struct push_image *ret, const char *layout, struct rn_error *err)
 {
 	ret->layout = layout_open(layout, false, err);
-	if (!ret->layout || layout_find(ret->layout, NULL, &ret->descriptor, err) < 0)
+	if (!ret->layout || find_image(ret, err) < 0)
 		return rn_wrap(err, "image layout %s", layout);
 	return 0;
 }
@@ -42,40 +79,103 @@ int push_tags(struct stage *s, const struct ecr_params *p, struct rn_strv *ret, 
 
 /* ---- what ECR has ------------------------------------------------------------------ */
 
+static void add_id(cJSON *ids, const char *member, const char *value)
+{
+	cJSON *id = cJSON_CreateObject();
+	cJSON_AddStringToObject(id, member, value);
+	cJSON_AddItemToArray(ids, id);
+}
+
+static const char *digest_of_image(const cJSON *image)
+{
+	return rn_json_str(rn_json_get(image, "imageId"), "imageDigest");
+}
+
+/* BatchGetImage for `ids` (consumed). */
+static int get_images(struct aws_client *ecr, const char *name, cJSON *ids, cJSON **ret, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *in = cJSON_CreateObject();
+	cJSON_AddStringToObject(in, "repositoryName", name);
+	cJSON_AddItemToObject(in, "imageIds", ids);
+	return aws_json(ecr, "BatchGetImage", in, ret, NULL, err);
+}
+
+/* The image in an answer that carries this tag; NULL when there is none. */
+static const cJSON *with_tag(const cJSON *list, const char *tag)
+{
+	const cJSON *v;
+	cJSON_ArrayForEach(v, list)
+		if (rn_streq(rn_json_str(rn_json_get(v, "imageId"), "imageTag"), tag))
+			return v;
+	return NULL;
+}
+
+/*
+ * The digest that a tag stands for, new string in *ret, NULL for none. An answer for several ids need not name each of them, when they
+ * are one image: a tag that is neither found nor missing there is asked for alone.
+ */
+static int digest_of_tag(struct aws_client *ecr, const char *name, const cJSON *answer, const char *tag, char **ret, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *alone = NULL;
+	const cJSON *image = with_tag(rn_json_get(answer, "images"), tag);
+	if (!image && !with_tag(rn_json_get(answer, "failures"), tag)) {
+		cJSON *ids = cJSON_CreateArray();
+		add_id(ids, "imageTag", tag);
+		if (get_images(ecr, name, ids, &alone, err) < 0)
+			return -1;
+		image = cJSON_GetArrayItem(rn_json_get(alone, "images"), 0);
+	}
+	*ret = rn_strdup(digest_of_image(image));
+	return 0;
+}
+
 /* Which tags do not stand for `digest` (all of them when ECR does not have the image); old digests go to `moved`. */
 static int missing_tags(struct aws_client *ecr, const char *name, const struct digest *digest, const struct rn_strv *tags,
 			struct rn_strv *ret, struct rn_strv *moved, bool *ret_present, struct rn_error *err)
 {
-	RN_AUTO(rn_json_freep) cJSON *in = cJSON_CreateObject(), *answer = NULL;
-	cJSON_AddStringToObject(in, "repositoryName", name);
-	cJSON *ids = cJSON_AddArrayToObject(in, "imageIds"), *id = cJSON_CreateObject();
-	cJSON_AddStringToObject(id, "imageDigest", digest->text);
-	cJSON_AddItemToArray(ids, id);
-	for (size_t i = 0; i < tags->n; i++) {
-		id = cJSON_CreateObject();
-		cJSON_AddStringToObject(id, "imageTag", tags->v[i]);
-		cJSON_AddItemToArray(ids, id);
-	}
-	if (aws_json(ecr, "BatchGetImage", in, &answer, NULL, err) < 0)
+	RN_AUTO(rn_json_freep) cJSON *answer = NULL;
+	cJSON *ids = cJSON_CreateArray();
+	add_id(ids, "imageDigest", digest->text);
+	for (size_t i = 0; i < tags->n; i++)
+		add_id(ids, "imageTag", tags->v[i]);
+	if (get_images(ecr, name, ids, &answer, err) < 0)
 		return -1;
-	struct rn_map have = { .free_value = NULL };
 	const cJSON *image;
 	*ret_present = false;
-	cJSON_ArrayForEach(image, rn_json_get(answer, "images")) {
-		const char *tag = rn_json_str(rn_json_get(image, "imageId"), "imageTag");
-		const char *found = rn_json_str(rn_json_get(image, "imageId"), "imageDigest");
-		*ret_present = *ret_present || rn_streq(found, digest->text);
-		if (tag && found)
-			rn_map_set(&have, tag, (void *)(uintptr_t)found);
-	}
+	cJSON_ArrayForEach(image, rn_json_get(answer, "images"))
+		*ret_present = *ret_present || rn_streq(digest_of_image(image), digest->text);
 	for (size_t i = 0; i < tags->n; i++) {
-		const char *found = rn_map_get(&have, tags->v[i]);
+		RN_AUTO(rn_freep) char *found = NULL;
+		if (digest_of_tag(ecr, name, answer, tags->v[i], &found, err) < 0)
+			return -1;
 		if (rn_streq(found, digest->text))
 			continue;
 		rn_strv_add(ret, tags->v[i]);
 		rn_strv_add(moved, found ? found : "");
 	}
-	rn_map_clear(&have);
+	return 0;
+}
+
+/* Which of the artifacts ECR lacks; *ret_n of them, borrowed from the image. */
+static int missing_artifacts(struct aws_client *ecr, const char *name, const struct push_image *image, struct descriptor *ret,
+			     size_t *ret_n, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *answer = NULL;
+	if (!image->n_artifacts)
+		return 0;
+	cJSON *ids = cJSON_CreateArray();
+	for (size_t i = 0; i < image->n_artifacts; i++)
+		add_id(ids, "imageDigest", image->artifacts[i].digest.text);
+	if (get_images(ecr, name, ids, &answer, err) < 0)
+		return -1;
+	for (size_t i = 0; i < image->n_artifacts; i++) {
+		bool there = false;
+		const cJSON *have;
+		cJSON_ArrayForEach(have, rn_json_get(answer, "images"))
+			there = there || rn_streq(digest_of_image(have), image->artifacts[i].digest.text);
+		if (!there)
+			ret[(*ret_n)++] = image->artifacts[i];
+	}
 	return 0;
 }
 
@@ -161,8 +261,29 @@ static int log_in(struct stage *s, struct aws_client *ecr, struct registry_auth 
 	return 0;
 }
 
-static int send_image(struct sending *x, struct aws_client *ecr, const struct repository *r, const struct push_image *image,
-		      const struct rn_strv *tags, struct rn_error *err)
+/* What one push sends, and where to. */
+struct parcel {
+	const struct push_image *image; /* NULL: only the artifacts */
+	const struct rn_strv *tags;
+	const struct descriptor *artifacts;
+	size_t n_artifacts;
+	const struct runner_list *mount_from;
+};
+
+static int send_parcel(struct registry *registry, const struct reference *ref, struct blob_store *blobs, const struct parcel *parcel,
+		       struct rn_error *err)
+{
+	if (parcel->image && registry_push_image(registry, ref, blobs, &parcel->image->descriptor, (const char *const *)parcel->tags->v,
+						 parcel->tags->n, parcel->mount_from->v, parcel->mount_from->n, NULL, err) < 0)
+		return -1;
+	for (size_t i = 0; i < parcel->n_artifacts; i++)
+		if (registry_push_image(registry, ref, blobs, &parcel->artifacts[i], NULL, 0, NULL, 0, NULL, err) < 0)
+			return rn_wrap(err, "artifact %.19s", parcel->artifacts[i].digest.text);
+	return 0;
+}
+
+static int send(struct sending *x, struct aws_client *ecr, const struct repository *r, struct blob_store *blobs,
+		const struct parcel *parcel, struct rn_error *err)
 {
 	struct registry_auth_options ao = { .warn = on_warning, .secret = on_secret, .ctx = x };
 	RN_AUTO(registry_auth_freep) struct registry_auth *auth = registry_auth_new(&ao);
@@ -178,22 +299,21 @@ static int send_image(struct sending *x, struct aws_client *ecr, const struct re
 	RN_AUTO(registry_freep) struct registry *registry = registry_new(&o, err);
 	if (!registry)
 		return -1;
-	return registry_push_image(registry, &ref, layout_blobs(image->layout), &image->descriptor, (const char *const *)tags->v,
-				   tags->n, NULL, 0, NULL, err);
+	return send_parcel(registry, &ref, blobs, parcel, err);
 }
 
 /* A tag that may not move but would have to: said before anything is sent. */
 static int check_immutable(struct stage *s, const struct repository *r, const struct rn_strv *tags, const struct rn_strv *old,
 			   struct rn_error *err)
 {
-	const char *mutability = rn_json_str(r->described, "imageTagMutability");
-	for (size_t i = 0; rn_streq(mutability, "IMMUTABLE") && i < tags->n; i++) {
-		if (!old->v[i][0])
+	for (size_t i = 0; i < tags->n; i++) {
+		if (!old->v[i][0] || repository_tag_moves(r, tags->v[i]))
 			continue;
 		stage_blame(s, "tag");
 		rn_fail(err, RN_EEXISTS, "tag \"%s\" of repository \"%s\" is immutable and stands for another image, %s", tags->v[i],
 			r->name, old->v[i]);
-		return rn_hint(err, "push under a new tag, or set \"tag_mutability: MUTABLE\"");
+		return rn_hint(err, "push under a new tag, set \"tag_mutability: MUTABLE\", or exclude this tag: \"tag_mutability: "
+				    "IMMUTABLE_WITH_EXCLUSION\" with \"tag_mutability_exclusions: [%s]\"", tags->v[i]);
 	}
 	return 0;
 }
@@ -211,32 +331,50 @@ static void report(struct stage *s, const struct repository *r, const struct dig
 		stage_change(s, present ? RUNNER_UNCHANGED : RUNNER_CREATED, NULL, "image %s@%.19s", r->name, digest->text);
 }
 
-int push_converge(struct stage *s, struct aws_client *ecr, const struct repository *r, const struct push_image *image,
-		  const struct rn_strv *tags, struct rn_error *err)
+/* Sends what is missing; nothing in plan. */
+static int send_missing(struct stage *s, struct aws_client *ecr, const struct repository *r, const struct push_image *image,
+			const struct parcel *parcel, struct rn_error *err)
+{
+	struct sending x = { .s = s, .total = parcel->image ? image_size(image->layout, &image->descriptor) : 0 };
+	if (s->mode == STAGE_PLAN)
+		return 0;
+	for (size_t i = 0; i < parcel->n_artifacts; i++)
+		x.total += image_size(image->layout, &parcel->artifacts[i]);
+	rn_map_init(&x.done, free);
+	int rc = stage_may_write(s, "PutImage", err) < 0 ? -1 : send(&x, ecr, r, layout_blobs(image->layout), parcel, err);
+	rn_map_clear(&x.done);
+	return rc < 0 ? rn_wrap(err, "push to repository \"%s\"", r->name) : 0;
+}
+
+int push_converge(struct stage *s, struct aws_client *ecr, const struct repository *r, struct push_image *image, const struct rn_strv *tags,
+		  const struct runner_list *mount_from, struct rn_error *err)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv missing = { 0 }, old = { 0 };
+	RN_AUTO(rn_freep) struct descriptor *artifacts = rn_alloc((image->n_artifacts + 1) * sizeof(*artifacts));
+	struct parcel parcel = { .tags = &missing, .artifacts = artifacts, .mount_from = mount_from };
 	const struct digest *digest = &image->descriptor.digest;
 	bool present = false;
-	if (r->arn && missing_tags(ecr, r->name, digest, tags, &missing, &old, &present, err) < 0)
+	if (r->arn && (missing_tags(ecr, r->name, digest, tags, &missing, &old, &present, err) < 0 ||
+		       missing_artifacts(ecr, r->name, image, artifacts, &parcel.n_artifacts, err) < 0))
 		return -1;
 	for (size_t i = 0; !r->arn && i < tags->n; i++) {
 		rn_strv_add(&missing, tags->v[i]);
 		rn_strv_add(&old, "");
 	}
-	if (present && !missing.n) {
-		stage_change(s, RUNNER_UNCHANGED, NULL, "image %s%s%s", r->name, tags->n ? ":" : "@", tags->n ? tags->v[0] : digest->text);
-		return 0;
-	}
+	for (; !r->arn && parcel.n_artifacts < image->n_artifacts; parcel.n_artifacts++)
+		artifacts[parcel.n_artifacts] = image->artifacts[parcel.n_artifacts];
+	bool whole = present && !missing.n;
+	parcel.image = whole ? NULL : image;
+	image->present = present || s->mode != STAGE_PLAN;
 	if (check_immutable(s, r, &missing, &old, err) < 0)
 		return -1;
-	if (s->mode != STAGE_PLAN) {
-		struct sending x = { .s = s, .total = image_size(image->layout, &image->descriptor) };
-		rn_map_init(&x.done, free);
-		int rc = stage_may_write(s, "PutImage", err) < 0 ? -1 : send_image(&x, ecr, r, image, &missing, err);
-		rn_map_clear(&x.done);
-		if (rc < 0)
-			return rn_wrap(err, "push to repository \"%s\"", r->name);
-	}
-	report(s, r, digest, &missing, &old, present);
+	if ((!whole || parcel.n_artifacts) && send_missing(s, ecr, r, image, &parcel, err) < 0)
+		return -1;
+	if (whole)
+		stage_change(s, RUNNER_UNCHANGED, NULL, "image %s%s%s", r->name, tags->n ? ":" : "@", tags->n ? tags->v[0] : digest->text);
+	else
+		report(s, r, digest, &missing, &old, present);
+	for (size_t i = 0; i < parcel.n_artifacts; i++)
+		stage_change(s, RUNNER_CREATED, NULL, "artifact %s@%.19s", r->name, artifacts[i].digest.text);
 	return 0;
 }

@@ -54,13 +54,62 @@ int repository_read(struct aws_client *ecr, const char *name, struct repository 
 
 /* ---- creating ---------------------------------------------------------------- */
 
+/* The exclusions as ECR takes them: [{filterType, filter}]; NULL: none. */
+static cJSON *exclusion_filters(const struct ecr_params *p)
+{
+	if (!p->tag_mutability_exclusions.n)
+		return NULL;
+	cJSON *out = cJSON_CreateArray();
+	for (size_t i = 0; i < p->tag_mutability_exclusions.n; i++) {
+		cJSON *f = cJSON_CreateObject();
+		cJSON_AddStringToObject(f, "filterType", "WILDCARD");
+		cJSON_AddStringToObject(f, "filter", p->tag_mutability_exclusions.v[i]);
+		cJSON_AddItemToArray(out, f);
+	}
+	return out;
+}
+
+static void add_mutability(cJSON *in, const struct ecr_params *p)
+{
+	cJSON *filters = exclusion_filters(p);
+	cJSON_AddStringToObject(in, "imageTagMutability", p->tag_mutability);
+	if (filters)
+		cJSON_AddItemToObject(in, "imageTagMutabilityExclusionFilters", filters);
+}
+
+/* `*` stands for any characters; there is nothing else special. */
+static bool matches(const char *pattern, const char *text)
+{
+	for (; *pattern && *pattern != '*'; pattern++, text++)
+		if (*pattern != *text)
+			return false;
+	if (!*pattern)
+		return !*text;
+	do
+		if (matches(pattern + 1, text))
+			return true;
+	while (*text++);
+	return false;
+}
+
+bool repository_tag_moves(const struct repository *r, const char *tag)
+{
+	const char *mode = rn_json_str(r->described, "imageTagMutability");
+	bool moves = !mode || rn_starts(mode, "MUTABLE");
+	const cJSON *f;
+	cJSON_ArrayForEach(f, rn_json_get(r->described, "imageTagMutabilityExclusionFilters"))
+		if (mode && rn_ends(mode, "_WITH_EXCLUSION") && rn_json_str(f, "filter") && matches(rn_json_str(f, "filter"), tag))
+			return !moves;
+	return moves;
+}
+
 static cJSON *create_input(const struct stage *s, const struct ecr_params *p, const cJSON *tags)
 {
 	cJSON *in = named(p->repository);
 	cJSON_AddItemToObject(in, "tags", stage_tags_list(tags, "Key", "Value"));
 	cJSON_AddBoolToObject(cJSON_AddObjectToObject(in, "imageScanningConfiguration"), "scanOnPush", p->scan_on_push);
 	if (s->host->is_set(s->rs, "tag_mutability"))
-		cJSON_AddStringToObject(in, "imageTagMutability", p->tag_mutability);
+		add_mutability(in, p);
 	if (p->encryption) {
 		cJSON *e = cJSON_AddObjectToObject(in, "encryptionConfiguration");
 		cJSON_AddStringToObject(e, "encryptionType", p->encryption);
@@ -70,14 +119,59 @@ static cJSON *create_input(const struct stage *s, const struct ecr_params *p, co
 	return in;
 }
 
-static int create(struct stage *s, struct aws_client *ecr, const struct ecr_params *p, struct repository *r,
+/* Does a template make repositories of this name when an image is pushed to them? */
+static bool is_template(const cJSON *template, const char *name)
+{
+	const char *prefix = rn_json_str(template, "prefix");
+	size_t n = prefix ? strlen(prefix) : 0;
+	bool slash = n && prefix[n - 1] == '/';
+	bool covers = rn_streq(prefix, "ROOT") || (n && rn_starts(name, prefix) && (slash || name[n] == '/'));
+	const cJSON *a;
+	cJSON_ArrayForEach(a, rn_json_get(template, "appliedFor"))
+		if (covers && cJSON_IsString(a) && rn_streq(a->valuestring, "CREATE_ON_PUSH"))
+			return true;
+	return false;
+}
+
+/* The prefix of the template that applies, new string; NULL: none, or it cannot be seen. */
+static char *find_template(struct aws_client *ecr, const char *name)
+{
+	static const struct aws_pages pages = { .list = "repositoryCreationTemplates", .out_token = "nextToken" };
+	RN_AUTO(rn_json_freep) cJSON *all = NULL;
+	if (aws_json_pages(ecr, "DescribeRepositoryCreationTemplates", NULL, &pages, &all, NULL, NULL) < 0)
+		return NULL;
+	const cJSON *t, *best = NULL;
+	cJSON_ArrayForEach(t, all) {
+		if (!is_template(t, name))
+			continue;
+		const char *have = rn_json_str(best, "prefix"), *prefix = rn_json_str(t, "prefix");
+		if (!have || rn_streq(have, "ROOT") || (!rn_streq(prefix, "ROOT") && strlen(prefix) > strlen(have)))
+			best = t;
+	}
+	return rn_strdup(rn_json_str(best, "prefix"));
+}
+
+static int leave_to_ecr(struct stage *s, struct aws_client *ecr, const struct ecr_params *p, struct repository *r, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *prefix = find_template(ecr, p->repository);
+	r->on_push = prefix != NULL;
+	if (prefix) {
+		stage_info(s, "ECR makes repository %s on push, by its template %s", p->repository, prefix);
+		return 0;
+	}
+	stage_blame(s, "repository");
+	rn_fail(err, RN_ENOTFOUND, "ECR has no repository \"%s\" in %s", p->repository, aws_client_region(ecr));
+	return rn_hint(err, "leave out \"create: false\", create it first, or give ECR a repository creation template for its name "
+			    "that is applied for CREATE_ON_PUSH");
+}
+
+/* *ret_made stays false for one that exists after all and was made by somebody else. */
+static int create(struct stage *s, struct aws_client *ecr, const struct ecr_params *p, struct repository *r, bool *ret_made,
 		  struct rn_error *err)
 {
-	if (!p->create) {
-		stage_blame(s, "repository");
-		rn_fail(err, RN_ENOTFOUND, "ECR has no repository \"%s\" in %s", p->repository, aws_client_region(ecr));
-		return rn_hint(err, "leave out \"create: false\", or create it first");
-	}
+	*ret_made = p->create && s->mode == STAGE_PLAN;
+	if (!p->create)
+		return leave_to_ecr(s, ecr, p, r, err);
 	if (s->mode == STAGE_PLAN)
 		return 0;
 	RN_AUTO(rn_json_freep) cJSON *tags = stage_tags(s, &p->resource_tags, err), *in = NULL, *answer = NULL;
@@ -87,13 +181,20 @@ static int create(struct stage *s, struct aws_client *ecr, const struct ecr_para
 	in = create_input(s, p, tags);
 	if (aws_json(ecr, "CreateRepository", in, &answer, &aerr, err) < 0) {
 		/* a try whose answer was lost, or another run: look what is there now */
-		return aws_error_is(&aerr, "RepositoryAlreadyExistsException") ? repository_read(ecr, p->repository, r, err) : -1;
+		if (!aws_error_is(&aerr, "RepositoryAlreadyExistsException"))
+			return -1;
+		rn_error_clear(err);
+		if (repository_read(ecr, p->repository, r, err) < 0)
+			return -1;
+		*ret_made = aerr.attempts > 1 && r->arn && stage_owns(s, r->tags);
+		return r->arn ? 0 : rn_fail(err, RN_EREMOTE, "ECR says that repository \"%s\" exists, but does not describe it", p->repository);
 	}
 	const cJSON *made = rn_json_get(answer, "repository");
 	if (!rn_json_str(made, "repositoryArn") || !rn_json_str(made, "repositoryUri"))
 		return rn_fail(err, RN_EREMOTE, "ecr CreateRepository: the answer has no repository");
 	take_description(r, made);
 	r->tags = rn_take(&tags);
+	*ret_made = true;
 	return 0;
 }
 
@@ -121,14 +222,32 @@ static int converge_scanning(struct stage *s, struct aws_client *ecr, const stru
 	return write_setting(s, ecr, "PutImageScanningConfiguration", in, err);
 }
 
+/* The filters in an order of ours, for comparing and for people; NULL: none. */
+static char *filters_text(const cJSON *filters)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv all = { 0 };
+	const cJSON *f;
+	cJSON_ArrayForEach(f, filters)
+		if (rn_json_str(f, "filter"))
+			rn_strv_add(&all, rn_json_str(f, "filter"));
+	rn_strv_sort(&all);
+	return all.n ? rn_strv_join(&all, ", ") : NULL;
+}
+
 static int converge_mutability(struct stage *s, struct aws_client *ecr, const struct ecr_params *p,
 			       const struct repository *r, struct stage_diff *d, struct rn_error *err)
 {
-	const char *have = rn_json_str(r->described, "imageTagMutability");
-	if (!s->host->is_set(s->rs, "tag_mutability") || !stage_diff_str(d, "tag_mutability", have, p->tag_mutability))
+	if (!s->host->is_set(s->rs, "tag_mutability"))
+		return 0;
+	RN_AUTO(rn_json_freep) cJSON *want = exclusion_filters(p);
+	RN_AUTO(rn_freep) char *before = filters_text(rn_json_get(r->described, "imageTagMutabilityExclusionFilters"));
+	RN_AUTO(rn_freep) char *after = filters_text(want);
+	bool differs = stage_diff_str(d, "tag_mutability", rn_json_str(r->described, "imageTagMutability"), p->tag_mutability);
+	differs |= stage_diff_str(d, "tag_mutability_exclusions", before, after);
+	if (!differs)
 		return 0;
 	cJSON *in = named(p->repository);
-	cJSON_AddStringToObject(in, "imageTagMutability", p->tag_mutability);
+	add_mutability(in, p);
 	return write_setting(s, ecr, "PutImageTagMutability", in, err);
 }
 
@@ -183,6 +302,23 @@ static int read_document(struct aws_client *ecr, const char *operation, const ch
 	return *ret ? 0 : rn_wrap(err, "ecr %s", operation);
 }
 
+/* `in` is consumed. A policy that is gone already (a try whose answer was lost) is what is wanted. */
+static int delete_lifecycle(struct stage *s, struct aws_client *ecr, cJSON *in, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *input = in;
+	struct aws_error aerr = { 0 };
+	if (s->mode == STAGE_PLAN)
+		return 0;
+	if (stage_may_write(s, "DeleteLifecyclePolicy", err) < 0)
+		return -1;
+	if (aws_json(ecr, "DeleteLifecyclePolicy", input, NULL, &aerr, err) == 0)
+		return 0;
+	if (!aws_error_is(&aerr, "LifecyclePolicyNotFoundException"))
+		return -1;
+	rn_error_clear(err);
+	return 0;
+}
+
 static int converge_lifecycle(struct stage *s, struct aws_client *ecr, const struct ecr_params *p,
 			      const struct repository *r, struct stage_diff *d, struct rn_error *err)
 {
@@ -192,6 +328,8 @@ static int converge_lifecycle(struct stage *s, struct aws_client *ecr, const str
 	RN_AUTO(rn_json_freep) cJSON *want = lifecycle_document(p->lifecycle.text, err), *have = NULL;
 	if (!want)
 		return -1;
+	if (!cJSON_GetArraySize(rn_json_get(want, "rules")))
+		rn_json_freep(&want);
 	if (r->arn && read_document(ecr, "GetLifecyclePolicy", p->repository, "lifecyclePolicyText",
 				    "LifecyclePolicyNotFoundException", &have, err) < 0)
 		return -1;
@@ -199,10 +337,11 @@ static int converge_lifecycle(struct stage *s, struct aws_client *ecr, const str
 		s->param = NULL;
 		return 0;
 	}
-	RN_AUTO(rn_freep) char *text = rn_json_print(want);
+	RN_AUTO(rn_freep) char *text = want ? rn_json_print(want) : NULL;
 	cJSON *in = named(p->repository);
-	cJSON_AddStringToObject(in, "lifecyclePolicyText", text);
-	int rc = write_setting(s, ecr, "PutLifecyclePolicy", in, err);
+	if (want)
+		cJSON_AddStringToObject(in, "lifecyclePolicyText", text);
+	int rc = want ? write_setting(s, ecr, "PutLifecyclePolicy", in, err) : delete_lifecycle(s, ecr, in, err);
 	if (rc == 0)
 		s->param = NULL;
 	return rc;
@@ -232,10 +371,13 @@ int repository_converge(struct stage *s, struct aws_client *ecr, const struct ec
 			struct rn_error *err)
 {
 	RN_AUTO(stage_diff_clear) struct stage_diff d = { 0 }, at_birth = { 0 };
-	bool fresh = !r->arn, adopted = false;
-	if (fresh) {
-		if (create(s, ecr, p, r, err) < 0 || converge_lifecycle(s, ecr, p, r, &at_birth, err) < 0 ||
-		    converge_lambda_pull(s, ecr, p, r, &at_birth, err) < 0)
+	bool made = false, adopted = false;
+	if (!r->arn && create(s, ecr, p, r, &made, err) < 0)
+		return -1;
+	if (r->on_push && !r->arn)
+		return 0;
+	if (made) {
+		if (converge_lifecycle(s, ecr, p, r, &at_birth, err) < 0 || converge_lambda_pull(s, ecr, p, r, &at_birth, err) < 0)
 			return -1;
 		stage_change(s, RUNNER_CREATED, NULL, "ECR repository %s", p->repository);
 		return 0;

@@ -69,6 +69,12 @@ static const char help[] = "Reads the role, compares, and writes only what diffe
 			   "A new role may take some seconds until other services accept it; the "
 			   "`lambda` stage waits for that by itself.";
 
+static int fail(const struct stage *s, const struct iam_params *p, struct rn_error *err)
+{
+	stage_about(err, "role", p->role_name);
+	return stage_fail(s, err, NULL);
+}
+
 static int with_role(struct runner_stage *rs, const struct runner_host *host,
 		     const struct iam_params *p, enum stage_mode mode)
 {
@@ -86,12 +92,11 @@ static int with_role(struct runner_stage *rs, const struct runner_host *host,
 	if (!iam)
 		return stage_fail(&s, &err, NULL);
 	if (mode == STAGE_DESTROY)
-		return role_destroy(&s, iam, p->role_name, &err) < 0 ? stage_fail(&s, &err, NULL)
-								     : 0;
+		return role_destroy(&s, iam, p->role_name, &err) < 0 ? fail(&s, p, &err) : 0;
 	RN_AUTO(role_wish_clear) struct role_wish wish = { 0 };
 	if (role_wish_init(&wish, &s, p, aws_session_partition(session), &err) < 0 ||
 	    role_converge(&s, iam, session, &wish, &err) < 0)
-		return stage_fail(&s, &err, NULL);
+		return fail(&s, p, &err);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures shared by the end-to-end tests; README.md here lists them."""
 
+import hashlib
 import json
 import logging
 import os
@@ -95,6 +96,7 @@ MOTO_POLICIES = ("AWSLambda", "ReadOnlyAccess", "PowerUserAccess")
 
 @pytest.fixture(scope="session")
 def moto_server():
+    import moto.ecr.models
     import moto.iam.models
     from moto.server import ThreadedMotoServer
 
@@ -102,6 +104,8 @@ def moto_server():
     # Each reset makes all managed policies anew, which takes seconds: a few of the 1,300 are enough.
     policies = json.loads(moto.iam.models.aws_managed_policies_data)
     moto.iam.models.aws_managed_policies_data = json.dumps({n: p for n, p in policies.items() if n.startswith(MOTO_POLICIES)})
+    moto.ecr.models.Image._create_digest = lambda image: setattr(  # moto makes digests up
+        image, "_image_digest", "sha256:" + hashlib.sha256(image.image_manifest.encode()).hexdigest())
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "http://%s:%d" % server.get_host_and_port()

@@ -105,6 +105,7 @@ class RecordingProxy:
         self.secrets = None if secrets is None else dict(secrets)  # None: signatures are not checked; grows by what STS gives
         self.calls = []
         self.rewrites = []
+        self.replies = []
         self._faults = []
         self._empty_pages = []
         self._lock = threading.Lock()
@@ -201,6 +202,17 @@ class RecordingProxy:
     def rewrite(self, match, function):
         """Answers of matching calls pass through function(call, bytes) -> bytes."""
         self.rewrites.append((match, function))
+
+    def reply(self, match, function):
+        """Matching calls are not forwarded: they get function(call), a value that is sent as JSON."""
+        self.replies.append((match, function))
+
+    def reply_to(self, call):
+        for match, function in self.replies:
+            if fnmatch.fnmatchcase(call.name, match):
+                kind = "application/x-amz-json-1.1" if call.service == "ecr" else "application/json"
+                return 200, {"Content-Type": kind}, json.dumps(function(call)).encode()
+        return None
 
     def _pick_fault(self, call):
         with self._lock:
@@ -404,7 +416,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
         elif fault and fault.kind != "reset_after":
             return self._answer(call, *fault_answer(call, fault))
-        page = self.owner.empty_page(call)
+        page = self.owner.reply_to(call) or self.owner.empty_page(call)
         if page:
             return self._answer(call, *page)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ecr-push: first run, unchanged run, each setting changed, drift, immutable tags, plan and destroy."""
+"""ecr-push: images and tags, repositories of others, destroy, secrets. What holds for every setting: test_ecr_converge.py."""
 
 
 import json
@@ -46,61 +46,11 @@ def digests(cloud):
     return {i.get("imageTag"): i["imageDigest"] for i in images}
 
 
-def test_the_first_run_creates_and_the_second_writes_nothing(push, recorded_cloud, layouts):
-    push(scan_on_push=True, tag_mutability="MUTABLE", tags=["v1"])
-    made = repository(recorded_cloud)
-    assert made["imageScanningConfiguration"]["scanOnPush"] is True
-    assert digests(recorded_cloud) == {"latest": layouts[0][1], "v1": layouts[0][1]}
-    recorded_cloud.proxy.assert_valid()
-    result = push(scan_on_push=True, tag_mutability="MUTABLE", tags=["v1"])
-    assert recorded_cloud.proxy.writes() == []
-    assert recorded_cloud.proxy.count("ecr.GetAuthorizationToken") == 0
-    assert "unchanged" in result.text
-
-
-def test_the_outputs_name_the_image_by_digest(push, recorded_cloud, runner, layouts):
-    push()
-    values = json.loads(runner("outputs", "--json").out)
-    text = json.dumps(values)
-    assert repository(recorded_cloud)["repositoryUri"] + "@" + layouts[0][1] in text
-
-
 def test_another_image_moves_the_tag(push, recorded_cloud, layouts):
     push()
     result = push(image=1)
     assert digests(recorded_cloud)["latest"] == layouts[1][1]
     assert "updated" in result.text
-
-
-@pytest.mark.parametrize("change, write", [
-    ({"scan_on_push": True}, ["ecr.PutImageScanningConfiguration"]),
-    ({"tag_mutability": "IMMUTABLE"}, ["ecr.PutImageTagMutability"]),
-    ({"resource_tags": {"team": "data"}}, ["ecr.TagResource"]),
-    ({"lifecycle": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 3},
-                     "action": {"type": "expire"}}]}, ["ecr.PutLifecyclePolicy"]),
-    ({"lambda_pull": True}, ["ecr.SetRepositoryPolicy"]),
-])
-def test_a_changed_setting_takes_one_write(push, recorded_cloud, change, write):
-    push(scan_on_push=False, tag_mutability="MUTABLE", lambda_pull=False)
-    settings = {"scan_on_push": False, "tag_mutability": "MUTABLE", "lambda_pull": False, **change}
-    push("plan", **settings)
-    assert recorded_cloud.proxy.writes() == []
-    push(**settings)
-    assert recorded_cloud.proxy.writes() == write
-    push(**settings)
-    assert recorded_cloud.proxy.writes() == []
-
-
-def test_drift_is_repaired(push, recorded_cloud):
-    push(scan_on_push=True)
-    ecr = recorded_cloud.direct.client("ecr")
-    ecr.put_image_scanning_configuration(repositoryName="team/app", imageScanningConfiguration={"scanOnPush": False})
-    ecr.delete_repository_policy(repositoryName="team/app")
-    ecr.batch_delete_image(repositoryName="team/app", imageIds=[{"imageTag": "latest"}])
-    push(scan_on_push=True)
-    assert repository(recorded_cloud)["imageScanningConfiguration"]["scanOnPush"] is True
-    assert "LambdaPull" in ecr.get_repository_policy(repositoryName="team/app")["policyText"]
-    assert "latest" in digests(recorded_cloud)
 
 
 def test_an_immutable_tag_is_refused_before_anything_is_sent(push, recorded_cloud, layouts):
@@ -114,13 +64,6 @@ def test_an_immutable_tag_is_refused_before_anything_is_sent(push, recorded_clou
 def test_a_missing_repository_is_an_error_when_it_may_not_be_created(push, recorded_cloud):
     result = push(create=False, code=1)
     assert "no repository" in result.text and "create" in result.text
-
-
-def test_a_lost_answer_to_the_creation_makes_no_second_one(push, recorded_cloud, layouts):
-    recorded_cloud.proxy.fault("ecr.CreateRepository", "reset_after")
-    file_run = push()
-    assert digests(recorded_cloud)["latest"] == layouts[0][1]
-    assert file_run.code == 0
 
 
 def test_destroy_removes_a_repository_of_ours(push, recorded_cloud):
