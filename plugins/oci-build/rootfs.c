@@ -101,6 +101,7 @@ static struct rootfs *open_rootfs(struct build *b, struct rn_error *err)
 	r->use_lock = -1;
 	pthread_mutex_init(&r->lock, NULL);
 	rn_map_init(&r->known, free);
+	rn_map_init(&r->roots, NULL);
 	r->dir = rn_path_join(cache ? cache : "", "rootfs");
 	int rc = cache ? sandbox_probe(r->dir, &r->host, err) : rn_fail(err, RN_EIO, "the host has no cache folder");
 	if (rc == 0 && r->host.rung == SANDBOX_NONE) {
@@ -132,6 +133,7 @@ void rootfs_free(struct rootfs *r)
 {
 	if (!r)
 		return;
+	rootfs_roots_clear(r);
 	sandbox_host_clear(&r->host);
 	rn_map_clear(&r->known);
 	rn_closep(&r->use_lock);
@@ -192,10 +194,10 @@ static int make_upper(struct rootfs_step *s, struct fs_state *state, struct rn_e
 
 int rootfs_step_begin(struct rootfs *r, struct fs_state *state, struct rootfs_step *ret, struct rn_error *err)
 {
-	*ret = (struct rootfs_step){ .rootfs = r, .lock = -1 };
+	*ret = (struct rootfs_step){ .rootfs = r, .lock = -1, .root_lock = -1 };
 	int rc = make_place(ret, err);
 	if (rc == 0)
-		rc = make_upper(ret, state, err);
+		rc = r->host.overlay ? make_upper(ret, state, err) : rootfs_root_take(ret, state, err);
 	if (rc < 0)
 		rootfs_step_clear(ret);
 	return rc;
@@ -205,8 +207,13 @@ void rootfs_step_clear(struct rootfs_step *s)
 {
 	if (s->dir)
 		rootfs_remove(s->rootfs, s->dir);
+	if (s->root_dir)
+		rootfs_remove(s->rootfs, s->root_dir);
 	rn_closep(&s->lock);
+	rn_closep(&s->root_lock);
 	rn_strv_clear(&s->lowers);
+	rn_freep(&s->root_dir);
+	rn_freep(&s->before);
 	rn_freep(&s->dir);
 	rn_freep(&s->upper);
 	rn_freep(&s->work);
@@ -276,7 +283,8 @@ static int make_layer(struct rootfs_step *s, struct fs_state *state, const struc
 	struct build *b = s->rootfs->b;
 	const struct diff_job job = {
 		.store = b->store, .base = fs_state_tree(state, b, err), .root = s->upper ? s->upper : s->root,
-		.lowers = (const char *const *)s->lowers.v, .n_lowers = state->n_layers ? s->lowers.n : 0, .epoch = b->epoch,
+		.lowers = (const char *const *)s->lowers.v, .n_lowers = state->n_layers ? s->lowers.n : 0, .before = s->before,
+		.covered = c->covered, .n_covered = c->n_covered, .epoch = b->epoch,
 		.options = *c->options, .single_id = rootfs_single_id(s->rootfs), .uid = c->uid, .gid = c->gid,
 		.cancelled = on_cancel, .ctx = b,
 	};
@@ -294,6 +302,7 @@ int rootfs_step_commit(struct rootfs_step *s, struct fs_state *state, const stru
 		return rn_wrap(err, "make a layer of what changed");
 	if (empty) {
 		fs_state_note(state, b, c->created_by);
+		rootfs_root_give(s, state);
 		return 0;
 	}
 	char size[32];
@@ -301,6 +310,9 @@ int rootfs_step_commit(struct rootfs_step *s, struct fs_state *state, const stru
 		  rn_format_size(layer.tar_size, size, sizeof(size)), layer.digest.text);
 	if (fs_state_add(state, b, &layer, c->created_by, err) < 0)
 		return -1;
-	rootfs_adopt(s, state);
+	if (s->root)
+		rootfs_root_give(s, state);
+	else
+		rootfs_adopt(s, state);
 	return 0;
 }

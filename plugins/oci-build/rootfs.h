@@ -35,7 +35,10 @@ struct rootfs_step {
 	int lock;              /* held while the step lives                    */
 	struct rn_strv lowers; /* overlay: folders of layers, uppermost first  */
 	char *upper, *work;    /* overlay                                      */
-	char *root;            /* without overlay: the whole root              */
+	char *root;            /* without overlay: the whole root,             */
+	char *root_dir;        /* … the folder that holds it,                  */
+	int root_lock;         /* … its lock,                                  */
+	char *before;          /* … and the file that says how it was          */
 	unsigned names;        /* counter for folders of mounts                */
 };
 
@@ -45,6 +48,8 @@ struct rootfs_commit {
 	uint32_t uid, gid;                   /* who owns what is new where the disk cannot tell */
 	const char *created_by;              /* for the history                                 */
 	const struct layer_options *options;
+	const char *const *covered;          /* places over which something was laid           */
+	size_t n_covered;
 };
 
 /**

@@ -20,6 +20,9 @@ struct diff_job {
 	const char *root;              /* overlay: the upper folder; plain: the whole root       */
 	const char *const *lowers;     /* overlay: what it lay on, uppermost first; one a layer  */
 	size_t n_lowers;
+	const char *before;            /* plain: what plain_scan wrote; NULL: an overlay         */
+	const char *const *covered;    /* plain: paths over which something was laid             */
+	size_t n_covered;
 	int64_t epoch;                 /* no time is later                                       */
 	struct layer_options options;
 	bool single_id;                /* owners on disk mean nothing: what the image had keeps its owner, */

@@ -17,6 +17,7 @@ struct rootfs {
 	char *layers, *steps;
 	int use_lock;        /* held while the build lives                        */
 	pthread_mutex_t lock;
+	struct rn_map roots; /* diff_ids of a chain of layers -> struct plain_root that nobody uses now */
 	struct rn_map known; /* diff_ids of a chain of layers -> folder of the uppermost */
 };
 
@@ -29,9 +30,19 @@ void rootfs_unpack_settings(struct rootfs *r, struct unpack_job *j);
 /** Makes the step's upper folder the folder of the state's uppermost layer. No harm when it cannot. */
 void rootfs_adopt(struct rootfs_step *s, struct fs_state *state);
 
+/* ---- rootfs_roots.c: without overlays ---- */
+
+/** A folder with all layers of the state, for this step alone: one that an earlier step left, completed, or a new one. */
+int rootfs_root_take(struct rootfs_step *s, struct fs_state *state, struct rn_error *err);
+/** Keeps the step's root, which holds the state now, for a later step. */
+void rootfs_root_give(struct rootfs_step *s, struct fs_state *state);
+void rootfs_roots_clear(struct rootfs *r);
+
 /* ---- rootfs_task.c: what touches files of other ids, here or in a user namespace ---- */
 
 int rootfs_unpack(struct rootfs *r, const struct unpack_job *j, struct rn_error *err);
+/** Writes down how a plain root is, for the diff to come. */
+int rootfs_scan(struct rootfs *r, const char *root, const char *to, struct rn_error *err);
 int rootfs_diff(struct rootfs *r, const struct diff_job *j, const struct fs_state *state, struct layer_result *ret,
 		bool *ret_empty, struct rn_error *err);
 /** Removes all of it, as far as that goes. */

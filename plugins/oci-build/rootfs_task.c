@@ -5,6 +5,7 @@
  */
 #include "rootfs_internal.h"
 
+#include "rootfs_plain.h"
 #include "rootfs_wire.h"
 
 #include "base/fs.h"
@@ -102,7 +103,7 @@ int rootfs_diff(struct rootfs *r, const struct diff_job *j, const struct fs_stat
 		bool *ret_empty, struct rn_error *err)
 {
 	if (!remote(r))
-		return diff_overlay(j, ret, ret_empty, err);
+		return diff_any(j, ret, ret_empty, err);
 	RN_AUTO(rn_freep) struct digest *layers = rn_alloc((state->n_layers + 1) * sizeof(*layers));
 	RN_AUTO(rn_freep) struct digest *diff_ids = rn_alloc((state->n_layers + 1) * sizeof(*diff_ids));
 	for (size_t i = 0; i < state->n_layers; i++) {
@@ -112,6 +113,11 @@ int rootfs_diff(struct rootfs *r, const struct diff_job *j, const struct fs_stat
 	}
 	RN_AUTO(rn_json_freep) cJSON *answer = ask(r, wire_diff(j, layers, diff_ids, state->n_layers), err);
 	return answer ? wire_diff_result(answer, j->options.compression, ret, ret_empty, err) : -1;
+}
+
+int rootfs_scan(struct rootfs *r, const char *root, const char *to, struct rn_error *err)
+{
+	return remote(r) ? ask_only(r, wire_scan(root, to), err) : plain_scan(root, to, err);
 }
 
 int rootfs_mkdir(struct rootfs *r, const char *path, const struct unpack_dir *facts, struct rn_error *err)

@@ -45,7 +45,7 @@ static void set_times(const struct unpack_job *j, int root)
 static int fill(const struct unpack_job *j, const char *dir, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *fs = rn_path_join(dir, "fs");
-	if (mkdir(fs, 0755) < 0 || chmod(fs, 0755) < 0)
+	if ((mkdir(fs, 0755) < 0 && (errno != EEXIST || !j->onto)) || (!j->onto && chmod(fs, 0755) < 0))
 		return rn_fail(err, RN_EIO, "make %s: %m", fs);
 	RN_AUTO(rn_closep) int root = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
@@ -73,6 +73,8 @@ static int fill(const struct unpack_job *j, const char *dir, struct rn_error *er
 
 int unpack_run(const struct unpack_job *j, struct rn_error *err)
 {
+	if (j->onto)
+		return rn_mkdirs(j->to, 0755, err) < 0 ? -1 : fill(j, j->to, err);
 	if (rn_exists(j->to))
 		return 0;
 	RN_AUTO(rn_freep) char *parent = rn_path_dir(j->to);

@@ -24,6 +24,7 @@ struct unpack_job {
 	const char *to;              /* the folder: its `fs` gets the files                      */
 	struct unpack_dir *dirs;
 	size_t n_dirs;
+	bool onto;                   /* on what `to` has already; a failure leaves it half done   */
 	bool overlay;                /* as one lower folder of an overlay: whiteouts become marks */
 	bool user_marks;             /* … of user.overlay.*                                       */
 	bool owners;                 /* several ids exist                                         */
@@ -34,7 +35,7 @@ struct unpack_job {
 };
 void unpack_job_clear(struct unpack_job *j); /* frees `dirs` */
 
-/** Unpacks, unless `to` is there already. The blobs must be in the store. Serialise by a lock on `to`. */
+/** Unpacks, unless `to` is there already (and not `onto`). The blobs must be in the store. Serialise by a lock on `to`. */
 int unpack_run(const struct unpack_job *j, struct rn_error *err);
 
 #endif

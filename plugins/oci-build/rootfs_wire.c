@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rootfs_wire.h"
 
+#include "rootfs_plain.h"
+
 #include "base/encode.h"
 #include "base/fs.h"
 
@@ -68,6 +70,7 @@ cJSON *wire_unpack(const struct unpack_job *j)
 		cJSON_AddNumberToObject(d, "mtime", (double)j->dirs[i].mtime);
 		cJSON_AddItemToArray(dirs, d);
 	}
+	cJSON_AddBoolToObject(r, "onto", j->onto);
 	cJSON_AddBoolToObject(r, "overlay", j->overlay);
 	cJSON_AddBoolToObject(r, "user_marks", j->user_marks);
 	cJSON_AddBoolToObject(r, "owners", j->owners);
@@ -77,11 +80,15 @@ cJSON *wire_unpack(const struct unpack_job *j)
 
 cJSON *wire_diff(const struct diff_job *j, const struct digest *layers, const struct digest *diff_ids, size_t n)
 {
-	cJSON *r = request("diff"), *lowers = cJSON_AddArrayToObject(r, "lowers");
+	cJSON *r = request("diff"), *lowers = cJSON_AddArrayToObject(r, "lowers"), *covered = cJSON_AddArrayToObject(r, "covered");
 	cJSON_AddStringToObject(r, "store", blob_store_dir(j->store));
 	cJSON_AddStringToObject(r, "root", j->root);
 	for (size_t i = 0; i < j->n_lowers; i++)
 		cJSON_AddItemToArray(lowers, cJSON_CreateString(j->lowers[i]));
+	if (j->before)
+		cJSON_AddStringToObject(r, "before", j->before);
+	for (size_t i = 0; i < j->n_covered; i++)
+		cJSON_AddItemToArray(covered, cJSON_CreateString(j->covered[i]));
 	add_digests(r, "layers", layers, n);
 	add_digests(r, "diff_ids", diff_ids, n);
 	cJSON_AddNumberToObject(r, "epoch", (double)j->epoch);
@@ -100,6 +107,14 @@ cJSON *wire_own(const char *path, const struct unpack_dir *facts)
 	cJSON_AddNumberToObject(r, "mode", facts->mode);
 	cJSON_AddNumberToObject(r, "uid", facts->uid);
 	cJSON_AddNumberToObject(r, "gid", facts->gid);
+	return r;
+}
+
+cJSON *wire_scan(const char *root, const char *to)
+{
+	cJSON *r = request("scan");
+	cJSON_AddStringToObject(r, "path", root);
+	cJSON_AddStringToObject(r, "to", to);
 	return r;
 }
 
@@ -128,6 +143,7 @@ static int do_unpack(const cJSON *r, struct blob_store *store, struct rn_error *
 {
 	RN_AUTO(unpack_job_clear) struct unpack_job j = {
 		.store = store, .to = rn_json_str(r, "to"), .overlay = rn_json_bool(r, "overlay", false),
+		.onto = rn_json_bool(r, "onto", false),
 		.user_marks = rn_json_bool(r, "user_marks", false), .owners = rn_json_bool(r, "owners", false),
 		.devices = rn_json_bool(r, "devices", false), .cancel_fd = -1,
 	};
@@ -154,25 +170,34 @@ static int make_tree(const cJSON *r, struct blob_store *store, struct layer_tree
 	return 0;
 }
 
+static void get_strings(const cJSON *r, const char *name, struct rn_strv *ret)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, rn_json_get(r, name))
+		rn_strv_add(ret, cJSON_IsString(item) ? item->valuestring : "");
+}
+
 static int do_diff(const cJSON *r, struct blob_store *store, cJSON *answer, struct rn_error *err)
 {
 	RN_AUTO(layer_tree_freep) struct layer_tree *tree = NULL;
-	RN_AUTO(rn_strv_clear) struct rn_strv lowers = { 0 };
-	const cJSON *item;
-	cJSON_ArrayForEach(item, rn_json_get(r, "lowers"))
-		rn_strv_add(&lowers, cJSON_IsString(item) ? item->valuestring : "");
+	RN_AUTO(rn_strv_clear) struct rn_strv lowers = { 0 }, covered = { 0 };
+	get_strings(r, "lowers", &lowers);
+	get_strings(r, "covered", &covered);
 	if (make_tree(r, store, &tree, err) < 0)
 		return -1;
 	const struct diff_job j = {
 		.store = store, .base = tree, .root = rn_json_str(r, "root"), .lowers = (const char *const *)lowers.v, .n_lowers = lowers.n,
+		.before = rn_json_str(r, "before"), .covered = (const char *const *)covered.v, .n_covered = covered.n,
 		.epoch = rn_json_int(r, "epoch", 0), .single_id = rn_json_bool(r, "single_id", false),
 		.options = { .compression = (enum layer_compression)rn_json_int(r, "compression", 0), .level = (int)rn_json_int(r, "level", 0) },
 		.uid = (uint32_t)rn_json_int(r, "uid", 0), .gid = (uint32_t)rn_json_int(r, "gid", 0),
 	};
 	struct layer_result layer = { 0 };
 	bool empty = false;
-	if (!j.root || diff_overlay(&j, &layer, &empty, err) < 0)
-		return j.root ? -1 : rn_fail(err, RN_EINTERNAL, "a request for a layer is malformed");
+	if (!j.root)
+		return rn_fail(err, RN_EINTERNAL, "a request for a layer is malformed");
+	if (diff_any(&j, &layer, &empty, err) < 0)
+		return -1;
 	cJSON_AddBoolToObject(answer, "empty", empty);
 	cJSON_AddStringToObject(answer, "digest", layer.digest.text);
 	cJSON_AddStringToObject(answer, "diff_id", layer.diff_id.text);
@@ -194,11 +219,14 @@ static int do_own(const cJSON *r, struct rn_error *err)
 
 static int do_request(const cJSON *r, cJSON *answer, struct rn_error *err)
 {
-	const char *what = rn_json_str(r, "do"), *dir = rn_json_str(r, "store"), *path = rn_json_str(r, "path");
+	const char *what = rn_json_str(r, "do"), *dir = rn_json_str(r, "store"), *path = rn_json_str(r, "path"),
+		   *to = rn_json_str(r, "to");
 	if (rn_streq(what, "own"))
 		return do_own(r, err);
 	if (rn_streq(what, "remove") && path)
 		return rn_remove_tree(path, err);
+	if (rn_streq(what, "scan") && path && to)
+		return plain_scan(path, to, err);
 	RN_AUTO(blob_store_closep) struct blob_store *store = dir ? blob_store_open(dir, err) : NULL;
 	if (!store)
 		return -1;

@@ -12,6 +12,7 @@
 cJSON *wire_unpack(const struct unpack_job *j);
 cJSON *wire_diff(const struct diff_job *j, const struct digest *layers, const struct digest *diff_ids, size_t n);
 cJSON *wire_own(const char *path, const struct unpack_dir *facts);
+cJSON *wire_scan(const char *root, const char *to);
 cJSON *wire_remove(const char *path);
 
 /** Does what a request says; the answer says what came of it, also of a failure. Never NULL. */

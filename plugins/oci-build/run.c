@@ -176,6 +176,7 @@ int step_run(struct step *s)
 	if (run_spec_make(s, &r) < 0 || prepare(&x) < 0 || execute(&x) < 0)
 		return step_locate(s, s->i->at);
 	const struct rootfs_commit commit = { .uid = x.user.uid, .gid = x.user.gid, .created_by = r.created_by,
-					      .options = step_layer_options(s) };
+					      .options = step_layer_options(s), .covered = (const char *const *)x.mounts.targets.v,
+					      .n_covered = x.mounts.targets.n };
 	return rootfs_step_commit(&x.place, &s->stage->state, &commit, s->err) < 0 ? step_locate(s, s->i->at) : 0;
 }

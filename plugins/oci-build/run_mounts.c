@@ -29,6 +29,7 @@ static const char *target_of(struct run_mounts *m, const struct run_spec *r, con
 
 void run_mounts_file(struct run_mounts *m, const char *target, const char *data, size_t n, mode_t mode)
 {
+	rn_strv_add(&m->targets, target);
 	m->files[m->n_files++] = (struct sandbox_file){ .target = keep(m, rn_strdup(target)), .data = data, .size = n, .mode = mode };
 }
 
@@ -131,6 +132,8 @@ static int add_mount(struct step *s, const struct run_mount *m, struct df_at at,
 	const char *target = m->target ? target_of(ret, r, m->target) : NULL;
 	if (target && rn_streq(target, "/"))
 		return step_fail(s, at, RN_EINVAL, "--mount: the target cannot be the root of the image");
+	if (target)
+		rn_strv_add(&ret->targets, target);
 	switch (m->type) {
 	case MOUNT_BIND:
 		return add_bind(s, m, at, place, target, ret);
@@ -176,6 +179,7 @@ void run_mounts_clear(struct run_mounts *m)
 		rn_wipe(m->env.v[i], strlen(m->env.v[i]));
 	rn_strv_clear(&m->env);
 	rn_strv_clear(&m->paths);
+	rn_strv_clear(&m->targets);
 	free(m->binds);
 	free(m->files);
 	free(m->tmpfs);

@@ -15,6 +15,7 @@ struct run_mounts {
 	size_t n_tmpfs;
 	struct rn_strv env;     /* NAME=VALUE that mounts bring: secrets, SSH_AUTH_SOCK         */
 	struct rn_strv paths;   /* strings that the members above borrow                       */
+	struct rn_strv targets; /* all places in the image over which something lies           */
 	struct rn_buf *secrets; /* contents of files                                           */
 	size_t n_secrets;
 	int *locks;             /* of caches                                                   */
