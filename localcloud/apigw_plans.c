@@ -162,8 +162,9 @@ static int patch_stage_throttle(struct request *req, struct response *res, cJSON
 {
 	double number = 0;
 	const char *name = segments->v[segments->n - 1];
-	if (segments->n == 4 && !strcmp(op, "remove")) { /* /apiStages/A:S/throttle/METHOD-KEY */
-		apigw_set(rn_json_get(stage, "throttle"), segments->v[3], NULL);
+	if (segments->n == 5 && !strcmp(op, "remove")) { /* /apiStages/A:S/throttle/PATH/METHOD */
+		RN_AUTO(rn_freep) char *method = rn_asprintf("%s/%s", segments->v[3], segments->v[4]);
+		apigw_set(rn_json_get(stage, "throttle"), method, NULL);
 		return 1;
 	}
 	if (segments->n != 6 || strcmp(segments->v[2], "throttle") != 0 ||

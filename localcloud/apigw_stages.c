@@ -261,6 +261,19 @@ void apigw_list_stages(struct request *req, struct response *res)
 	apigw_answer(req, res, 200, out);
 }
 
+/* "remove /RESOURCE/METHOD": all settings of that method. 0: there are none, so it is another path. */
+static int remove_method_setting(cJSON *stage, const struct rn_strv *segments)
+{
+	cJSON *settings = rn_json_get(stage, "methodSettings");
+	const char *path = segments->v[0];
+	RN_AUTO(rn_freep) char *key =
+		rn_asprintf("%s/%s", *path == '/' && path[1] ? path + 1 : path, segments->v[1]);
+	if (!rn_json_get(settings, key))
+		return 0;
+	apigw_set(settings, key, NULL);
+	return 1;
+}
+
 /* "/RESOURCE/METHOD/throttling/rateLimit" and its like: methodSettings["RESOURCE/METHOD"], "*" for
  * any. */
 static int patch_method_setting(struct request *req, struct response *res, cJSON *stage,
@@ -276,6 +289,8 @@ static int patch_method_setting(struct request *req, struct response *res, cJSON
 		{ "logging", "dataTrace", "dataTraceEnabled", IS_BOOL },
 		{ "metrics", "enabled", "metricsEnabled", IS_BOOL },
 	};
+	if (segments->n == 2 && !strcmp(op, "remove"))
+		return remove_method_setting(stage, segments);
 	if (segments->n != 4)
 		return 0;
 	for (size_t i = 0; i < RN_LEN(SETTINGS); i++) {

@@ -30,7 +30,9 @@ struct api {
 	struct key_wish key;
 	struct plan_wish plan;
 	cJSON *tags;
+	cJSON *document; /* the OpenAPI document; NULL: routes describe the API */
 	cJSON *want; /* content_want */
+	cJSON *binary; /* binary types wanted */
 
 	char *id;                /* of the API; NULL: does not exist yet (plan)    */
 	cJSON *found;            /* the API; NULL: does not exist                  */
@@ -64,6 +66,8 @@ int api_list_plans(struct api *a, cJSON **ret, struct rn_error *err);
 int api_list_deployments(struct api *a, const char *id, cJSON **ret, struct rn_error *err);
 /** The item that this stage made (the oldest of several), else one of the same pipeline with that name. Borrowed. */
 const cJSON *api_pick(const struct api *a, const cJSON *items, const char *name);
+/** Reads the stage into a->found_stage; NULL when there is none. */
+int api_read_stage(struct api *a, struct rn_error *err);
 int api_read_policy(struct api *a, struct api_function *f, struct rn_error *err);
 
 /* ---- call.c: writing ---- */
@@ -95,11 +99,17 @@ int64_t api_pace_interval(const char *operation, bool edge);
 
 int api_put_rest_api(struct api *a, struct rn_error *err);    /* rest_api.c   */
 int api_put_methods(struct api *a, struct rn_error *err);     /* methods.c    */
+int api_put_document(struct api *a, struct rn_error *err);    /* document.c   */
 int api_put_permissions(struct api *a, struct rn_error *err); /* permission.c */
 int api_put_deployment(struct api *a, struct rn_error *err);  /* deployment.c */
 int api_put_key(struct api *a, struct rn_error *err);         /* key.c        */
 int api_put_plan(struct api *a, struct rn_error *err);        /* plan.c       */
 int api_destroy(struct api *a, struct rn_error *err);         /* destroy.c    */
+
+/** Reports what differs at one method (`have` NULL: all of it), and notes it in content_changed. */
+void api_tell_method(struct api *a, const char *path, const cJSON *want, const cJSON *have);
+/** True when the stage serves a deployment of just the content that is wanted. */
+bool api_serves(const struct api *a);
 
 /** Removes our statements for API `id` from a function's policy, but those whose ids are in `keep` (may be NULL). */
 int api_remove_permissions(struct api *a, struct api_function *f, const char *id, const struct rn_strv *keep,

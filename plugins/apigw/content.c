@@ -18,6 +18,12 @@ char *content_function_arn(const char *function, const struct content_place *at)
 	return rn_asprintf("arn:%s:lambda:%s:%s:function:%s", at->partition, at->region, at->account, function);
 }
 
+char *content_function_uri(const char *function, const struct content_place *at)
+{
+	RN_AUTO(rn_freep) char *arn = content_function_arn(function, at);
+	return rn_asprintf("arn:%s:apigateway:%s:lambda:path/2015-03-31/functions/%s/invocations", at->partition, at->region, arn);
+}
+
 /* ---- what is wanted --------------------------------------------------------------------- */
 
 static cJSON *proxy_integration(const struct route *r, const struct apigw_params *p, const struct content_place *at)
@@ -26,9 +32,7 @@ static cJSON *proxy_integration(const struct route *r, const struct apigw_params
 	cJSON_AddStringToObject(i, "type", "AWS_PROXY");
 	cJSON_AddStringToObject(i, "httpMethod", "POST");
 	if (r->function) {
-		RN_AUTO(rn_freep) char *arn = content_function_arn(r->function, at);
-		RN_AUTO(rn_freep) char *uri = rn_asprintf("arn:%s:apigateway:%s:lambda:path/2015-03-31/functions/%s/invocations",
-							  at->partition, at->region, arn);
+		RN_AUTO(rn_freep) char *uri = content_function_uri(r->function, at);
 		cJSON_AddStringToObject(i, "uri", uri);
 	}
 	cJSON_AddNumberToObject(i, "timeoutInMillis", (double)p->integration_timeout.ms);
@@ -152,15 +156,16 @@ bool content_same(const cJSON *want, const cJSON *have)
 	return !want || (have && rn_json_subset(want, have));
 }
 
-char *content_label(const cJSON *want, const struct runner_list *binary)
+char *content_label(const cJSON *want, const cJSON *binary)
 {
 	RN_AUTO(rn_freep) char *text = rn_json_canonical(want);
 	RN_AUTO(rn_buf_clear) struct rn_buf all = RN_BUF_INIT;
 	RN_AUTO(rn_strv_clear) struct rn_strv types = { 0 };
 	unsigned char digest[SHA256_DIGEST_LENGTH];
 	char hex[2 * SHA256_DIGEST_LENGTH + 1];
-	for (size_t i = 0; i < binary->n; i++)
-		rn_strv_add(&types, binary->v[i]);
+	const cJSON *type;
+	cJSON_ArrayForEach(type, binary)
+		rn_strv_add(&types, cJSON_IsString(type) ? type->valuestring : "");
 	rn_strv_sort(&types);
 	rn_buf_adds(&all, text);
 	for (size_t i = 0; i < types.n; i++)

@@ -18,6 +18,8 @@ struct content_place {
 
 /** ARN of a function from an ARN or a name; new string. */
 char *content_function_arn(const char *function, const struct content_place *at);
+/** URI of the integration that invokes it; new string. */
+char *content_function_uri(const char *function, const struct content_place *at);
 
 /**
  * {path: {METHOD: {"apiKeyRequired", "authorizationType", "integration": {...}, "responses": {...}}}}.
@@ -28,7 +30,7 @@ cJSON *content_want(const struct routes *r, const struct apigw_params *p, const 
 cJSON *content_have(const cJSON *resources);
 
 /** "runner sha256:<64 digits>" of the content and the binary types: the description of a deployment. New string. */
-char *content_label(const cJSON *want, const struct runner_list *binary);
+char *content_label(const cJSON *want, const cJSON *binary);
 #define CONTENT_LABEL_PREFIX "runner sha256:"
 
 /** True when the integrations (or responses) say the same; members that `want` lacks do not matter. */
@@ -42,6 +44,8 @@ char *patch_path(const char *prefix, const char *name);
 void patch_set(cJSON *ops, const char *prefix, const cJSON *have, const cJSON *want);
 /** Operations that make the map `have` equal `want` (objects of strings). */
 void patch_map(cJSON *ops, const char *prefix, const cJSON *have, const cJSON *want);
+/** Operations for the throttles that a plan has for single methods of a stage ("API:STAGE"). */
+void patch_plan_methods(cJSON *ops, const char *stage, const cJSON *have, const cJSON *want);
 /** Operations for a plan's throttle and quota. */
 void patch_plan(cJSON *ops, const cJSON *have, const struct plan_wish *want);
 

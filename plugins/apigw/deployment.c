@@ -6,6 +6,8 @@
  */
 #include "api.h"
 
+#include "settings.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,11 +35,24 @@ static const cJSON *by_label(const cJSON *deployments, const char *label)
 	return best;
 }
 
+/* Of all that a deployment captures. New string. */
+static char *label_of(const struct api *a)
+{
+	return content_label(a->document ? a->document : a->want, a->binary);
+}
+
+bool api_serves(const struct api *a)
+{
+	RN_AUTO(rn_freep) char *label = label_of(a);
+	const cJSON *serving = by_id(a->deployments, rn_json_str(a->found_stage, "deploymentId"));
+	return rn_streq(rn_json_str(serving, "description"), label);
+}
+
 /* A deployment that was not there before: what a creation whose answer was lost has made. */
 static int find_new(struct api *a, cJSON **ret, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *now = NULL;
-	RN_AUTO(rn_freep) char *label = content_label(a->want, &a->p->binary_media_types);
+	RN_AUTO(rn_freep) char *label = label_of(a);
 	if (api_list_deployments(a, a->id, &now, err) < 0)
 		return -1;
 	const cJSON *d;
@@ -99,11 +114,41 @@ static int create_stage(struct api *a, const char *deployment, struct rn_error *
 	struct aws_error aerr = { 0 };
 	if (api_write(a, "CreateStage", "POST", path, body, &a->found_stage, &aerr, err) == 0)
 		return 0;
-	return aws_error_is(&aerr, "ConflictException") && aerr.attempts > 1 ? 0 : -1;
+	/* there after all: of a try whose answer was lost, or of somebody else meanwhile; update_stage sees what differs */
+	return aws_error_is(&aerr, "ConflictException") ? api_read_stage(a, err) : -1;
 }
 
-/* Points the stage to the deployment and sets what else differs. `label` tells the reader what is deployed. */
-static int update_stage(struct api *a, const char *deployment, struct rn_error *err)
+static int patch_settings(struct api *a, cJSON *ops, struct stage_diff *d, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *have = settings_have(a->found_stage), *want = settings_want(&a->routes, a->p);
+	RN_AUTO(rn_json_freep) cJSON *log = settings_access_log(a->p, &a->at), *account = NULL;
+	struct throttle limits = { 0 };
+	if (settings_need_account(have, want)) {
+		if (aws_rest(a->client, "GetAccount", "GET", "/account", NULL, NULL, &account, NULL, err) < 0)
+			return -1;
+		const cJSON *t = rn_json_get(account, "throttleSettings");
+		limits = (struct throttle){ rn_json_num(t, "rateLimit", 0), rn_json_int(t, "burstLimit", 0) };
+	}
+	settings_patch(ops, have, want, &limits, d);
+	settings_patch_access_log(ops, rn_json_get(a->found_stage, "accessLogSettings"), log, d);
+	/* a cache costs by the hour, and this stage never orders one */
+	if (stage_diff_bool(d, "cache", rn_json_bool(a->found_stage, "cacheClusterEnabled", false), false))
+		patch_add(ops, "replace", "/cacheClusterEnabled", "false");
+	return 0;
+}
+
+static int send_patch(struct api *a, const cJSON *ops, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}/stages/{}", a->id, a->p->stage);
+	if (a->s->mode != STAGE_RUN || api_patch(a, "UpdateStage", path, ops, NULL, err) == 0)
+		return 0;
+	if (strstr(err->msg, "CloudWatch Logs role ARN"))
+		rn_hint(err, "API Gateway needs a role of the account for logs: set it once with `aws apigateway update-account`");
+	return -1;
+}
+
+/* Points the stage to the deployment (NULL in plan: a new one) and sets what else differs; `told`: and says so. */
+static int update_stage(struct api *a, const char *deployment, bool told, struct rn_error *err)
 {
 	RN_AUTO(stage_diff_clear) struct stage_diff d = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *ops = cJSON_CreateArray();
@@ -119,10 +164,21 @@ static int update_stage(struct api *a, const char *deployment, struct rn_error *
 	patch_map(ops, "/variables", have, want);
 	if (stage_diff_bool(&d, "tracing", tracing, a->p->tracing))
 		patch_add(ops, "replace", "/tracingEnabled", a->p->tracing ? "true" : "false");
-	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}/stages/{}", a->id, a->p->stage);
-	if (a->s->mode == STAGE_RUN && api_patch(a, "UpdateStage", path, ops, NULL, err) < 0)
+	RN_AUTO(rn_freep) char *kind = rn_asprintf("restapis/%s/stages", a->id);
+	if (patch_settings(a, ops, &d, err) < 0 || send_patch(a, ops, err) < 0 ||
+	    api_put_tags(a, kind, a->p->stage, rn_json_get(a->found_stage, "tags"), &d, err) < 0)
 		return -1;
-	stage_change_diff(a->s, &d, "stage %s of API %s", a->p->stage, a->p->api_name);
+	if (told)
+		stage_change_diff(a->s, &d, "stage %s of API %s", a->p->stage, a->p->api_name);
+	return 0;
+}
+
+/* CreateStage takes no method settings and no access log: a second call does. */
+static int new_stage(struct api *a, const char *deployment, struct rn_error *err)
+{
+	if (a->s->mode == STAGE_RUN && (create_stage(a, deployment, err) < 0 || update_stage(a, deployment, false, err) < 0))
+		return -1;
+	stage_change(a->s, RUNNER_CREATED, NULL, "stage %s of API %s", a->p->stage, a->p->api_name);
 	return 0;
 }
 
@@ -152,20 +208,14 @@ static int choose(struct api *a, const char *label, char **ret_id, bool *ret_cre
 
 int api_put_deployment(struct api *a, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *label = content_label(a->want, &a->p->binary_media_types);
+	RN_AUTO(rn_freep) char *label = label_of(a);
 	RN_AUTO(rn_freep) char *id = NULL;
 	bool created = false;
 	if (choose(a, label, &id, &created, err) < 0)
 		return -1;
 	if (created)
 		stage_change(a->s, RUNNER_CREATED, NULL, "deployment of API %s", a->p->api_name);
-	if (a->found_stage) {
-		if (update_stage(a, id, err) < 0)
-			return -1;
-	} else {
-		if (a->s->mode == STAGE_RUN && create_stage(a, id, err) < 0)
-			return -1;
-		stage_change(a->s, RUNNER_CREATED, NULL, "stage %s of API %s", a->p->stage, a->p->api_name);
-	}
+	if ((a->found_stage ? update_stage(a, id, true, err) : new_stage(a, id, err)) < 0)
+		return -1;
 	return created && a->s->mode == STAGE_RUN ? prune(a, id, err) : 0;
 }

@@ -74,29 +74,71 @@ static int parse_quota(const cJSON *v, struct plan_wish *p, struct rn_error *err
 	return 0;
 }
 
-static int parse_throttle(const cJSON *o, struct plan_wish *p, struct rn_error *err)
+int throttle_parse(const cJSON *o, const char *what, struct throttle *ret, struct rn_error *err)
 {
 	const cJSON *rate = rn_json_get(o, "rate"), *burst = rn_json_get(o, "burst");
-	if ((rate && (!cJSON_IsNumber(rate) || rate->valuedouble <= 0)))
-		return rn_fail(err, RN_EINVAL, "usage_plan.rate must be a number of requests a second");
+	if (rate && (!cJSON_IsNumber(rate) || rate->valuedouble <= 0))
+		return rn_fail(err, RN_EINVAL, "%s.rate must be a number of requests a second", what);
 	if (burst && (!cJSON_IsNumber(burst) || burst->valuedouble < 1 || burst->valuedouble != (double)burst->valueint))
-		return rn_fail(err, RN_EINVAL, "usage_plan.burst must be a whole number of requests");
+		return rn_fail(err, RN_EINVAL, "%s.burst must be a whole number of requests", what);
 	if (!rate != !burst) {
-		rn_fail(err, RN_EINVAL, "usage_plan has %s but no %s", rate ? "rate" : "burst", rate ? "burst" : "rate");
+		rn_fail(err, RN_EINVAL, "%s has %s but no %s", what, rate ? "rate" : "burst", rate ? "burst" : "rate");
 		return rn_hint(err, "API Gateway throttles by both: requests a second (rate) and how many at once (burst)");
 	}
-	p->rate = rate ? rate->valuedouble : 0;
-	p->burst = burst ? burst->valueint : 0;
+	ret->rate = rate ? rate->valuedouble : 0;
+	ret->burst = burst ? burst->valueint : 0;
+	return 0;
+}
+
+/* "POST /predict" -> "/predict/POST", as usage plans name a method; new string. */
+static char *method_key(const char *text, struct rn_error *err)
+{
+	RN_AUTO(routes_clear) struct routes one = { 0 };
+	const char *blank = strchr(text, ' ');
+	if (!blank || blank[1] != '/') {
+		rn_fail(err, RN_EINVAL, "\"%s\" in usage_plan.methods is not a method and a path", text);
+		rn_hint(err, "for example {\"POST /predict\": {rate: 5, burst: 10}}");
+		return NULL;
+	}
+	RN_AUTO(rn_freep) char *method = rn_strndup(text, (size_t)(blank - text));
+	if (routes_add(&one, blank + 1, method, NULL, "NONE", false, err) < 0)
+		return NULL;
+	return rn_asprintf("%s/%s", one.v[0].path, one.v[0].method);
+}
+
+static int parse_methods(const cJSON *o, struct plan_wish *w, struct rn_error *err)
+{
+	static const char *const known[] = { "rate", "burst" };
+	const cJSON *item;
+	if (!o)
+		return 0;
+	if (!cJSON_IsObject(o))
+		return rn_fail(err, RN_EINVAL, "usage_plan.methods must be a map such as {\"POST /predict\": {rate: 5, burst: 10}}");
+	w->methods = cJSON_CreateObject();
+	cJSON_ArrayForEach(item, o)
+	{
+		struct throttle t = { 0 };
+		RN_AUTO(rn_freep) char *what = rn_asprintf("usage_plan.methods.%s", item->string);
+		RN_AUTO(rn_freep) char *key = method_key(item->string, err);
+		if (!key || unknown_member(item, what, known, RN_LEN(known), err) < 0 || throttle_parse(item, what, &t, err) < 0)
+			return -1;
+		if (t.rate <= 0)
+			return rn_fail(err, RN_EINVAL, "%s needs rate and burst", what);
+		cJSON *limits = cJSON_AddObjectToObject(w->methods, key);
+		cJSON_AddNumberToObject(limits, "burstLimit", (double)t.burst);
+		cJSON_AddNumberToObject(limits, "rateLimit", t.rate);
+	}
 	return 0;
 }
 
 int plan_parse(const struct apigw_params *p, bool key_needed, struct plan_wish *ret, struct rn_error *err)
 {
-	static const char *const known[] = { "name", "burst", "rate", "quota" };
+	static const char *const known[] = { "name", "burst", "rate", "quota", "methods" };
 	RN_AUTO(rn_json_freep) cJSON *o = NULL;
 	RN_AUTO(plan_clear) struct plan_wish w = { 0 };
 	if (parse_map(p->usage_plan.text, "usage_plan", known, RN_LEN(known), &o, err) < 0 ||
-	    parse_throttle(o, &w, err) < 0 || parse_quota(rn_json_get(o, "quota"), &w, err) < 0 ||
+	    throttle_parse(o, "usage_plan", &w.throttle, err) < 0 || parse_quota(rn_json_get(o, "quota"), &w, err) < 0 ||
+	    parse_methods(rn_json_get(o, "methods"), &w, err) < 0 ||
 	    parse_name(o, "usage_plan", p->api_name, &w.name, err) < 0)
 		return -1;
 	w.wanted = o || key_needed || p->api_key.text;
@@ -108,6 +150,7 @@ int plan_parse(const struct apigw_params *p, bool key_needed, struct plan_wish *
 void plan_clear(struct plan_wish *p)
 {
 	rn_freep(&p->name);
+	rn_json_freep(&p->methods);
 }
 
 /* ---- key --------------------------------------------------------------------------------- */

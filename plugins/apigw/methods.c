@@ -94,8 +94,12 @@ static int put_responses(struct api *a, const char *path, const char *method, co
 		RN_AUTO(rn_freep) char *tail = rn_asprintf("/responses/%s", response->string);
 		RN_AUTO(rn_freep) char *to = method_path(a, path, method, tail);
 		struct aws_error aerr = { 0 };
-		if (api_write(a, "PutMethodResponse", "PUT", to, response, NULL, &aerr, err) < 0 &&
-		    !(aws_error_is(&aerr, "ConflictException") && aerr.attempts > 1))
+		if (api_write(a, "PutMethodResponse", "PUT", to, response, NULL, &aerr, err) == 0)
+			continue;
+		/* of a try whose answer was lost, or of a method that was there: this one must be it */
+		if (!aws_error_is(&aerr, "ConflictException") ||
+		    api_write(a, "DeleteMethodResponse", "DELETE", to, NULL, NULL, NULL, err) < 0 ||
+		    api_write(a, "PutMethodResponse", "PUT", to, response, NULL, NULL, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -155,8 +159,9 @@ static void compare(const struct api *a, const cJSON *want, const cJSON *have, b
 	const cJSON *wi = rn_json_get(want, "integration"), *hi = rn_json_get(have, "integration");
 	*ret_method = stage_diff_bool(d, "api_key_required", rn_json_bool(have, "apiKeyRequired", false),
 				      rn_json_bool(want, "apiKeyRequired", false));
-	*ret_method |= stage_diff_str(d, "authorization", rn_json_str(have, "authorizationType"),
-				      rn_json_str(want, "authorizationType"));
+	if (rn_json_str(want, "authorizationType")) /* else API Gateway works it out of a document */
+		*ret_method |= stage_diff_str(d, "authorization", rn_json_str(have, "authorizationType"),
+					      rn_json_str(want, "authorizationType"));
 	*ret_integration = !content_same(wi, hi) ||
 			   !content_same(rn_json_get(want, "methodResponses"), rn_json_get(have, "methodResponses"));
 	if (*ret_integration) {
@@ -191,6 +196,21 @@ static int update_method(struct api *a, const char *path, const cJSON *want, con
 	return 0;
 }
 
+void api_tell_method(struct api *a, const char *path, const cJSON *want, const cJSON *have)
+{
+	RN_AUTO(stage_diff_clear) struct stage_diff d = { 0 };
+	bool settings = false, integration = false;
+	if (have) {
+		compare(a, want, have, &settings, &integration, &d);
+		a->content_changed |= settings || integration;
+		stage_change_diff(a->s, &d, "method %s %s", want->string, path);
+		return;
+	}
+	RN_AUTO(rn_freep) char *function = function_of(rn_json_get(want, "integration"));
+	a->content_changed = true;
+	stage_change(a->s, RUNNER_CREATED, function, "method %s %s", want->string, path);
+}
+
 static int put_path(struct api *a, const cJSON *methods, const cJSON *have, struct rn_error *err)
 {
 	const char *path = methods->string;
@@ -208,8 +228,7 @@ static int put_path(struct api *a, const cJSON *methods, const cJSON *have, stru
 		a->content_changed = true;
 		if (a->s->mode == STAGE_RUN && create_method(a, path, method->string, method, err) < 0)
 			return -1;
-		RN_AUTO(rn_freep) char *function = function_of(rn_json_get(method, "integration"));
-		stage_change(a->s, RUNNER_CREATED, function, "method %s %s", method->string, path);
+		api_tell_method(a, path, method, NULL);
 	}
 	return 0;
 }

@@ -14,12 +14,18 @@ struct apigw_params {
 	const char *method;
 	const char *function;
 	struct runner_json routes;
+	const char *openapi;
 	const char *authorization;
 	struct runner_json cors;
 	struct runner_duration integration_timeout;
 	const char *stage;
 	struct runner_map stage_variables;
 	bool tracing;
+	struct runner_json throttle;
+	const char *log_level;
+	bool log_data;
+	bool metrics;
+	struct runner_json access_log;
 	bool api_key_required;
 	struct runner_json api_key;
 	struct runner_json usage_plan;

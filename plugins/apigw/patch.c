@@ -69,19 +69,54 @@ void patch_map(cJSON *ops, const char *prefix, const cJSON *have, const cJSON *w
 	}
 }
 
+static void patch_limits(cJSON *ops, const char *prefix, const cJSON *have, double rate, int64_t burst)
+{
+	RN_AUTO(rn_freep) char *rate_path = rn_asprintf("%s/rateLimit", prefix);
+	RN_AUTO(rn_freep) char *burst_path = rn_asprintf("%s/burstLimit", prefix);
+	RN_AUTO(rn_freep) char *rate_text = rn_asprintf("%.15g", rate);
+	RN_AUTO(rn_freep) char *burst_text = rn_asprintf("%lld", (long long)burst);
+	double present = rn_json_num(have, "rateLimit", 0);
+	if (present < rate || present > rate)
+		patch_add(ops, "replace", rate_path, rate_text);
+	if (rn_json_int(have, "burstLimit", 0) != burst)
+		patch_add(ops, "replace", burst_path, burst_text);
+}
+
+/* "/predict/POST" of a plan's stage -> "/apiStages/API:STAGE/throttle/~1predict/POST"; new string. */
+static char *method_path(const char *stage, const char *key)
+{
+	const char *method = strrchr(key, '/');
+	RN_AUTO(rn_freep) char *resource = method ? rn_strndup(key, (size_t)(method - key)) : rn_strdup("");
+	RN_AUTO(rn_freep) char *prefix = rn_asprintf("/apiStages/%s/throttle", stage);
+	RN_AUTO(rn_freep) char *path = patch_path(prefix, *resource ? resource : "/");
+	return rn_asprintf("%s%s", path, method ? method : "/");
+}
+
+void patch_plan_methods(cJSON *ops, const char *stage, const cJSON *have, const cJSON *want)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, want)
+	{
+		RN_AUTO(rn_freep) char *path = method_path(stage, item->string);
+		patch_limits(ops, path, rn_json_get(have, item->string), rn_json_num(item, "rateLimit", 0),
+			     rn_json_int(item, "burstLimit", 0));
+	}
+	cJSON_ArrayForEach(item, have)
+	{
+		RN_AUTO(rn_freep) char *path = method_path(stage, item->string);
+		if (!rn_json_get(want, item->string))
+			patch_add(ops, "remove", path, NULL);
+	}
+}
+
 static void patch_throttle(cJSON *ops, const cJSON *have, const struct plan_wish *want)
 {
-	if (want->rate <= 0) {
+	if (want->throttle.rate <= 0) {
 		if (cJSON_IsObject(have) && have->child)
 			patch_add(ops, "remove", "/throttle", NULL);
 		return;
 	}
-	RN_AUTO(rn_freep) char *rate = rn_asprintf("%.15g", want->rate);
-	RN_AUTO(rn_freep) char *burst = rn_asprintf("%lld", (long long)want->burst);
-	if (rn_json_num(have, "rateLimit", 0) < want->rate || rn_json_num(have, "rateLimit", 0) > want->rate)
-		patch_add(ops, "replace", "/throttle/rateLimit", rate);
-	if (rn_json_int(have, "burstLimit", 0) != want->burst)
-		patch_add(ops, "replace", "/throttle/burstLimit", burst);
+	patch_limits(ops, "/throttle", have, want->throttle.rate, want->throttle.burst);
 }
 
 static void patch_quota(cJSON *ops, const cJSON *have, const struct plan_wish *want)

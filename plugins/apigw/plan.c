@@ -21,11 +21,13 @@ static cJSON *creation(const struct api *a)
 	cJSON *stage = cJSON_CreateObject();
 	cJSON_AddStringToObject(stage, "apiId", a->id);
 	cJSON_AddStringToObject(stage, "stage", a->p->stage);
+	if (a->plan.methods)
+		cJSON_AddItemToObject(stage, "throttle", cJSON_Duplicate(a->plan.methods, true));
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "apiStages"), stage);
-	if (a->plan.rate > 0) {
+	if (a->plan.throttle.rate > 0) {
 		cJSON *throttle = cJSON_AddObjectToObject(body, "throttle");
-		cJSON_AddNumberToObject(throttle, "burstLimit", (double)a->plan.burst);
-		cJSON_AddNumberToObject(throttle, "rateLimit", a->plan.rate);
+		cJSON_AddNumberToObject(throttle, "burstLimit", (double)a->plan.throttle.burst);
+		cJSON_AddNumberToObject(throttle, "rateLimit", a->plan.throttle.rate);
 	}
 	if (a->plan.quota > 0) {
 		cJSON *quota = cJSON_AddObjectToObject(body, "quota");
@@ -39,8 +41,8 @@ static cJSON *creation(const struct api *a)
 static char *limits(const struct plan_wish *p)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv l = { 0 };
-	if (p->rate > 0)
-		rn_strv_addf(&l, "rate %.15g, burst %lld", p->rate, (long long)p->burst);
+	if (p->throttle.rate > 0)
+		rn_strv_addf(&l, "rate %.15g, burst %lld", p->throttle.rate, (long long)p->throttle.burst);
 	if (p->quota > 0)
 		rn_strv_addf(&l, "quota %lld/%s", (long long)p->quota, p->period);
 	return rn_strv_join(&l, ", ");
@@ -72,6 +74,10 @@ static void patch_stages(const struct api *a, cJSON *ops, struct stage_diff *d)
 		RN_AUTO(rn_freep) char *have = rn_asprintf("%s:%s", rn_json_str(item, "apiId"), rn_json_str(item, "stage"));
 		if (rn_streq(have, want)) {
 			found = true;
+			int before = cJSON_GetArraySize(ops);
+			patch_plan_methods(ops, want, rn_json_get(item, "throttle"), a->plan.methods);
+			if (cJSON_GetArraySize(ops) > before)
+				stage_diff_json(d, "methods", rn_json_get(item, "throttle"), a->plan.methods);
 			continue;
 		}
 		stage_diff_str(d, "stage", have, NULL);
@@ -79,8 +85,10 @@ static void patch_stages(const struct api *a, cJSON *ops, struct stage_diff *d)
 	}
 	if (!found) {
 		stage_diff_str(d, "stage", NULL, want ? want : "the new API's");
-		if (want)
+		if (want) {
 			patch_add(ops, "add", "/apiStages", want);
+			patch_plan_methods(ops, want, NULL, a->plan.methods);
+		}
 	}
 }
 
@@ -92,8 +100,7 @@ static int update_plan(struct api *a, struct rn_error *err)
 	const cJSON *throttle = rn_json_get(a->found_plan, "throttle"), *quota = rn_json_get(a->found_plan, "quota");
 	if (stage_diff_str(&d, "name", rn_json_str(a->found_plan, "name"), a->plan.name))
 		patch_add(ops, "replace", "/name", a->plan.name);
-	struct plan_wish have = { .rate = rn_json_num(throttle, "rateLimit", 0),
-				  .burst = rn_json_int(throttle, "burstLimit", 0),
+	struct plan_wish have = { .throttle = { rn_json_num(throttle, "rateLimit", 0), rn_json_int(throttle, "burstLimit", 0) },
 				  .quota = rn_json_int(quota, "limit", 0),
 				  .period = rn_json_str(quota, "period") };
 	RN_AUTO(rn_freep) char *old = limits(&have);
@@ -112,6 +119,13 @@ static int update_plan(struct api *a, struct rn_error *err)
 	return 0;
 }
 
+/* Is the key in the plan by now (a try whose answer was lost)? */
+static bool has_key(struct api *a)
+{
+	RN_AUTO(rn_freep) char *path = aws_path("/usageplans/{}/keys/{}", a->plan_id, a->key_id);
+	return aws_rest(a->client, "GetUsagePlanKey", "GET", path, NULL, NULL, NULL, NULL, NULL) == 0;
+}
+
 static int add_key(struct api *a, struct rn_error *err)
 {
 	const cJSON *item;
@@ -127,7 +141,7 @@ static int add_key(struct api *a, struct rn_error *err)
 		cJSON_AddStringToObject(body, "keyId", a->key_id);
 		cJSON_AddStringToObject(body, "keyType", "API_KEY");
 		if (api_write(a, "CreateUsagePlanKey", "POST", path, body, NULL, &aerr, err) < 0 &&
-		    !(aws_error_is(&aerr, "ConflictException") && aerr.attempts > 1))
+		    !(aws_error_is(&aerr, "ConflictException") && has_key(a)))
 			return -1;
 	}
 	stage_change(a->s, RUNNER_CREATED, NULL, "key %s in usage plan %s", a->key.name, a->plan.name);

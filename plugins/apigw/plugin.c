@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The apigw stage: a REST API before functions, with key and usage plan. */
 #include "api.h"
+#include "settings.h"
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -21,9 +22,13 @@ static const struct runner_param params[] = {
 	RUNNER_PARAM(struct apigw_params, function, .help = "Function that answers: ARN (may name a version or alias) or name.",
 		     .example = "${{ stages.function.arn }}"),
 	RUNNER_PARAM(struct apigw_params, routes,
-		     .help = "List of routes: path, method (ANY), function, api_key_required, authorization, cors; what a route "
-			     "leaves out is as the parameters of the same name say.",
+		     .help = "List of routes: path, method (ANY), function, api_key_required, authorization, cors, throttle {rate, burst}; what "
+			     "a route leaves out is as the parameters of the same name say.",
 		     .example = "[{path: items, method: GET}, {path: \"items/{id}\", method: PUT, api_key_required: true}]"),
+	RUNNER_PARAM_PATH(struct apigw_params, openapi,
+			  .help = "OpenAPI 3.0 or Swagger 2.0 document in JSON that describes the API, instead of resource or routes. "
+				  "Operations without x-amazon-apigateway-integration are answered by `function`.",
+			  .example = "api.json"),
 	RUNNER_PARAM(struct apigw_params, authorization, .def = "NONE", .one_of = "NONE|AWS_IAM",
 		     .help = "Who may call: anybody, or callers that sign as an IAM identity.", .example = "AWS_IAM"),
 	RUNNER_PARAM(struct apigw_params, cors,
@@ -36,14 +41,26 @@ static const struct runner_param params[] = {
 		     .example = "test"),
 	RUNNER_PARAM(struct apigw_params, stage_variables, .help = "Variables of the stage.", .example = "{mode: fast}"),
 	RUNNER_PARAM(struct apigw_params, tracing, .def = "false", .help = "X-Ray tracing of the stage.", .example = "true"),
+	RUNNER_PARAM(struct apigw_params, throttle,
+		     .help = "What all callers together may send to the stage: rate (requests a second) and burst (at once). A route may have "
+			     "its own.",
+		     .example = "{rate: 100, burst: 200}"),
+	RUNNER_PARAM(struct apigw_params, log_level, .def = "OFF", .one_of = "OFF|ERROR|INFO",
+		     .help = "What API Gateway writes to CloudWatch Logs about executions.", .example = "ERROR"),
+	RUNNER_PARAM(struct apigw_params, log_data, .def = "false",
+		     .help = "Log requests and answers whole, with what callers send in them.", .example = "true"),
+	RUNNER_PARAM(struct apigw_params, metrics, .def = "false", .help = "CloudWatch metrics for each method.", .example = "true"),
+	RUNNER_PARAM(struct apigw_params, access_log,
+		     .help = "A line for each request: group (name or ARN of a log group that exists) and format (default: JSON).",
+		     .example = "{group: /aws/apigw/squares}"),
 	RUNNER_PARAM(struct apigw_params, api_key_required, .def = "false",
 		     .help = "Callers must send x-api-key. A key and a usage plan are made for it.", .example = "true"),
 	RUNNER_PARAM(struct apigw_params, api_key,
 		     .help = "The key: name (default: the API's) and value (20 to 128 characters; default: API Gateway makes one).",
 		     .example = "{name: customer-1}"),
 	RUNNER_PARAM(struct apigw_params, usage_plan,
-		     .help = "What keys may use: name, rate (requests a second) with burst (at once), and quota (100/day, /week, "
-			     "/month).",
+		     .help = "What each key may use: name, rate (requests a second) with burst (at once), quota (100/day, /week, /month), and "
+			     "methods: limits for one method, {\"POST /predict\": {rate, burst}}.",
 		     .example = "{burst: 10, rate: 10, quota: 100/day}"),
 	RUNNER_PARAM(struct apigw_params, keep_deployments, .def = "3",
 		     .help = "How many deployments to keep, the present one included.", .example = "1"),
@@ -97,9 +114,14 @@ static int set_outputs(struct api *a, struct rn_error *err)
 	return a->plan_id ? stage_output(a->s, "usage_plan_id", a->plan_id, err) : 0;
 }
 
+static int put_content(struct api *a, struct rn_error *err)
+{
+	return a->document ? api_put_document(a, err) : api_put_methods(a, err);
+}
+
 static int deploy(struct api *a, struct rn_error *err)
 {
-	if (api_survey(a, err) < 0 || api_put_rest_api(a, err) < 0 || api_put_methods(a, err) < 0 ||
+	if (api_survey(a, err) < 0 || api_put_rest_api(a, err) < 0 || put_content(a, err) < 0 ||
 	    api_put_permissions(a, err) < 0 || api_put_deployment(a, err) < 0 || api_put_key(a, err) < 0 ||
 	    api_put_plan(a, err) < 0)
 		return -1;
@@ -117,7 +139,10 @@ static int check_routes(struct api *a, struct rn_error *err)
 		return rn_fail(err, RN_EINVAL, "keep_deployments must be 1 or more: the stage serves one");
 	}
 	const struct runner_host *host = a->s->host;
-	for (size_t i = 0; i < a->routes.n; i++) {
+	const char *param = NULL;
+	if (settings_check(a->p, &param, err) < 0)
+		return stage_blame(a->s, param);
+	for (size_t i = 0; i < a->routes.n && !a->p->openapi; i++) {
 		if (a->routes.v[i].function || !host->is_known(a->s->rs, "function") || !host->is_known(a->s->rs, "routes"))
 			continue;
 		stage_blame(a->s, a->p->routes.text ? "routes" : "function");

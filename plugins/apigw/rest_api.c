@@ -4,14 +4,6 @@
 
 #include <string.h>
 
-static cJSON *binary_types(const struct apigw_params *p)
-{
-	cJSON *list = cJSON_CreateArray();
-	for (size_t i = 0; i < p->binary_media_types.n; i++)
-		cJSON_AddItemToArray(list, cJSON_CreateString(p->binary_media_types.v[i]));
-	return list;
-}
-
 static int find_api(struct api *a, cJSON **ret, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *items = NULL;
@@ -36,8 +28,8 @@ static int create(struct api *a, struct rn_error *err)
 		cJSON_AddStringToObject(body, "description", a->p->description);
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(cJSON_AddObjectToObject(body, "endpointConfiguration"), "types"),
 			     cJSON_CreateString(a->p->endpoint_type));
-	if (a->p->binary_media_types.n)
-		cJSON_AddItemToObject(body, "binaryMediaTypes", binary_types(a->p));
+	if (cJSON_GetArraySize(a->binary) > 0)
+		cJSON_AddItemToObject(body, "binaryMediaTypes", cJSON_Duplicate(a->binary, true));
 	cJSON_AddItemToObject(body, "tags", cJSON_Duplicate(a->tags, true));
 	if (api_create(a, "CreateRestApi", "/restapis", body, find_api, &a->found, NULL, err) < 0)
 		return -1;
@@ -51,7 +43,8 @@ static int create(struct api *a, struct rn_error *err)
 
 static void compare(const struct api *a, cJSON *ops, struct stage_diff *d)
 {
-	const char *description = a->p->description ? a->p->description : "";
+	const char *own = rn_json_str(rn_json_get(a->document, "info"), "description");
+	const char *description = a->p->description ? a->p->description : own ? own : "";
 	const char *present = rn_json_str(a->found, "description");
 	const cJSON *type = rn_json_path(a->found, "endpointConfiguration.types.0");
 	const char *have_type = cJSON_GetStringValue(type);
@@ -69,12 +62,11 @@ static int update(struct api *a, struct rn_error *err)
 {
 	RN_AUTO(stage_diff_clear) struct stage_diff d = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *ops = cJSON_CreateArray();
-	RN_AUTO(rn_json_freep) cJSON *types = binary_types(a->p);
 	compare(a, ops, &d);
 	int before = cJSON_GetArraySize(ops);
-	patch_set(ops, "/binaryMediaTypes", rn_json_get(a->found, "binaryMediaTypes"), types);
+	patch_set(ops, "/binaryMediaTypes", rn_json_get(a->found, "binaryMediaTypes"), a->binary);
 	if (cJSON_GetArraySize(ops) > before) {
-		stage_diff_json(&d, "binary_media_types", rn_json_get(a->found, "binaryMediaTypes"), types);
+		stage_diff_json(&d, "binary_media_types", rn_json_get(a->found, "binaryMediaTypes"), a->binary);
 		a->content_changed = true;
 	}
 	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}", a->id);

@@ -163,16 +163,16 @@ struct defaults {
 	const cJSON *cors;
 };
 
-static int add_route(struct routes *to, const char *path, const char *method, const char *function,
-		     const char *authorization, bool key, const cJSON *cors, struct rn_error *err)
+int routes_add(struct routes *to, const char *path, const char *method, const char *function, const char *authorization,
+	       bool key_required, struct rn_error *err)
 {
 	struct route r = { 0 };
 	r.path = clean_path(path, err);
 	r.method = r.path ? clean_method(method, err) : NULL;
 	r.function = function && *function ? rn_strdup(function) : NULL;
 	r.authorization = rn_strdup(authorization);
-	r.key_required = key;
-	if (!r.method || parse_cors(cors, r.method, &r.cors, err) < 0) {
+	r.key_required = key_required;
+	if (!r.method) {
 		route_clear(&r);
 		return -1;
 	}
@@ -181,9 +181,18 @@ static int add_route(struct routes *to, const char *path, const char *method, co
 	return 0;
 }
 
+static int add_route(struct routes *to, const char *path, const char *method, const char *function,
+		     const char *authorization, bool key, const cJSON *cors, struct rn_error *err)
+{
+	if (routes_add(to, path, method, function, authorization, key, err) < 0)
+		return -1;
+	struct route *r = &to->v[to->n - 1];
+	return parse_cors(cors, r->method, &r->cors, err);
+}
+
 static int check_members(const cJSON *route, struct rn_error *err)
 {
-	static const char *const known[] = { "path", "method", "function", "api_key_required", "authorization", "cors" };
+	static const char *const known[] = { "path", "method", "function", "api_key_required", "authorization", "cors", "throttle" };
 	const cJSON *item;
 	cJSON_ArrayForEach(item, route)
 	{
@@ -194,10 +203,11 @@ static int check_members(const cJSON *route, struct rn_error *err)
 			const char *near = rn_nearest(item->string, known, RN_LEN(known));
 			rn_fail(err, RN_EINVAL, "a route has no member \"%s\"", item->string);
 			return near ? rn_hint(err, "did you mean %s?", near) :
-				      rn_hint(err, "it takes path, method, function, api_key_required, authorization and cors");
+				      rn_hint(err, "it takes path, method, function, api_key_required, authorization, cors and throttle");
 		}
 		bool boolean = strcmp(item->string, "api_key_required") == 0;
-		if (strcmp(item->string, "cors") != 0 && (boolean ? !cJSON_IsBool(item) : !cJSON_IsString(item)))
+		bool map = strcmp(item->string, "cors") == 0 || strcmp(item->string, "throttle") == 0;
+		if (!map && (boolean ? !cJSON_IsBool(item) : !cJSON_IsString(item)))
 			return rn_fail(err, RN_EINVAL, "%s of a route must be %s", item->string,
 				       boolean ? "true or false" : "a string");
 	}
@@ -218,9 +228,11 @@ static int add_listed(struct routes *to, const cJSON *route, const struct defaul
 	authorization = authorization ? authorization : d->p->authorization;
 	if (authorization && strcmp(authorization, "NONE") != 0 && strcmp(authorization, "AWS_IAM") != 0)
 		return rn_fail(err, RN_EINVAL, "authorization of a route is NONE or AWS_IAM, not \"%s\"", authorization);
-	return add_route(to, path, method ? method : "ANY", function ? function : d->p->function,
-			 authorization ? authorization : "NONE",
-			 rn_json_bool(route, "api_key_required", d->p->api_key_required), cors ? cors : d->cors, err);
+	if (add_route(to, path, method ? method : "ANY", function ? function : d->p->function,
+		      authorization ? authorization : "NONE",
+		      rn_json_bool(route, "api_key_required", d->p->api_key_required), cors ? cors : d->cors, err) < 0)
+		return -1;
+	return throttle_parse(rn_json_get(route, "throttle"), "throttle of a route", &to->v[to->n - 1].throttle, err);
 }
 
 static int by_place(const void *a, const void *b)
@@ -228,6 +240,12 @@ static int by_place(const void *a, const void *b)
 	const struct route *x = a, *y = b;
 	int c = strcmp(x->path, y->path);
 	return c ? c : strcmp(x->method, y->method);
+}
+
+void routes_sort(struct routes *r)
+{
+	if (r->n)
+		qsort(r->v, r->n, sizeof r->v[0], by_place);
 }
 
 static int check_set(const struct routes *r, struct rn_error *err)
@@ -268,8 +286,7 @@ int routes_parse(const struct apigw_params *p, struct routes *ret, const char **
 		if (add_listed(&r, item, &d, err) < 0)
 			return -1;
 	}
-	if (r.n)
-		qsort(r.v, r.n, sizeof r.v[0], by_place);
+	routes_sort(&r);
 	if (check_set(&r, err) < 0)
 		return -1;
 	*ret_param = NULL;

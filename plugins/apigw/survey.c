@@ -2,20 +2,44 @@
 /* Reading what there is, in two rounds of calls at the same time. */
 #include "api.h"
 
+#include "openapi.h"
+
 #include "base/mem.h"
 #include "base/str.h"
 
 #include <string.h>
 
+/* In `check`, where there is no session, the document is not read yet: its routes come later. */
+static int parse_document(struct api *a, struct rn_error *err)
+{
+	static const char *const others[] = { "resource", "routes", "method", "authorization", "api_key_required", "cors" };
+	for (size_t i = 0; i < RN_LEN(others); i++) {
+		if (!a->s->host->is_set(a->s->rs, others[i]))
+			continue;
+		stage_blame(a->s, others[i]);
+		rn_fail(err, RN_EINVAL, "%s beside openapi: the document describes the routes", others[i]);
+		return rn_hint(err, "say it in the document, or leave openapi out");
+	}
+	if (!a->session)
+		return 0;
+	a->document = openapi_read(a->p->openapi, err);
+	return a->document && openapi_routes(a->document, &a->routes, err) == 0 ? 0 : stage_blame(a->s, "openapi");
+}
+
+static int parse_routes(struct api *a, struct rn_error *err)
+{
+	const char *param = NULL;
+	if (a->p->openapi)
+		return parse_document(a, err);
+	return routes_parse(a->p, &a->routes, &param, err) < 0 ? stage_blame(a->s, param) : 0;
+}
+
 int api_init(struct api *a, struct stage *s, const struct apigw_params *p, struct aws_session *session,
 	     struct rn_error *err)
 {
 	*a = (struct api){ .s = s, .p = p, .session = session };
-	const char *param = NULL;
-	if (routes_parse(p, &a->routes, &param, err) < 0) {
-		stage_blame(s, param);
+	if (parse_routes(a, err) < 0)
 		return -1;
-	}
 	bool key = routes_need_key(&a->routes);
 	if (key_parse(p, key, &a->key, err) < 0)
 		return stage_blame(s, "api_key");
@@ -32,7 +56,7 @@ void api_clear(struct api *a)
 	routes_clear(&a->routes);
 	key_clear(&a->key);
 	plan_clear(&a->plan);
-	cJSON **documents[] = { &a->tags, &a->want, &a->found, &a->found_key, &a->found_plan, &a->plan_keys,
+	cJSON **documents[] = { &a->tags, &a->document, &a->want, &a->binary, &a->found, &a->found_key, &a->found_plan, &a->plan_keys,
 				&a->resources, &a->deployments, &a->found_stage };
 	for (size_t i = 0; i < RN_LEN(documents); i++)
 		rn_json_freep(documents[i]);
@@ -217,11 +241,15 @@ static int task_deployments(void *arg, struct rn_error *err)
 	return api_list_deployments(a, a->id, &a->deployments, err);
 }
 
-static int task_stage(void *arg, struct rn_error *err)
+int api_read_stage(struct api *a, struct rn_error *err)
 {
-	struct api *a = arg;
 	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}/stages/{}", a->id, a->p->stage);
 	return get(a->client, "GetStage", path, NULL, &a->found_stage, err);
+}
+
+static int task_stage(void *arg, struct rn_error *err)
+{
+	return api_read_stage(arg, err);
 }
 
 static int task_plan_keys(void *arg, struct rn_error *err)
@@ -292,14 +320,32 @@ static int collect_functions(struct api *a, struct rn_error *err)
 	return 0;
 }
 
+static int want_content(struct api *a, struct rn_error *err)
+{
+	if (!a->document) {
+		a->want = content_want(&a->routes, a->p, &a->at);
+		a->binary = cJSON_CreateArray();
+		for (size_t i = 0; i < a->p->binary_media_types.n; i++)
+			cJSON_AddItemToArray(a->binary, cJSON_CreateString(a->p->binary_media_types.v[i]));
+		return 0;
+	}
+	bool known = a->s->host->is_known(a->s->rs, "function");
+	routes_clear(&a->routes);
+	if (openapi_complete(a->document, a->p, &a->at, known, err) < 0 || openapi_routes(a->document, &a->routes, err) < 0)
+		return stage_blame(a->s, "openapi");
+	a->want = openapi_content(a->document);
+	a->binary = openapi_binary_types(a->document);
+	return 0;
+}
+
 int api_survey(struct api *a, struct rn_error *err)
 {
 	a->client = aws_client_new(a->session, "apigateway", err);
 	a->lambda = a->client ? aws_client_new(a->session, "lambda", err) : NULL;
 	const struct stage_task first[] = { { task_api, a }, { task_key, a }, { task_plan, a }, { task_identity, a } };
-	if (!a->lambda || stage_parallel(first, RN_LEN(first), err) < 0 || collect_functions(a, err) < 0)
+	if (!a->lambda || stage_parallel(first, RN_LEN(first), err) < 0 || want_content(a, err) < 0 ||
+	    collect_functions(a, err) < 0)
 		return -1;
-	a->want = content_want(&a->routes, a->p, &a->at);
 	a->id = rn_strdup(rn_json_str(a->found, "id"));
 	struct stage_task tasks[6];
 	size_t n = 0;

@@ -274,9 +274,10 @@ BAD = [({"memory": 64}, "128 to 10240"), ({"timeout": "1500ms"}, "whole seconds"
 
 
 @pytest.mark.parametrize("changes, words", BAD, ids=lambda v: next(iter(v)) if isinstance(v, dict) else "")
-def test_what_cannot_be_is_refused_before_any_call(moto_stage, changes, words):
-    failed = moto_stage(code=None, **changes)
-    assert failed.code in (1, 2) and words in failed.text and "test.pipe:" in failed.text and moto_stage.proxy.calls == []
+def test_what_cannot_be_is_refused_before_any_call(runner, pipe, changes, words):
+    with_ = {"function_name": FN, "image": "000000000000.dkr.ecr.us-east-1.amazonaws.com/x:y", "role": "arn:aws:iam::000000000000:role/r", **changes}
+    failed = runner("run", pipe({"name": "p", "stages": [{"id": "function", "uses": "lambda", "with": with_}]}), code=None)
+    assert failed.code in (1, 2) and words in failed.text and "test.pipe:" in failed.text and "credentials" not in failed.text, failed.text
 
 
 # ---- the test event and the shift ---------------------------------------------------------------
@@ -338,7 +339,6 @@ def test_an_interrupted_shift_is_finished_by_the_next_run(stage, push):
 
 # ---- faults ---------------------------------------------------------------------------------------
 
-KINDS = ["throttle", "error", "reset_before", "reset_after"]
 CREATED = {"tags": {"a": "b"}, "alias": "live", "log_retention": 7, "reserved_concurrency": 3, "test_event": {"do": "echo"}}
 CREATING = ["GetFunction", "ListVersionsByFunction", "GetAlias", "CreateFunction", "PublishVersion", "CreateAlias", "PutFunctionConcurrency", "Invoke",
             "DescribeLogGroups", "CreateLogGroup", "PutRetentionPolicy"]
@@ -349,7 +349,7 @@ DELETING = ["GetFunction", "DeleteFunction", "DescribeLogGroups", "ListTagsForRe
 
 def all_fail_once(stage, operations, kind):
     for i, operation in enumerate(operations):
-        stage.proxy.fault(f"*.{operation}", kind, status=500 + 3 * (i % 2))
+        stage.proxy.fault(f"*.{operation}", kind or ("throttle", "error", "error")[i % 3], status=(0, 500, 503)[i % 3])
 
 
 def all_did(stage, operations):
@@ -357,7 +357,7 @@ def all_did(stage, operations):
     stage.proxy.clear_faults()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", None], ids=["reset before", "reset after", "refused"])
 def test_every_call_may_fail_once(stage, push, kind):
     all_fail_once(stage, CREATING, kind)
     stage(**CREATED)
