@@ -3,6 +3,7 @@
 
 import json
 import os
+import resource
 import time
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def wait_for(condition, what, seconds=30):
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.01)
+
+
+def cpu_seconds(function):
+    """Processor time that the processes which `function` starts and waits for took: hardly longer on a busy machine."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    function()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def processes(marker):

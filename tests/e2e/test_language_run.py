@@ -6,6 +6,7 @@ import json
 import pytest
 
 import support
+from engine import cpu_seconds
 
 PLUGINS = support.BUILD / "tests/plugins"
 
@@ -188,5 +189,4 @@ def test_a_failure_that_is_allowed_is_none(runner, pipe):
 
 def test_validating_the_main_job_is_quick(runner):
     path = support.SOURCE / "pipelines/serverless.pipe"
-    best = min(runner("validate", path).seconds for _ in range(10))
-    assert best < 0.2, "the bench asks for 0.05 s; this bound holds on a busy machine too"
+    assert min(cpu_seconds(lambda: runner("validate", path)) for _ in range(10)) < 0.05
