@@ -42,8 +42,8 @@ const char *report_color(bool color, const char *name);
 void report_mark(struct rn_buf *to, bool color, enum view_state state, enum event_status status);
 /** What failed, where, why, what to do, the last lines of its log, how to resume. */
 void report_failures(const struct view *v, bool color, struct rn_buf *to);
-/** Tables of changes and outputs, and the last line. */
-void report_summary(const struct view *v, bool color, struct rn_buf *to);
+/** Tables of changes and outputs, and the last line. `columns` of a terminal, 0: any; what does not fit beside stands below. */
+void report_summary(const struct view *v, bool color, size_t columns, struct rn_buf *to);
 /** "FILE:LINE:COLUMN" of a failure, the file relative to the working directory when below it; "" when unknown. New string. */
 char *report_place(const struct event_failure *f);
 /** "12.3 MB of 40 MB", "3 of 7 layers". New string. */

@@ -112,7 +112,7 @@ void plain_event(const struct view *v, const struct event *e, const struct repor
 		break;
 	case EVENT_RUN_END:
 		report_failures(v, o->color, to);
-		report_summary(v, o->color, to);
+		report_summary(v, o->color, 0, to);
 		break;
 	case EVENT_ROLLBACK_START:
 		line(v, e, to, "putting back what it changed");

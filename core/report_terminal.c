@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The live tree: stages at the bottom of the terminal, redrawn in place; what is final scrolls up. */
+#include "columns.h"
 #include "report_plain.h"
 
 #include "base/time.h"
@@ -29,7 +30,7 @@ static void size_of_terminal(size_t *ret_rows, size_t *ret_columns)
 	*ret_columns = known ? w.ws_col : COLUMNS_DEFAULT;
 }
 
-/* Appends a line cut to the width: escape sequences take no column, a character of UTF-8 takes one. */
+/* Appends a line cut to the width: escape sequences take no column. */
 static void put_line(struct rn_buf *to, const char *text, size_t columns, bool color)
 {
 	size_t used = 0;
@@ -41,12 +42,12 @@ static void put_line(struct rn_buf *to, const char *text, size_t columns, bool c
 			p += n + 1;
 			continue;
 		}
-		size_t n = 1;
-		while (((unsigned char)p[n] & 0xc0) == 0x80)
-			n++;
+		size_t wide, n = columns_next(p, &wide);
+		if (used + wide > columns)
+			break;
 		rn_buf_add(to, p, n);
 		p += n;
-		used++;
+		used += wide;
 	}
 	rn_buf_adds(to, report_color(color && *p, "reset"));
 	rn_buf_adds(to, "\033[K\n");
@@ -135,6 +136,7 @@ static void draw(struct terminal *t, const struct view *v, bool whole, struct rn
 	rows = whole ? v->n : rows > 4 ? rows - 3 : 1;
 	bool *shown = rn_alloc(v->n + 1);
 	size_t fit = choose(v, rows, shown), done = 0;
+	rn_buf_adds(to, "\033[?7l"); /* no wrapping: a terminal may think of a character as wider than we do */
 	for (size_t i = 0; i < v->n; i++) {
 		done += v->stages[i].state == VIEW_DONE;
 		if (!shown[i])
@@ -145,13 +147,16 @@ static void draw(struct terminal *t, const struct view *v, bool whole, struct rn
 	}
 	free(shown);
 	t->drawn = fit;
-	if (whole)
+	if (whole) {
+		rn_buf_adds(to, "\033[?7h");
 		return;
+	}
 	RN_AUTO(rn_freep) char *last = rn_asprintf("%s%s: %zu of %zu stages, %s%s", report_color(t->options.color, "dim"),
 						   v->pipeline, done, v->n,
 						   rn_format_duration(rn_now_ms() - v->begin_ms, time, sizeof(time)),
 						   report_color(t->options.color, "reset"));
 	put_line(to, last, columns - 1, t->options.color);
+	rn_buf_adds(to, "\033[?7h");
 	t->drawn++;
 }
 
@@ -176,8 +181,10 @@ static void on_event(struct reporter *r, const struct view *v, const struct even
 	if (e->kind == EVENT_RUN_END) {
 		erase(t, &text);
 		draw(t, v, true, &text);
+		size_t rows, columns;
+		size_of_terminal(&rows, &columns);
 		report_failures(v, t->options.color, &text);
-		report_summary(v, t->options.color, &text);
+		report_summary(v, t->options.color, columns, &text);
 		plain_write(&text);
 		return;
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Words and tables that several reporters share. */
+#include "columns.h"
 #include "lines.h"
 #include "report.h"
 
@@ -181,6 +182,8 @@ struct change_table {
 	const struct view *v;
 	bool restored; /* what a rollback did, not what the stages did */
 	bool color;
+	size_t columns; /* of the terminal; 0: any */
+	size_t width;   /* of the resources' column */
 };
 
 static const struct view_change *changes_of(const struct change_table *t, size_t stage, size_t *ret_n)
@@ -190,37 +193,51 @@ static const struct view_change *changes_of(const struct change_table *t, size_t
 	return t->restored ? s->restored : s->changes;
 }
 
-static void add_change(const struct change_table *t, const char *stage, const struct view_change *c, size_t width,
-		       struct rn_buf *to)
+enum { RESOURCE_MAX = 60 };
+
+static void add_change(const struct change_table *t, const char *stage, const struct view_change *c, struct rn_buf *to)
 {
 	static const char *const colors[] = { "dim", "green", "yellow", "red" };
-	bool detail = c->detail && !c->fields;
-	rn_buf_addf(to, "  %s%-9s%s  %-*s  %-*s%s%s\n", report_color(t->color, colors[c->action]), event_action_name(c->action),
-		    report_color(t->color, "reset"), (int)t->v->width, stage, detail ? (int)width : 0, c->resource,
-		    detail ? "  " : "", detail ? c->detail : "");
-	add_fields(c, 15 + t->v->width, t->color, to);
+	const char *detail = c->fields ? NULL : c->detail;
+	size_t indent = 15 + t->v->width, used = columns_of(c->resource), width = t->width > used ? t->width : used;
+	bool beside = detail && (!t->columns || indent + width + 2 + columns_of(detail) <= t->columns);
+	rn_buf_addf(to, "  %s%-9s%s  %-*s  %s", report_color(t->color, colors[c->action]), event_action_name(c->action),
+		    report_color(t->color, "reset"), (int)t->v->width, stage, c->resource);
+	if (beside)
+		rn_buf_addf(to, "%*s%s", (int)(width - used + 2), "", detail);
+	rn_buf_addc(to, '\n');
+	if (detail && !beside)
+		rn_buf_addf(to, "%*s%s\n", (int)indent + 2, "", detail);
+	add_fields(c, indent + 2, t->color, to);
 }
 
-static void add_changes(const struct change_table *t, const char *title, struct rn_buf *to)
+/* The width of the resources' column. Returns the number of changes. */
+static size_t measure(struct change_table *t)
 {
-	const struct view *v = t->v;
-	size_t all = 0, width = 0, shown = 0, n;
-	for (size_t i = 0; i < v->n; i++) {
+	size_t all = 0, n;
+	for (size_t i = 0; i < t->v->n; i++) {
 		const struct view_change *c = changes_of(t, i, &n);
 		all += n;
 		for (size_t k = 0; k < n; k++) {
-			size_t len = strlen(c[k].resource);
-			width = len > width && len <= 60 ? len : width;
+			size_t wide = columns_of(c[k].resource);
+			t->width = wide > t->width && wide <= RESOURCE_MAX ? wide : t->width;
 		}
 	}
-	if (!all)
+	return all;
+}
+
+static void add_changes(struct change_table *t, const char *title, struct rn_buf *to)
+{
+	const struct view *v = t->v;
+	size_t shown = 0, n;
+	if (!measure(t))
 		return;
 	rn_buf_addf(to, "\n%s%s%s\n", report_color(t->color, "bold"), title, report_color(t->color, "reset"));
 	for (size_t i = 0; i < v->n; i++) {
 		const struct view_change *c = changes_of(t, i, &n);
 		for (size_t k = 0; k < n; k++)
 			if (shown++ < CHANGES_SHOWN)
-				add_change(t, v->stages[i].id, &c[k], width, to);
+				add_change(t, v->stages[i].id, &c[k], to);
 	}
 	if (shown > CHANGES_SHOWN)
 		rn_buf_addf(to, "  and %zu more\n", shown - CHANGES_SHOWN);
@@ -264,12 +281,12 @@ static void add_counts(const struct view *v, struct rn_buf *to)
 	}
 }
 
-void report_summary(const struct view *v, bool color, struct rn_buf *to)
+void report_summary(const struct view *v, bool color, size_t columns, struct rn_buf *to)
 {
 	char time[32];
 	const char *title = rn_streq(v->command, "plan") ? "Planned changes" : rn_streq(v->command, "rollback") ? "Put back" : "Changes";
-	add_changes(&(struct change_table){ .v = v, .color = color }, title, to);
-	add_changes(&(struct change_table){ .v = v, .color = color, .restored = true }, "Put back (on_failure: rollback)", to);
+	add_changes(&(struct change_table){ .v = v, .color = color, .columns = columns }, title, to);
+	add_changes(&(struct change_table){ .v = v, .color = color, .columns = columns, .restored = true }, "Put back (on_failure: rollback)", to);
 	add_outputs(v, color, to);
 	size_t failed = view_stages(v, EVENT_FAILED), ok = view_stages(v, EVENT_OK);
 	const char *word = v->status == EVENT_OK ? "done" : v->status == EVENT_CANCELLED ? "interrupted" : "failed";
