@@ -24,6 +24,7 @@ static const struct {
 	{ "RUNNER_PLUGIN_PATH", "folders with plugins, separated by \":\"; searched after --plugin-path" },
 	{ "XDG_DATA_HOME", "the user's plugins are in runner/plugins below it (default ~/.local/share)" },
 	{ "XDG_CACHE_HOME", "caches are in runner/ below it (default ~/.cache)" },
+	{ "RUNNER_CACHE_SIZE", "how large caches may grow before what was not used for the longest goes (default 20GB, 0: any size)" },
 	{ "NO_COLOR", "when not empty: no colours" },
 	{ "SOURCE_DATE_EPOCH", "the time that built images carry, in seconds since 1970; default 0" },
 };

@@ -5,6 +5,7 @@
 #include "origin.h"
 #include "rootfs.h"
 #include "step_cache.h"
+#include "step_notes.h"
 
 #include "base/fs.h"
 #include "base/time.h"
@@ -259,6 +260,7 @@ static int open_store(struct build *b, struct rn_error *err)
 	RN_AUTO(rn_freep) char *hashes = rn_path_join(dir, "file-hashes");
 	b->hashes = file_hashes_open(hashes);
 	b->cache = step_cache_open(b);
+	b->notes = rn_alloc(sizeof(*b->notes));
 	if (b->params->push && b->params->tags.n)
 		b->streams = push_streams_new(b->registry, b->params->tags.v[0]);
 	b->streamed = b->layer_options;
@@ -297,6 +299,9 @@ void build_clear(struct build *b)
 	rootfs_free(b->rootfs);
 	push_streams_free(b->streams);
 	step_cache_close(b->cache);
+	if (b->notes)
+		step_notes_clear(b->notes);
+	rn_freep(&b->notes);
 	file_hashes_close(b->hashes);
 	registry_free(b->registry);
 	registry_auth_free(b->auth);

@@ -75,6 +75,7 @@ struct build {
 	struct layer_options streamed; /* layer_options of those that are                 */
 	struct file_hashes *hashes; /* of the build context                               */
 	struct step_cache *cache;
+	struct step_notes *notes;  /* what steps were keyed by, for `runner cache why`    */
 	pthread_mutex_t lock;      /* of used_args, origins and the counts                */
 	size_t cached, missed;     /* steps that make layers                              */
 	int stop_fd;               /* raised when one of several stages failed            */

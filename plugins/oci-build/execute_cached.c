@@ -5,6 +5,7 @@
 #include "metadata.h"
 #include "step_cache.h"
 #include "step_key.h"
+#include "step_notes.h"
 
 #include "oci/config.h"
 
@@ -77,7 +78,6 @@ static void count(struct step *s, bool hit)
 static int run_and_remember(struct step *s, step_fn *fn, const struct step_key *k, const struct step_key *content)
 {
 	size_t layers = s->stage->state.n_layers;
-	count(s, false);
 	if (fn(s) < 0)
 		return -1;
 	const struct step_key *files = content ? content : k;
@@ -108,13 +108,12 @@ int execute_cached(struct step *s, step_fn *fn)
 		return -1;
 	}
 	s->surveyed = rc == 0;
-	if (rc < 0) {
-		count(s, false);
+	count(s, hit);
+	if (rc < 0)
 		return fn(s);
-	}
+	step_notes_add(s, &key, content.parts.n ? &content : NULL, hit);
 	if (!hit)
 		return run_and_remember(s, fn, &key, key.by_source ? &content : NULL);
-	count(s, true);
 	if (content.parts.n > 0) { /* next time without looking into the source */
 		r.key = key.id;
 		r.content = content.id;

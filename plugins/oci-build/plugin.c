@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The oci-build stage: an image from a Dockerfile, without a daemon and without privilege. */
+#include "cache_disk.h"
 #include "execute.h"
 #include "output.h"
 #include "step_cache_registry.h"
+#include "step_notes.h"
 
 #include "base/fs.h"
 
@@ -255,7 +257,11 @@ static int run(struct runner_stage *rs, const struct runner_host *host, const vo
 		cache_registry_save(&b);
 	if (rc < 0)
 		build_fail(&b, &err);
+	if (b.notes)
+		step_notes_save(&b, rc < 0);
 	build_clear(&b);
+	if (host->info(rs, RUNNER_INFO_CACHE))
+		cache_disk_trim(host->info(rs, RUNNER_INFO_CACHE));
 	return rc;
 }
 
