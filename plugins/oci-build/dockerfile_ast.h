@@ -102,7 +102,8 @@ struct dockerfile {
 	const struct df_source *source; /* borrowed */
 	char escape;
 	char *syntax;                   /* directives; NULL: not given */
-	char *check;                    /* obeyed by dockerfile_check                    */
+	struct df_at syntax_at;
+	char *check;
 	struct df_at check_at;
 	struct df_instruction **v;
 	size_t n;

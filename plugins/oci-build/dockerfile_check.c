@@ -76,9 +76,25 @@ static int check(struct dockerfile *d, struct check_options *o, struct rn_error 
 	return rn_hint(err, "the directive `# check=%s` makes this an error; add skip=%s to it to allow it", d->check, w->rule);
 }
 
+/* "docker/dockerfile:1", "docker.io/docker/dockerfile-upstream:master-labs@sha256:…" */
+static int check_syntax(const struct dockerfile *d, struct rn_error *err)
+{
+	const char *name = d->syntax;
+	if (rn_starts(name, "docker.io/"))
+		name += strlen("docker.io/");
+	size_t n = strcspn(name, ":@");
+	if ((n == strlen("docker/dockerfile") && rn_starts(name, "docker/dockerfile")) ||
+	    (n == strlen("docker/dockerfile-upstream") && rn_starts(name, "docker/dockerfile-upstream")))
+		return 0;
+	df_fail(d->source, d->syntax_at, err, RN_EUNSUPPORTED, "the file is written for the frontend \"%s\"", d->syntax);
+	return rn_hint(err, "only the language of docker/dockerfile is read here; write # syntax=docker/dockerfile:1 or leave the line out");
+}
+
 int dockerfile_check(struct dockerfile *d, struct rn_error *err)
 {
 	struct check_options o = { 0 };
+	if (d->syntax && check_syntax(d, err) < 0)
+		return -1;
 	int rc = d->check ? check(d, &o, err) : 0;
 	rn_strv_clear(&o.skip);
 	return rc;

@@ -85,8 +85,8 @@ int df_lexer_init(struct df_lexer *l, const struct df_source *s, struct rn_error
 		}
 		if (to)
 			*to = rn_strdup(value);
-		if (to == &l->check)
-			l->check_at = at;
+		if (to)
+			*(to == &l->check ? &l->check_at : &l->syntax_at) = at;
 		escape_seen |= escape;
 		if (escape && set_escape(l, value, at, err) < 0) {
 			df_lexer_clear(l);

@@ -36,6 +36,7 @@ struct df_lexer {
 	unsigned next;           /* line of the file to read next */
 	char escape;             /* '\\' or '`' */
 	char *syntax;            /* values of the directives; NULL when not given */
+	struct df_at syntax_at;
 	char *check;
 	struct df_at check_at;
 };

@@ -346,6 +346,7 @@ struct dockerfile *dockerfile_parse(const struct df_source *source, struct rn_er
 	d->escape = lexer.escape;
 	d->syntax = rn_take(&lexer.syntax);
 	d->check = rn_take(&lexer.check);
+	d->syntax_at = lexer.syntax_at;
 	d->check_at = lexer.check_at;
 	for (;;) {
 		RN_AUTO(df_line_clear) struct df_line line = { 0 };

@@ -15,6 +15,9 @@ case("directive-check-error", "# check=error=true\nFROM @BASE@\nMAINTAINER me\nC
 case("directive-check-error-skipped", "# check=skip=MaintainerDeprecated;error=true\nFROM @BASE@\nMAINTAINER me\nCOPY a.txt /x",
      expect={"x": "file 0644 0:0 2"}, reason=OLD)
 case("directive-check-invalid", "# check=strict\nFROM scratch\n", error="check", at="1:1")
+case("directive-syntax-forms", "# syntax = docker.io/docker/dockerfile-upstream:master@sha256:" + "0" * 64 + "\nFROM @BASE@\nCOPY a.txt /x")
+case("directive-syntax-of-others", "# syntax=example.com/my/frontend:1\nFROM @BASE@\n", error="example.com/my/frontend", at="1:1")
+case("crlf-continuation", "FROM @BASE@\r\nENV a=1 \\\r\n  b=2\r\nCOPY a.txt \\\r\n  /x\r\n")
 case("byte-order-mark", "\ufeffFROM @BASE@\nCOPY a.txt /x")
 case("comment-is-not-in-arguments", "FROM @BASE@\nENV a=# b=x#y\nCOPY a.txt /#x")
 case("comment-with-continuation-mark", "FROM @BASE@\n# ends in \\\nCOPY a.txt /x")
@@ -106,6 +109,8 @@ case("expand-name-ends", "FROM scratch\nENV v=1\nENV a=$v.x b=$v-x c=${v}x d=$vx
 case("expand-dollar-alone", "FROM scratch\nENV a=x$ b=\"$\" c='$v' d=\\$\nCOPY a.txt /")
 case("expand-quotes-in-words", "FROM scratch\nENV a=\"x\"'y'z b=\"it's\" c='say \"hi\"' d=\"\" e=''\nCOPY a.txt /")
 case("expand-backslashes", "FROM scratch\nENV a=\\a b=\"\\a\" c='\\a' d=x\\ y e=\"x\\\\y\"\nCOPY a.txt /")
+case("expand-special-names", "FROM scratch\nENV a=[$$] b=[$1] c=[$@] d=[$10] e=[$_x] f=[${1}]\nCOPY a.txt /", reason="BuildKit takes $$, $@ and all digits for names",
+     ignore=["config.Env"], expect={"config.Env": ["a=[]", "b=[]", "c=[]", "d=[]", "e=[]", "f=[]"]})
 case("expand-in-key", "FROM scratch\nENV k=name\nENV $k=1\nLABEL $k=v ${k}2=w\nCOPY a.txt /")
 case("expand-copy-words", "FROM @BASE@\nENV d=dir s=one\nCOPY ${d}/$s.txt /${d:-x}/$s-${s}")
 case("expand-copy-quotes", "FROM @BASE@\nCOPY \"a.txt\" '/x/'")
@@ -187,6 +192,9 @@ case("shell-and-entrypoint", 'FROM @BASE@\nSHELL ["/bin/bash", "-c"]\nENTRYPOINT
      expect={"config.Cmd": ["/bin/bash", "-c", "args"], "config.Entrypoint": ["/bin/bash", "-c", "run it"], "config.Shell": ["/bin/bash", "-c"]})
 case("shell-inherited-by-stage", 'FROM @BASE@ AS a\nSHELL ["/bin/x", "-c"]\nFROM a\nCMD go', ignore=["config.Cmd", "config.Shell"],
      reason="this buildah forgets SHELL", expect={"config.Cmd": ["/bin/x", "-c", "go"]})
+case("cmd-bare", "FROM @BASE2@\nCMD", ignore=["config.Cmd"], reason="the reference is silent: like ENTRYPOINT without arguments, and like CMD [], it clears",
+     expect={"config.Entrypoint": ["/bin/echo"]})
+case("entrypoint-bare", "FROM @BASE2@\nENTRYPOINT")
 case("cmd-shell-continuation", "FROM @BASE@\nCMD echo a && \\\n    echo b")
 case("cmd-kept-blanks", "FROM @BASE@\nCMD  echo   a  \"b  c\"")
 case("entrypoint-shell-keeps-cmd-of-stage", "FROM @BASE2@\nCMD [\"mine\"]\nENTRYPOINT x")

@@ -33,22 +33,22 @@ NAMED_OWNERS = ["app", "app:web", "web:44", "9:app", "root"]
 
 
 class Folder:
-    """A random tree: path -> content of the context; `folders` and `plain` list what can be copied."""
+    """A random tree: path -> content of the context; `folders` and `plain` list what can be copied, `words` what needs no quotes."""
 
     def __init__(self, rng, top, depth=3):
-        self.rng, self.entries, self.folders, self.plain, self.links = rng, {}, [], [], []
+        self.rng, self.entries, self.folders, self.plain = rng, {}, [], []
         self.fill(top, depth)
+        self.words = [p for p in self.plain if " " not in p]
 
     def fill(self, top, depth):
         self.folders.append(top)
         self.entries[top + "/"] = self.rng.choice([0o755, 0o755, 0o700, 0o711, 0o775])
-        names = self.rng.sample(FILES, self.rng.randint(1, 4))
+        names = [*self.rng.sample(FILES, self.rng.randint(0, 3)), "f-0"]
         for name in names:
             self.entries[f"{top}/{name}"] = (self.rng.choice([0o644, 0o600, 0o755, 0o640, 0o444]), self.content())
             self.plain.append(f"{top}/{name}")
         for name in self.rng.sample(LINKS, self.rng.choice([0, 0, 1, 2])):
             self.entries[f"{top}/{name}"] = Link(self.rng.choice([names[0], "../nowhere", "/etc/motd", "l9"]))
-            self.links.append(f"{top}/{name}")
         for name in self.rng.sample(DIRS, self.rng.randint(0, 2) if depth else 0):
             self.fill(f"{top}/{name}", depth - 1)
 
@@ -171,7 +171,7 @@ class Generator:
     def copy_files(self, stage):
         name = self.fresh("d")
         stage.folders.append("/" + name)
-        sources = self.rng.sample([p for p in self.tree.plain if " " not in p], min(3, len([p for p in self.tree.plain if " " not in p])))
+        sources = self.rng.sample(self.tree.words, min(3, len(self.tree.words)))
         stage.plain += [f"/{name}/{s.rsplit('/', 1)[1]}" for s in sources]
         return f'COPY {" ".join([*self.flags(stage), *(self.pick(s, "./" + s, "/" + s) for s in sources), f"/{name}/"])}'
 
@@ -185,7 +185,7 @@ class Generator:
         return f'{self.pick("COPY", "COPY", "ADD")} {" ".join([*flags, source, path + self.pick("", "/")])}'
 
     def copy_glob(self, stage):
-        source = self.rng.choice([p for p in self.tree.plain if " " not in p])
+        source = self.rng.choice(self.tree.words)
         folder, _, name = source.rpartition("/")
         pattern = self.pick("*", name[0] + "*", "?" + name[1:], f"[{name[0]}x]{name[1:]}", "*" + name[1:])
         path = "/" + self.fresh("d")
@@ -247,7 +247,7 @@ class Generator:
                          f"LABEL legacy the {n}  value", f"MAINTAINER someone {n}", "# a comment", f'ENTRYPOINT ["/e{n}", "a b"]\nCMD ["c", "{n}"]', f"ENTRYPOINT run {n}\nCMD x  $y {n}")
 
     def onbuild(self, stage):
-        line = self.pick(f"ENV ON{self.rng.randrange(3)}=1", f"COPY {self.rng.choice([p for p in self.tree.plain if ' ' not in p])} /{self.fresh('on')}", "LABEL on=build")
+        line = self.pick(f"ENV ON{self.rng.randrange(3)}=1", f"COPY {self.rng.choice(self.tree.words)} /{self.fresh('on')}", "LABEL on=build")
         return "ONBUILD " + line
 
     def command(self, stage):

@@ -179,6 +179,9 @@ def write_context(folder, case, replace):
         if isinstance(content, Link):
             path.symlink_to(content.target)
             continue
+        if isinstance(content, str) and content.startswith("@HARD:"):
+            path.hardlink_to(path.parent / content[6:])
+            continue
         if isinstance(content, str) and content.startswith("@TAR:"):
             content = archive(content[5:])
         elif content == "@GZIP":
