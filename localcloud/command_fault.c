@@ -40,7 +40,7 @@ static char *value_of(const char *lines, const char *name)
 static int client_open(const struct options *o, struct client *c, struct rn_error *err)
 {
 	RN_AUTO(rn_buf_clearp) struct rn_buf lines = RN_BUF_INIT;
-	if (!rn_exists(o->state) || state_read_environment(o->state, READY_MS, &lines, err) < 0) {
+	if (!rn_exists(o->state) || state_read_environment(o->state, READY_MS, &lines, NULL, err) < 0) {
 		rn_fail(err, RN_ENOTFOUND, "no local cloud serves %s", o->state);
 		return rn_hint(err, "rules live in a running cloud: start it with runner cloud --state %s [--faults FILE]", o->state);
 	}

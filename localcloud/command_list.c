@@ -33,7 +33,10 @@ static const struct {
 	  "SELECT substr(parent, 1, instr(parent, '/') - 1), substr(parent, instr(parent, '/') + 1) || ':' || id,"
 	  " json_extract(doc, '$.AliasArn'), 'version ' || json_extract(doc, '$.FunctionVersion') FROM object"
 	  " WHERE kind = 'lambda.alias'" },
-	{ "log group", "SELECT parent, id, json_extract(doc, '$.arn'), '' FROM object WHERE kind = 'logs.group'" },
+	/* not those that Lambda made: nobody asked for them, and they stay, as on AWS */
+	{ "log group",
+	  "SELECT parent, id, json_extract(doc, '$.arn'), '' FROM object WHERE kind = 'logs.group'"
+	  " AND json_extract(doc, '$._automatic') IS NULL" },
 	{ "rest api", "SELECT parent, json_extract(doc, '$.name'), id, '' FROM object WHERE kind = 'apigw.api'" },
 	{ "stage",
 	  "SELECT a.parent, json_extract(a.doc, '$.name') || '/' || s.id, '/restapis/' || a.id || '/' || s.id ||"
@@ -116,7 +119,7 @@ int command_environment(const struct options *o)
 {
 	struct rn_error err = { 0 };
 	RN_AUTO(rn_buf_clearp) struct rn_buf lines = RN_BUF_INIT;
-	if (!rn_exists(o->state) || state_read_environment(o->state, READY_MS, &lines, &err) < 0) {
+	if (!rn_exists(o->state) || state_read_environment(o->state, READY_MS, &lines, NULL, &err) < 0) {
 		rn_fail(&err, RN_ENOTFOUND, "no local cloud serves %s", o->state);
 		rn_hint(&err, "start one with: runner cloud --state %s", o->state);
 		return options_report(&err);

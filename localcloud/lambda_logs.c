@@ -44,6 +44,7 @@ void logs_ensure_group(struct cloud *c, const char *region, const char *group)
 	if (!group || store_has(c->store, GROUP, region, group))
 		return;
 	RN_AUTO(rn_json_freep) cJSON *g = new_group(region, group);
+	cJSON_AddBoolToObject(g, "_automatic", true);
 	store_put(c->store, GROUP, region, group, g, NULL);
 }
 

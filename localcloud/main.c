@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `runner cloud`: the ready protocol, serving and the orderly stop.
+ * `runner cloud`: its commands, and how it is shared. In the foreground this process serves.
+ * For programs (--env-fd) it does not: it holds a cloud of its own session, which it starts when
+ * none serves the folder, and which ends with its last holder.
  */
-#include "faults.h"
-#include "options.h"
-#include "route.h"
+#include "holders.h"
+#include "serve.h"
 #include "state.h"
-#include "store.h"
 
 #include "base/fs.h"
+#include "base/proc.h"
 #include "base/time.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,6 +31,8 @@ static int write_environment(int fd, const struct rn_buf *lines, struct rn_error
 	close(fd);
 	return 0;
 }
+
+/* ---- a cloud that serves already ---- */
 
 /* -1 when the one that runs cannot be what is wanted here. */
 static int asks_for_more(const struct options *o, const char *lines, struct rn_error *err)
@@ -50,151 +49,91 @@ static int asks_for_more(const struct options *o, const char *lines, struct rn_e
 	return 0;
 }
 
-/* Someone serves this folder already: its environment is the answer. RN_ENOTFOUND: not any more. */
-static int hand_over(const struct options *o, struct rn_error *err)
+/* Until a signal or the end of `parent`, the one that started this process. Its exit code: that of a cloud that it started and
+   that ended with it, else 0. */
+static int hold(int holder, int parent, pid_t cloud)
+{
+	serve_wait(holder, parent);
+	bool ended = holders_leave(holder);
+	return ended && cloud > 0 ? rn_wait(cloud, NULL) : 0;
+}
+
+/* Its environment is the answer; what is left to do is in *ret_holder (-1: nothing). RN_ENOTFOUND: it ended meanwhile. */
+static int hand_over(const struct options *o, int *ret_holder, struct rn_error *err)
 {
 	RN_AUTO(rn_buf_clearp) struct rn_buf lines = RN_BUF_INIT;
-	if (state_read_environment(o->state, READY_MS, &lines, err) < 0)
+	bool shared = false;
+	*ret_holder = -1;
+	if (state_read_environment(o->state, READY_MS, &lines, &shared, err) < 0 ||
+	    asks_for_more(o, rn_buf_str(&lines), err) < 0)
 		return -1;
-	if (asks_for_more(o, rn_buf_str(&lines), err) < 0)
-		return -1;
-	if (o->env_fd >= 0)
-		return write_environment(o->env_fd, &lines, err);
-	options_print_environment(o, "a local cloud serves this folder already", rn_buf_str(&lines));
-	return 0;
-}
-
-static int announce(const struct cloud *c, const struct options *o, struct rn_error *err)
-{
-	RN_AUTO(rn_buf_clearp) struct rn_buf lines = RN_BUF_INIT;
-	state_environment(c, &lines);
-	if (o->env_fd >= 0)
-		return write_environment(o->env_fd, &lines, err);
-	RN_AUTO(rn_freep) char *first =
-		rn_asprintf("local cloud at %s, state in %s; Ctrl-C stops it", c->endpoint,
-				  c->dir);
-	options_print_environment(o, first, rn_buf_str(&lines));
-	return 0;
-}
-
-/* ---- serve ---- */
-
-static int open_socket(struct cloud *c, const struct options *o, struct rn_error *err)
-{
-	int fd = -1, port = o->port >= 0 ? o->port : c->port;
-	fd = server_listen(o->host, port, &c->port, err);
-	if (fd < 0 && o->port < 0 && port != 0 && err->code == RN_EEXISTS)
-		fd = server_listen(o->host, 0, &c->port, err);
-	if (fd < 0)
-		return -1;
-	c->host = rn_asprintf("%s:%d", o->host, c->port);
-	c->endpoint = rn_asprintf("http://%s", c->host);
-	return fd;
-}
-
-static void raise_limits(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
+	if (o->env_fd < 0) {
+		options_print_environment(o, "a local cloud serves this folder already", rn_buf_str(&lines));
+		return 0;
 	}
+	if (shared && (*ret_holder = holders_join(o->state)) < 0)
+		return rn_fail(err, RN_ENOTFOUND, "the cloud that held %s is ending", o->state);
+	return write_environment(o->env_fd, &lines, err);
 }
 
-/* The signals that stop it; blocked in every thread, waited for in main. */
-static void stop_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
-}
+/* ---- one that is started for programs ---- */
 
-/* Until a signal, or the end of the process `parent_fd` (a pidfd; -1: none). A pidfd and not
- * PR_SET_PDEATHSIG, which would follow the thread that started this program. */
-static void wait_for_stop(int parent_fd)
+/* Gives the lock away to a process of its own session that serves, and waits until it does. Its exit code when it cannot, else 0. */
+static int start_shared(const struct options *o, int lock, pid_t *ret_pid)
 {
-	sigset_t set;
-	stop_signals(&set);
-	RN_AUTO(rn_closep) int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN },
-				{ .fd = parent_fd, .events = POLLIN } };
-	while (poll(fds, RN_LEN(fds), -1) < 0 && errno == EINTR)
-		;
-	if (fds[0].revents & POLLIN) {
-		struct signalfd_siginfo info;
-		if (read(signal_fd, &info, sizeof(info)) < 0)
-			errno = 0; /* seen is enough */
+	int ready[2];
+	char byte;
+	struct rn_error err = { 0 };
+	if (pipe2(ready, O_CLOEXEC) < 0 || (*ret_pid = fork()) < 0) {
+		rn_fail(&err, RN_EIO, "start a process: %m");
+		return options_report(&err);
 	}
-	pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* a second one ends it at once */
-}
-
-static int run_services(struct cloud *c, const struct options *o, int listen_fd,
-			struct rn_error *err)
-{
-	static const struct server_hooks HOOKS = { .begin = route_begin, .handle = route_handle };
-	if (route_start(c, err) < 0) {
-		close(listen_fd);
-		route_stop(c);
-		return -1;
+	if (*ret_pid == 0) {
+		struct options own = *o;
+		close(ready[0]);
+		close(o->env_fd);
+		setsid();
+		own.env_fd = -1;
+		own.ready_fd = ready[1];
+		exit(serve_cloud(&own, &err) < 0 ? options_report(&err) : 0);
 	}
-	struct server *server = server_start(c, listen_fd, &HOOKS, err);
-	int rc = -1;
-	if (server && state_save_port(c, err) == 0 && state_publish(c, err) == 0 &&
-	    announce(c, o, err) == 0) {
-		rc = 0;
-		wait_for_stop(o->parent_fd);
-	}
-	state_unpublish(c->dir);
-	server_quiesce(server);
-	faults_interrupt(c->faults);
-	route_interrupt(c);
-	server_stop(server);
-	route_stop(c);
-	return rc;
-}
-
-static int serve_locked(const struct options *o, struct rn_error *err)
-{
-	struct cloud c = { .quiet = o->quiet || o->env_fd >= 0, .region = rn_strdup(o->region) };
-	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
-	route_names(&names);
-	c.faults = faults_new(&names);
-	state_unpublish(o->state); /* of one that was killed */
-	int rc = o->faults ? faults_load(c.faults, o->faults, err) : 0;
-	if (rc == 0)
-		rc = state_open(&c, o->state, err);
-	if (rc == 0) {
-		int fd = open_socket(&c, o, err);
-		rc = fd < 0 ? -1 : run_services(&c, o, fd, err);
-	}
-	struct faults *faults = c.faults;
-	state_close(&c);
-	faults_free(faults);
-	return rc;
+	close(ready[1]);
+	close(lock);
+	bool is_ready = read(ready[0], &byte, 1) == 1;
+	close(ready[0]);
+	return is_ready ? 0 : rn_wait(*ret_pid, NULL);
 }
 
 static int serve(const struct options *o)
 {
 	struct rn_error err = { 0 };
-	sigset_t set;
-	stop_signals(&set);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pid_t cloud = 0;
+	struct options wanted = *o;
+	/* a pidfd and not PR_SET_PDEATHSIG, which would follow the thread that started this program */
+	RN_AUTO(rn_closep) int parent = o->env_fd >= 0 ? (int)syscall(SYS_pidfd_open, getppid(), 0) : -1;
+	serve_block_signals();
 	signal(SIGPIPE, SIG_IGN);
-	raise_limits();
-	for (;;) {
+	for (int holder;;) {
 		rn_error_clear(&err);
-		RN_AUTO(rn_closep) int lock = state_lock(o->state, &err);
-		if (lock >= 0)
-			return serve_locked(o, &err) < 0 ? options_report(&err) : 0;
-		if (err.code != RN_EEXISTS)
+		int lock = state_lock(o->state, &err);
+		if (lock >= 0 && o->env_fd < 0)
+			return serve_cloud(o, &err) < 0 ? options_report(&err) : 0;
+		int rc = lock >= 0 ? start_shared(o, lock, &cloud) : 0;
+		if (rc)
+			return rc;
+		if (lock >= 0) /* it is as wanted */
+			wanted.faults = NULL, wanted.port = -1;
+		else if (err.code != RN_EEXISTS)
 			return options_report(&err);
-		if (hand_over(o, &err) == 0)
-			return 0;
+		if (hand_over(&wanted, &holder, &err) == 0)
+			return holder < 0 ? 0 : hold(holder, parent, cloud);
 		if (err.code != RN_ENOTFOUND)
 			return options_report(&err);
+		rn_sleep_ms(20, -1);
 	}
 }
+
+/* ---- commands ---- */
 
 static int bad_command(const struct options *o)
 {
@@ -204,7 +143,7 @@ static int bad_command(const struct options *o)
 	return options_report(&err);
 }
 
-static int run(struct options *o)
+static int run(const struct options *o)
 {
 	static const struct {
 		const char *name;
@@ -218,11 +157,8 @@ static int run(struct options *o)
 		options_help();
 		return 0;
 	}
-	if (o->n_words == 0) {
-		if (o->env_fd >= 0)
-			o->parent_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
+	if (o->n_words == 0)
 		return serve(o);
-	}
 	for (size_t i = 0; i < RN_LEN(COMMANDS); i++)
 		if (!strcmp(o->words[0], COMMANDS[i].name) && (o->n_words == 1 || COMMANDS[i].words))
 			return COMMANDS[i].run(o);

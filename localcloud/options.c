@@ -156,7 +156,7 @@ static int take(size_t i, const char *value, struct options *o, struct rn_error 
 int options_parse(int argc, char **argv, struct options *o, struct rn_error *err)
 {
 	*o = (struct options){ .state = DEFAULT_STATE, .host = "127.0.0.1", .region = CLOUD_DEFAULT_REGION,
-			       .port = -1,	       .env_fd = -1,	     .parent_fd = -1 };
+			       .port = -1,	       .env_fd = -1,	     .ready_fd = -1 };
 	o->rule = cJSON_CreateObject();
 	struct option table[RN_LEN(OPTIONS) + 1] = { 0 };
 	size_t n = 0, index[RN_LEN(OPTIONS)];

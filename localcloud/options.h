@@ -12,7 +12,7 @@ struct options {
 	const char *faults; /* file of rules                                             */
 	int port;           /* -1: the last one, or any                                  */
 	int env_fd;         /* -1: print for people                                      */
-	int parent_fd;      /* with env_fd: ends when the one that started it does       */
+	int ready_fd;       /* of the one that forked this one: a byte when ready        */
 	bool quiet;
 	bool json;
 	bool all;           /* fault rm                                                  */

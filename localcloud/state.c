@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ENVIRONMENT "environment"
+#define SHARED " shared"
 
 int state_lock(const char *dir, struct rn_error *err)
 {
@@ -89,10 +90,10 @@ void state_environment(const struct cloud *c, struct rn_buf *ret)
 	rn_buf_addf(ret, "AWS_REGION=%s\nAWS_DEFAULT_REGION=%s\n", c->region, c->region);
 }
 
-int state_publish(const struct cloud *c, struct rn_error *err)
+int state_publish(const struct cloud *c, bool shared, struct rn_error *err)
 {
 	RN_AUTO(rn_buf_clearp) struct rn_buf text = RN_BUF_INIT;
-	rn_buf_addf(&text, "# pid %d\n", (int)getpid());
+	rn_buf_addf(&text, "# pid %d%s\n", (int)getpid(), shared ? SHARED : "");
 	state_environment(c, &text);
 	RN_AUTO(rn_freep) char *path = rn_path_join(c->dir, ENVIRONMENT);
 	return rn_write_file(path, text.p, text.len, 0600, err);
@@ -119,7 +120,7 @@ static bool answers(const char *text)
 	return fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-int state_read_environment(const char *dir, int64_t timeout_ms, struct rn_buf *ret,
+int state_read_environment(const char *dir, int64_t timeout_ms, struct rn_buf *ret, bool *ret_shared,
 			   struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = rn_path_join(dir, ENVIRONMENT);
@@ -129,6 +130,9 @@ int state_read_environment(const char *dir, int64_t timeout_ms, struct rn_buf *r
 		if (rn_read_file(path, 65536, ret, NULL) == 0 && answers(rn_buf_str(ret))) {
 			const char *end = strchr(rn_buf_str(ret),
 						 '\n'); /* the line that names the process */
+			if (ret_shared)
+				*ret_shared = end - ret->p > (ptrdiff_t)strlen(SHARED) &&
+					      rn_starts(end - strlen(SHARED), SHARED);
 			rn_buf_drop(ret, (size_t)(end + 1 - ret->p));
 			return 0;
 		}

@@ -22,10 +22,10 @@ void state_close(struct cloud *c);
 
 /** NAME=VALUE lines of what clients need. */
 void state_environment(const struct cloud *c, struct rn_buf *ret);
-/** Writes them to DIR/environment for others to find, or removes that file. */
-int state_publish(const struct cloud *c, struct rn_error *err);
+/** Writes them to DIR/environment for others to find, or removes that file. `shared`: who uses it must hold it (holders.h). */
+int state_publish(const struct cloud *c, bool shared, struct rn_error *err);
 void state_unpublish(const char *dir);
-/** Waits until the cloud that holds the folder is ready and reads its environment; RN_ENOTFOUND when it went away meanwhile. */
-int state_read_environment(const char *dir, int64_t timeout_ms, struct rn_buf *ret, struct rn_error *err);
+/** Waits until the cloud that holds the folder is ready and reads its environment (`ret_shared` may be NULL); RN_ENOTFOUND when it went away meanwhile. */
+int state_read_environment(const char *dir, int64_t timeout_ms, struct rn_buf *ret, bool *ret_shared, struct rn_error *err);
 
 #endif

@@ -140,9 +140,20 @@ class Cloud:
             process.wait()
             raise
 
+    @property
+    def pid(self):
+        """The process that serves: the one that was started only holds it."""
+        return int((self.state / "environment").read_text().split()[2])
+
     def kill(self):
+        """-9, of the cloud itself."""
         process, self.process = self.process, None
         if process is not None:
+            with contextlib.suppress(OSError):
+                pidfd = os.pidfd_open(self.pid)
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                select.select([pidfd], [], [], 20)
+                os.close(pidfd)
             process.kill()
             process.wait()
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The local cloud as a program: ready, second start, port, kill -9, stop, ls, reset."""
 
+import contextlib
 import json
 import os
 import signal
@@ -24,6 +25,14 @@ def run(tmp_path, *args, code=0):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done
     return done.stdout + done.stderr
+
+
+def wait_for_end(pid):
+    deadline = time.monotonic() + 20
+    with contextlib.suppress(OSError):
+        while open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline, f"process {pid} goes on"
+            time.sleep(0.02)
 
 
 def test_it_says_what_to_export_and_stops_on_a_signal(tmp_path):
@@ -78,13 +87,51 @@ def test_wrong_usage_is_said(tmp_path, args, text):
     assert text in run(tmp_path, *args, code=2)
 
 
-def test_a_second_start_hands_over_the_first_ones_environment(cloud):
+def test_those_who_share_a_cloud_keep_it_alive(cloud):
     again = Cloud(cloud.state)
     again.start()
     assert again.env == cloud.env
-    assert again.process.wait(10) == 0
-    again.process = None
-    assert cloud.client("sts").get_caller_identity()["Account"] == "000000000000"
+    pid = again.pid
+    assert cloud.stop() == 0  # the one that started it leaves at once
+    sts = cloud.client("sts")
+    assert sts.get_caller_identity()["Account"] == "000000000000" and again.pid == pid
+    cloud.start()
+    assert cloud.running.pid == pid
+    cloud.running.process.kill()  # however a holder ends
+    cloud.running.process.wait()
+    cloud.running.process = None
+    assert sts.get_caller_identity()["Account"] == "000000000000"
+    assert again.stop() == 0
+    assert not (cloud.state / "environment").exists()
+    wait_for_end(pid)
+
+
+def test_a_foreground_cloud_is_not_ended_by_those_who_use_it(tmp_path):
+    process = subprocess.Popen([PROGRAM, "--state", "s", "--quiet"], cwd=tmp_path, env=clean_env(tmp_path), stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("# local cloud")
+    user = Cloud(tmp_path / "s")
+    user.start()
+    assert user.process.wait(10) == 0  # nothing to hold
+    user.process = None
+    assert http("GET", f"{user.env['AWS_ENDPOINT_URL']}/_runner/health")[0] == 200
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def test_runs_at_once_in_one_folder_share_the_cloud(runner, pipe):
+    """Whichever starts it, whichever ends first."""
+    def text(name, seconds):
+        role = {"uses": "iam", "with": {"trust": ["lambda.amazonaws.com"]}}
+        return {"name": name, "stages": [
+            {"id": "one", **role, "with": {**role["with"], "role_name": f"{name}-1"}},
+            {"id": "wait", "uses": "exec", "with": {"command": f"until test -e {seconds}; do sleep 0.05; done; touch {name}.done"}},
+            {"id": "two", **role, "with": {**role["with"], "role_name": f"{name}-2"}}]}
+
+    runs = [runner.start("run", "--local", pipe(text(n, f, ), f"{n}.pipe")) for n, f in (("aa", "/"), ("bb", "aa.done"), ("cc", "bb.done"))]
+    for run_ in runs:
+        out, err = run_.communicate(timeout=120)
+        assert run_.returncode == 0, out + err
+    assert len([line for line in runner("cloud", "ls").out.splitlines() if line.startswith("role")]) == 6
 
 
 def test_a_second_start_that_wants_something_else_is_refused(cloud, tmp_path):
@@ -114,8 +161,7 @@ def test_starts_at_the_same_time_end_up_with_one_cloud(tmp_path):
         for t in threads:
             t.join()
         assert len({c.env["AWS_ENDPOINT_URL"] for c in clouds}) == 1
-        time.sleep(0.2)
-        assert sum(c.process.poll() is None for c in clouds) == 1
+        assert len({c.pid for c in clouds}) == 1
     finally:
         for c in clouds:
             c.stop()
@@ -133,11 +179,9 @@ def test_it_dies_with_its_parent(tmp_path):
               f"p = subprocess.Popen([{str(PROGRAM)!r}, '--env-fd', str(w), '--state', 's'], pass_fds=[w]); os.close(w); "
               "os.read(r, 65536); print(p.pid, flush=True); os.kill(os.getpid(), 9)")
     done = subprocess.run(["python3", "-c", script], cwd=tmp_path, env=clean_env(tmp_path), capture_output=True, text=True, timeout=30)
-    pid = int(done.stdout)
-    deadline = time.monotonic() + 20
-    while os.path.exists(f"/proc/{pid}") and "Z" not in open(f"/proc/{pid}/stat").read().split()[2] and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert time.monotonic() < deadline, "the cloud outlived its parent"
+    wait_for_end(int(done.stdout))
+    with contextlib.suppress(FileNotFoundError):  # it goes with the cloud
+        wait_for_end(int((tmp_path / "s/environment").read_text().split()[2]))
 
 
 def test_kill_loses_nothing_that_was_acknowledged(cloud):

@@ -323,6 +323,6 @@ def test_a_large_blob_takes_little_memory(cloud, registry, tmp_path):
     assert registry("PUT", f"{where}?digest={name}")[0] == 201
     subprocess.run([*curl, "-o", tmp_path / "back", f"{cloud.url}/v2/{REPO}/blobs/{name}"], check=True, timeout=120)
     assert (tmp_path / "back").stat().st_size == size
-    status = (Path("/proc") / str(cloud.running.process.pid) / "status").read_text()
+    status = (Path("/proc") / str(cloud.running.pid) / "status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
     assert peak * 1024 < size / 4, f"{peak} kB"
