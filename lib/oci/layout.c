@@ -175,6 +175,20 @@ static char *list_entries(const struct manifest *index)
 	return rn_strv_join(&names, ", ");
 }
 
+/* The one entry that is no artifact about another; NULL: several. */
+static const struct descriptor *only_image(const struct manifest *index)
+{
+	const struct descriptor *found = NULL;
+	for (size_t i = 0; i < index->n_layers; i++) {
+		if (index->layers[i].artifact_type && index->n_layers > 1)
+			continue;
+		if (found)
+			return NULL;
+		found = &index->layers[i];
+	}
+	return found;
+}
+
 int layout_find(struct layout *l, const char *name, struct descriptor *ret, struct rn_error *err)
 {
 	RN_AUTO(manifest_clear) struct manifest index = { 0 };
@@ -184,11 +198,12 @@ int layout_find(struct layout *l, const char *name, struct descriptor *ret, stru
 		return rn_fail(err, RN_ENOTFOUND, "the layout %s has no image", l->path);
 	RN_AUTO(rn_freep) char *all = list_entries(&index);
 	if (!name) {
-		if (index.n_layers > 1)
+		const struct descriptor *only = only_image(&index);
+		if (!only)
 			return rn_fail(err, RN_EINVAL,
 				       "the layout %s has several images; name one of: %s", l->path,
 				       all);
-		descriptor_copy(&index.layers[0], ret);
+		descriptor_copy(only, ret);
 		return 0;
 	}
 	for (size_t i = 0; i < index.n_layers; i++) {

@@ -30,8 +30,8 @@ int layout_enter(struct layout *l, const struct descriptor *d, const char *name,
 /** Replaces the whole index by this one entry. */
 int layout_set(struct layout *l, const struct descriptor *d, const char *name, struct rn_error *err);
 /**
- * Finds an entry: `name` a ref.name or digest; NULL: the only entry (several: RN_EINVAL that lists
- * them). `ret` is the descriptor as entered (it may be an index).
+ * Finds an entry: `name` a ref.name or digest; NULL: the only entry beside artifacts (several: RN_EINVAL
+ * that lists them). `ret` is the descriptor as entered (it may be an index).
  */
 int layout_find(struct layout *l, const char *name, struct descriptor *ret, struct rn_error *err);
 /** Reads and parses a manifest or index blob. */

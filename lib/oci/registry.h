@@ -107,4 +107,11 @@ int registry_push_image(struct registry *r, const struct reference *ref, struct 
 			const char *const *mount_from, size_t n_mount, bool *ret_written,
 			struct rn_error *err);
 
+/**
+ * Pushes an artifact whose `subject` is an image of the repository, by digest, with its blobs; where the registry does not
+ * keep the list of such artifacts, the tag sha256-HEX of the subject keeps it.
+ */
+int registry_push_referrer(struct registry *r, const struct reference *ref, struct blob_store *store,
+			   const struct descriptor *d, struct rn_error *err);
+
 #endif

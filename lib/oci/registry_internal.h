@@ -56,6 +56,10 @@ bool registry_cancelled(const struct registry *r);
 int registry_parallel(struct registry *r, size_t n, int (*work)(void *ctx, size_t i, struct rn_error *err), void *ctx,
 		      struct rn_error *err);
 
+/** registry_push_manifest that tells whether the registry keeps the list of what refers to the subject. */
+int registry_put_manifest(struct registry *r, const struct reference *ref, const char *target, const char *media_type, const void *data,
+			  size_t n, bool *ret_subject, struct rn_error *err);
+
 #define REGISTRY_ATTEMPTS(r) ((r)->options.attempts ? (r)->options.attempts : 6)
 
 #endif

@@ -73,8 +73,8 @@ int registry_push_blobs(struct registry *r, const struct reference *ref, struct 
 
 /* ---- manifests ------------------------------------------------------------------------------- */
 
-int registry_push_manifest(struct registry *r, const struct reference *ref, const char *target, const char *media_type, const void *data,
-			   size_t n, struct digest *ret, struct rn_error *err)
+int registry_put_manifest(struct registry *r, const struct reference *ref, const char *target, const char *media_type, const void *data,
+			  size_t n, bool *ret_subject, struct rn_error *err)
 {
 	RN_AUTO(endpoint_clear) struct endpoint to = { 0 };
 	RN_AUTO(http_response_clear) struct http_response a = { 0 };
@@ -97,8 +97,18 @@ int registry_push_manifest(struct registry *r, const struct reference *ref, cons
 	const char *header = http_headers_get(&a.headers, "Docker-Content-Digest");
 	if (header && digest_parse(header, &said, NULL) == 0 && strcmp(digest_algorithm(&said), "sha256") == 0 && !digest_equal(&said, &own))
 		return rn_fail(err, RN_EREMOTE, "the registry stored manifest %s as %s", own.text, said.text);
+	*ret_subject = http_headers_get(&a.headers, "OCI-Subject") != NULL;
+	return 0;
+}
+
+int registry_push_manifest(struct registry *r, const struct reference *ref, const char *target, const char *media_type, const void *data,
+			   size_t n, struct digest *ret, struct rn_error *err)
+{
+	bool subject;
+	if (registry_put_manifest(r, ref, target, media_type, data, n, &subject, err) < 0)
+		return -1;
 	if (ret)
-		*ret = own;
+		*ret = digest_of(data, n);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "copy_job.h"
 #include "git_url.h"
+#include "provenance.h"
 
 #include "base/fs.h"
 #include "base/proc.h"
@@ -227,6 +228,8 @@ static int add(struct checkout *c, const char *text, const struct git_url *u, bo
 	RN_AUTO(rn_freep) char *commit = find_commit(c, text, u);
 	if (!commit)
 		return -1;
+	RN_AUTO(rn_freep) char *uri = rn_starts(u->remote, "git") ? rn_strdup(u->remote) : rn_asprintf("git+%s", u->remote);
+	build_material(c->j->s->b, uri, "gitCommit", commit);
 	if (c->j->survey)
 		return enter_commit(c->j, commit);
 	if (check_out(c, u, commit) < 0 || (keep && settle_git_dir(c, commit) < 0))

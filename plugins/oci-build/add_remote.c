@@ -2,6 +2,7 @@
 /* ADD of a URL: downloaded into scratch space, its digest checked, mode 0600. */
 #include "copy_job.h"
 #include "git_url.h"
+#include "provenance.h"
 
 #include "base/encode.h"
 #include "base/fs.h"
@@ -9,6 +10,7 @@
 #include "base/time.h"
 #include "http/http.h"
 #include "http/retry.h"
+#include "http/url.h"
 #include "oci/layer_reader.h"
 
 #include <stdlib.h>
@@ -208,6 +210,9 @@ int add_remote(struct copy_job *j, const char *url, const char *checksum, bool u
 	const struct remote_file *f = find(j, url, &want);
 	if (!f || check_digest(j, f, url, &want) < 0)
 		return -1;
+	/* a query often is a permission */
+	RN_AUTO(rn_freep) char *shown = url_for_display(url);
+	build_material(j->s->b, shown, digest_algorithm(&f->digest), digest_hex(&f->digest));
 	if (unpack && !j->survey) {
 		if (lseek(f->fd, 0, SEEK_SET) < 0)
 			return rn_fail(j->s->err, RN_EIO, "scratch space: %m");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "build.h"
 
+#include "attest.h"
 #include "dockerfile_parser.h"
 #include "origin.h"
 #include "rootfs.h"
@@ -286,6 +287,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 			     .rootfs_lock = PTHREAD_MUTEX_INITIALIZER, .stop_fd = -1, .cancel_fd = -1 };
 	rn_map_init(&b->used_args, NULL);
 	rn_map_init(&b->origins, origin_free);
+	rn_map_init(&b->materials, free);
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
 	RN_AUTO(rn_freep) char *dockerfile = NULL;
 	if (open_cancel(b, err) < 0 || find_epoch(b, err) < 0 || layer_settings(b, err) < 0 || read_dockerfile(b, &dockerfile, err) < 0 ||
@@ -307,6 +309,8 @@ void build_clear(struct build *b)
 	registry_auth_free(b->auth);
 	blob_store_close(b->store);
 	rn_map_clear(&b->origins);
+	rn_map_clear(&b->materials);
+	artifacts_clear(b);
 	rn_map_clear(&b->used_args);
 	ignore_clear(&b->ignore);
 	dockerfile_free(b->file);

@@ -47,6 +47,8 @@ struct build_params {
 	struct runner_list cache_from;
 	const char *cache_to;
 	struct runner_json no_cache;
+	bool sbom;
+	bool provenance;
 	struct runner_json secrets;
 	struct runner_map ssh;
 	const char *network;
@@ -70,6 +72,10 @@ struct build {
 	struct registry_auth *auth;
 	struct registry *registry;
 	struct rn_map origins;     /* digest -> struct origin: where a missing blob is    */
+	struct rn_map materials;   /* URI -> "ALGORITHM:HEX": what came in from outside   */
+	struct descriptor *artifacts; /* about the images: see attest.h                   */
+	size_t n_artifacts;
+	size_t cap_artifacts;
 	struct layer_options layer_options;
 	struct push_streams *streams; /* NULL: layers are not sent while they are written */
 	struct layer_options streamed; /* layer_options of those that are                 */

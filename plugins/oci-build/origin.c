@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "origin.h"
 
+#include "provenance.h"
+
 #include "base/fs.h"
 #include "oci/config.h"
 #include "oci/layout.h"
@@ -176,11 +178,15 @@ static int from_layout(struct build *b, const char *name, const struct platform 
 int base_image_load(struct build *b, const char *name, const struct platform *platform, struct base_image *ret,
 		    struct rn_error *err)
 {
-	if (rn_starts(name, "oci-layout://"))
-		return from_layout(b, name + strlen("oci-layout://"), platform, ret, err);
+	bool layout = rn_starts(name, "oci-layout://");
 	if (rn_starts(name, "docker-image://"))
 		name += strlen("docker-image://");
-	return from_registry(b, name, platform, ret, err);
+	int rc = layout ? from_layout(b, name + strlen("oci-layout://"), platform, ret, err) : from_registry(b, name, platform, ret, err);
+	if (rc < 0)
+		return -1;
+	RN_AUTO(rn_freep) char *uri = layout ? rn_strdup(ret->name) : rn_asprintf("docker-image://%s", ret->name);
+	build_material(b, uri, digest_algorithm(&ret->descriptor.digest), digest_hex(&ret->descriptor.digest));
+	return 0;
 }
 
 /* ---- blobs ------------------------------------------------------------------------------ */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "output.h"
 
+#include "attest.h"
+
 #include "base/fs.h"
 #include "oci/config.h"
 #include "oci/docker_archive.h"
@@ -131,7 +133,7 @@ static int to_layout(struct build *b, const struct built *image, const char *pat
 	bool had = layout_find(l, NULL, &old, NULL) == 0;
 	bool same = had && digest_equal(&old.digest, &image->descriptor.digest);
 	if (store_copy_image(b->store, layout_blobs(l), &image->descriptor, err) < 0 ||
-	    layout_set(l, &image->descriptor, name, err) < 0)
+	    layout_set(l, &image->descriptor, name, err) < 0 || attest_to_layout(b, l, err) < 0)
 		return rn_wrap(err, "write the layout %s", path);
 	b->host->change(b->stage, same ? RUNNER_UNCHANGED : had ? RUNNER_UPDATED : RUNNER_CREATED, path,
 			image->descriptor.digest.text);
@@ -196,6 +198,8 @@ static int push_tag(struct build *b, const struct built *image, const char *text
 		return -1;
 	if (output_push(b, b->registry, &image->descriptor, &ref, &written, err) < 0)
 		return rn_wrap(err, "push %s", text);
+	if (attest_push(b, &ref, err) < 0)
+		return rn_wrap(err, "push what refers to %s", text);
 	b->host->change(b->stage, written ? RUNNER_UPDATED : RUNNER_UNCHANGED, text, image->descriptor.digest.text);
 	if (!*ret_image)
 		*ret_image = rn_asprintf("%s/%s@%s", ref.registry, ref.repository, image->descriptor.digest.text);

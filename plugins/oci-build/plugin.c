@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The oci-build stage: an image from a Dockerfile, without a daemon and without privilege. */
+#include "attest.h"
 #include "cache_disk.h"
 #include "execute.h"
 #include "output.h"
@@ -66,6 +67,12 @@ static const struct runner_param params[] = {
 		     .help = "Seconds since 1970: no time in the image is later. Default: the build argument or environment variable "
 			     "SOURCE_DATE_EPOCH, else 0. The same input gives the same digest anywhere.",
 		     .example = "1700000000"),
+	RUNNER_PARAM(struct build_params, sbom,
+		     .help = "List what is installed (packages of dpkg, apk, Python and npm) as an SPDX document, in an artifact that refers to "
+			     "the image: in the layout, and with `push` in the registry."),
+	RUNNER_PARAM(struct build_params, provenance,
+		     .help = "Say how the image was built (in-toto statement, SLSA 1) in an artifact that refers to it. Values of build "
+			     "arguments and secrets are not in it."),
 	RUNNER_PARAM(struct build_params, profile, .one_of = "lambda",
 		     .help = "lambda: refuse what AWS Lambda refuses, before anything is pushed."),
 	RUNNER_PARAM(struct build_params, secrets,
@@ -196,6 +203,8 @@ static int build_platform(struct build *b, const struct platform *platform, stru
 		rc = lambda_check(&g, err);
 	if (rc == 0)
 		rc = output_image(&g, ret, err);
+	if (rc == 0)
+		rc = attest_image(&g, ret, err);
 	stage_graph_clear(&g);
 	return rc;
 }
