@@ -114,11 +114,13 @@ static int hash_all(struct hashing *h)
 
 static void add_escaped(struct rn_buf *b, const char *s)
 {
-	for (; *s; s++) {
-		if (*s == '\n' || *s == '\t' || *s == ' ' || *s == '%')
-			rn_buf_addf(b, "%%%02X", (unsigned char)*s);
-		else
-			rn_buf_addc(b, *s);
+	for (;;) {
+		size_t plain = strcspn(s, "\n\t %");
+		rn_buf_add(b, s, plain);
+		s += plain;
+		if (!*s)
+			return;
+		rn_buf_addf(b, "%%%02X", (unsigned char)*s++);
 	}
 }
 
@@ -149,9 +151,12 @@ static void add_line(struct rn_buf *b, const struct input *in, struct rn_map *in
 	static const char types[] = "?fdlhcbp";
 	const struct layer_entry *e = in->view.e;
 	char hex[2 * FILE_HASH_SIZE + 1];
-	rn_buf_addf(b, "%c %o %u:%u", types[e->type < sizeof(types) - 1 ? e->type : 0], (unsigned)e->mode, e->uid, e->gid);
+	char kind = types[e->type < sizeof(types) - 1 ? e->type : 0];
 	if (e->type == LAYER_FILE)
-		rn_buf_addf(b, " %llu %s", (unsigned long long)e->size, e->size ? rn_hex(in->hash, FILE_HASH_SIZE, hex) : "-");
+		rn_buf_addf(b, "f %o %u:%u %llu %s", (unsigned)e->mode, e->uid, e->gid, (unsigned long long)e->size,
+			    e->size ? rn_hex(in->hash, FILE_HASH_SIZE, hex) : "-");
+	else
+		rn_buf_addf(b, "%c %o %u:%u", kind, (unsigned)e->mode, e->uid, e->gid);
 	if (e->mtime)
 		rn_buf_addf(b, " t:%lld", (long long)e->mtime);
 	if (e->type == LAYER_CHAR || e->type == LAYER_BLOCK)

@@ -71,7 +71,7 @@ static char *join(const char *a, const char *b)
 	return *a ? rn_asprintf("%s/%s", a, b) : rn_strdup(b);
 }
 
-static int place(struct copy_job *j, struct file_node *n, const char *dest, const char *relative, struct pending *above);
+static int place(struct copy_job *j, struct file_node *n, const char *dest, bool resolved, const char *relative, struct pending *above);
 
 static int place_children(struct copy_job *j, const struct file_node *dir, const char *dest, const char *relative,
 			  struct pending *above)
@@ -84,44 +84,58 @@ static int place_children(struct copy_job *j, const struct file_node *dir, const
 		RN_AUTO(rn_freep) char *to = join(dest, names.v[i]);
 		RN_AUTO(rn_freep) char *inside = join(relative, names.v[i]);
 		if (file_source_child(j->source, dir, names.v[i], &child, j->s->err) < 0 ||
-		    place(j, &child, to, inside, above) < 0)
+		    place(j, &child, to, true, inside, above) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+/* Where `dest` is; with its folder resolved only a link in last place can lead elsewhere. *ret_link: there is one. */
+static int find_folder(struct copy_job *j, const char *dest, bool resolved, char **ret, bool *ret_link)
+{
+	RN_AUTO(rn_freep) char *plain = NULL;
+	enum layer_type type = resolved ? layer_draft_type(j->draft, dest) : LAYER_SYMLINK;
+	*ret_link = false;
+	if (type != LAYER_SYMLINK) {
+		*ret = rn_strdup(dest);
+		return 0;
+	}
+	if (layer_draft_resolve(j->draft, dest, false, &plain, &type, j->s->err) < 0)
+		return -1;
+	*ret_link = type == LAYER_SYMLINK;
+	return layer_draft_resolve(j->draft, dest, true, ret, &type, j->s->err);
+}
+
 /* Folders inside a copied folder: a link to a folder that the image has there is followed. */
-static int place_folder(struct copy_job *j, struct file_node *n, const char *dest, const char *relative, bool hollow,
+static int place_folder(struct copy_job *j, struct file_node *n, const char *dest, bool resolved, const char *relative, bool hollow,
 			struct pending *above)
 {
 	RN_AUTO(rn_freep) char *real = NULL;
-	enum layer_type type;
-	if (layer_draft_resolve(j->draft, dest, true, &real, &type, j->s->err) < 0)
+	bool link;
+	if ((!hollow && flush(j, above) < 0) || find_folder(j, dest, resolved, &real, &link) < 0)
 		return -1;
 	struct pending own = { .above = above, .node = n, .dest = real };
 	if (hollow)
 		return place_children(j, n, real, relative, &own);
-	RN_AUTO(rn_freep) char *plain = NULL;
-	if (flush(j, above) < 0 || layer_draft_resolve(j->draft, dest, false, &plain, &type, j->s->err) < 0)
-		return -1;
-	if (type != LAYER_SYMLINK && add_node(j, n, real) < 0)
+	if (!link && add_node(j, n, real) < 0)
 		return -1;
 	own.done = true;
 	return place_children(j, n, real, relative, &own);
 }
 
-static int place(struct copy_job *j, struct file_node *n, const char *dest, const char *relative, struct pending *above)
+/* `resolved`: the folder of `dest` is where it seems to be. */
+static int place(struct copy_job *j, struct file_node *n, const char *dest, bool resolved, const char *relative, struct pending *above)
 {
 	bool excluded = ignore_matches(&j->exclude, relative);
 	if (excluded && (n->type != LAYER_DIR || !ignore_may_keep_below(&j->exclude, relative)))
 		return 0;
 	if (n->type == LAYER_DIR)
-		return place_folder(j, n, dest, relative, excluded || n->hollow, above);
+		return place_folder(j, n, dest, resolved, relative, excluded || n->hollow, above);
 	RN_AUTO(rn_freep) char *real = NULL;
 	enum layer_type type;
-	if (flush(j, above) < 0 || layer_draft_resolve(j->draft, dest, false, &real, &type, j->s->err) < 0)
+	if (flush(j, above) < 0 || (!resolved && layer_draft_resolve(j->draft, dest, false, &real, &type, j->s->err) < 0))
 		return -1;
-	return add_node(j, n, real);
+	return add_node(j, n, resolved ? dest : real);
 }
 
 /* ---- what a source names --------------------------------------------------------------- */
@@ -238,7 +252,7 @@ static int walk_parents(struct copy_job *j, const struct file_node *dir, const c
 			return -1;
 		struct pending own = { .above = above, .node = &child, .dest = to };
 		if (path_match_deep(pattern, inside)) {
-			if (place(j, &child, to, inside, above) < 0)
+			if (place(j, &child, to, false, inside, above) < 0)
 				return -1;
 		} else if (child.type == LAYER_DIR && walk_parents(j, &child, pattern, to, inside, &own) < 0) {
 			return -1;

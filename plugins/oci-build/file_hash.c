@@ -217,23 +217,39 @@ static void put(struct file_hashes *h, const struct entry *e)
 	*to = *e;
 }
 
-bool file_hashes_known(struct file_hashes *h, const struct file_look *look, unsigned char ret[FILE_HASH_SIZE])
+static const struct entry *find_old(const struct file_hashes *h, const struct file_look *look)
 {
 	const struct entry want = { .look = *look };
+	const struct entry *e = h->n_old ? bsearch(&want, h->old, h->n_old, sizeof(want), by_look) : NULL;
+	return e && file_look_equal(&e->look, look) ? e : NULL;
+}
+
+/* Matters only once entries have to go. */
+static void mark_used(struct file_hashes *h, const struct entry *e)
+{
+	if (h->n_old < FILE_HASHES_MAX / 2 || e->used == today())
+		return;
+	struct entry fresh = *e;
+	fresh.used = today();
 	pthread_mutex_lock(&h->lock);
-	const struct entry *e = h->slots ? slot_of(h->added, h->slots, look) : NULL;
-	if (!e || !e->used)
-		e = h->n_old ? bsearch(&want, h->old, h->n_old, sizeof(want), by_look) : NULL;
-	bool known = e && file_look_equal(&e->look, look);
-	if (known) {
+	put(h, &fresh);
+	h->dirty = true;
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool file_hashes_known(struct file_hashes *h, const struct file_look *look, unsigned char ret[FILE_HASH_SIZE])
+{
+	const struct entry *e = find_old(h, look); /* the file does not change while it is mapped */
+	if (e) {
 		memcpy(ret, e->hash, FILE_HASH_SIZE);
-		if (e->used > 0 && e->used != today() && h->n_old > FILE_HASHES_MAX / 2) { /* only matters once entries have to go */
-			struct entry fresh = *e;
-			fresh.used = today();
-			put(h, &fresh);
-			h->dirty = true;
-		}
+		mark_used(h, e);
+		return true;
 	}
+	pthread_mutex_lock(&h->lock);
+	e = h->slots ? slot_of(h->added, h->slots, look) : NULL;
+	bool known = e && e->used && file_look_equal(&e->look, look);
+	if (known)
+		memcpy(ret, e->hash, FILE_HASH_SIZE);
 	pthread_mutex_unlock(&h->lock);
 	return known;
 }

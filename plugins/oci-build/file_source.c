@@ -194,7 +194,7 @@ static int list_dir(struct file_source *s, const struct file_node *dir, struct r
 		if (rn_streq(e->d_name, ".") || rn_streq(e->d_name, ".."))
 			continue;
 		RN_AUTO(rn_freep) char *path = child_path(dir, e->d_name);
-		if (is_socket(s, path))
+		if (e->d_type == DT_SOCK || (e->d_type == DT_UNKNOWN && is_socket(s, path)))
 			continue;
 		if (s->ignore && ignore_matches(s->ignore, path) &&
 		    (e->d_type != DT_DIR || !ignore_may_keep_below(s->ignore, path)))

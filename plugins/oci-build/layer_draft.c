@@ -106,8 +106,7 @@ int layer_draft_resolve(struct layer_draft *d, const char *path, bool follow, ch
 	return path_resolve(path, follow, look, d, ret, ret_type, err);
 }
 
-/* What stands at a resolved path; 0: nothing. */
-static enum layer_type type_at(struct layer_draft *d, const char *path)
+enum layer_type layer_draft_type(struct layer_draft *d, const char *path)
 {
 	enum layer_type type = *path ? 0 : LAYER_DIR;
 	RN_AUTO(rn_freep) char *link = NULL;
@@ -123,7 +122,7 @@ int layer_draft_parents(struct layer_draft *d, const char *path, struct draft_ow
 		p += strcspn(p, "/");
 		char end = *p;
 		*p = '\0';
-		enum layer_type type = type_at(d, copy);
+		enum layer_type type = layer_draft_type(d, copy);
 		if (type && type != LAYER_DIR)
 			return rn_fail(err, RN_EINVAL, "\"/%s\" is not a folder", copy);
 		struct layer_entry e = { .path = copy, .type = LAYER_DIR, .mode = 0755, .uid = owner.uid, .gid = owner.gid,
@@ -175,7 +174,7 @@ static struct draft_entry *put(struct layer_draft *d, const struct layer_entry *
 int layer_draft_add(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, const void *inode,
 		    struct rn_error *err)
 {
-	enum layer_type there = type_at(d, e->path);
+	enum layer_type there = layer_draft_type(d, e->path);
 	if (there == LAYER_DIR && e->type != LAYER_DIR)
 		return rn_fail(err, RN_EINVAL, "\"/%s\" is a folder in the image and cannot become a file", e->path);
 	if (there && there != LAYER_DIR && e->type == LAYER_DIR)
@@ -202,7 +201,7 @@ static void drop_below(struct layer_draft *d, const char *path)
 
 int layer_draft_replace(struct layer_draft *d, const struct layer_entry *e, struct draft_content *content, struct rn_error *err)
 {
-	enum layer_type there = type_at(d, e->path);
+	enum layer_type there = layer_draft_type(d, e->path);
 	if (!there || (there == LAYER_DIR) == (e->type == LAYER_DIR))
 		return layer_draft_add(d, e, content, NULL, err);
 	const struct layer_node *below = d->base && !shadowed(d, e->path) ? layer_tree_find(d->base, e->path, false, NULL) : NULL;
@@ -245,7 +244,11 @@ static struct draft_entry **sorted(const struct layer_draft *d)
 	size_t n = 0;
 	RN_MAP_EACH(&d->entries, it)
 		v[n++] = it->value;
-	qsort(v, n, sizeof(struct draft_entry *), by_path);
+	bool in_order = true; /* as a walk through folders gives them */
+	for (size_t i = 1; i < n && in_order; i++)
+		in_order = by_path(&v[i - 1], &v[i]) < 0;
+	if (!in_order)
+		qsort(v, n, sizeof(struct draft_entry *), by_path);
 	return v;
 }
 

@@ -39,6 +39,8 @@ uint64_t layer_draft_bytes(const struct layer_draft *d);
 /** Where `path` lands, links followed (the last one when `follow`). *ret_type 0: nothing is there yet. See path_resolve. */
 int layer_draft_resolve(struct layer_draft *d, const char *path, bool follow, char **ret, enum layer_type *ret_type,
 			struct rn_error *err);
+/** What stands at a resolved path; 0: nothing. */
+enum layer_type layer_draft_type(struct layer_draft *d, const char *path);
 /** Makes the missing folders of a resolved `path` (all of it) with mode 0755 and that owner. */
 int layer_draft_parents(struct layer_draft *d, const char *path, struct draft_owner owner, struct rn_error *err);
 /**
