@@ -54,13 +54,18 @@ static const struct runner_output outputs[] = {
 	{ 0 },
 };
 
+#define ON_REPOSITORY(action) "ecr:" action " arn:*:ecr:*:*:repository/${repository}\n"
+
 static const char permissions[] =
-	"ecr:DescribeRepositories\necr:CreateRepository\necr:DeleteRepository\necr:ListTagsForResource\necr:TagResource\n"
-	"ecr:PutImageScanningConfiguration\necr:PutImageTagMutability\necr:GetLifecyclePolicy\necr:PutLifecyclePolicy\n"
-	"ecr:GetRepositoryPolicy\necr:SetRepositoryPolicy\necr:GetAuthorizationToken\necr:BatchCheckLayerAvailability\n"
-	"ecr:InitiateLayerUpload\necr:UploadLayerPart\necr:CompleteLayerUpload\necr:PutImage\necr:BatchGetImage\n"
-	"ecr:GetDownloadUrlForLayer\necr:ListImages\necr:BatchDeleteImage\necr:DescribeImages\necr:DeleteLifecyclePolicy\n"
-	"ecr:DescribeRepositoryCreationTemplates\nlambda:ListFunctions\nlambda:GetFunction";
+	ON_REPOSITORY("DescribeRepositories") ON_REPOSITORY("CreateRepository") ON_REPOSITORY("DeleteRepository")
+	ON_REPOSITORY("ListTagsForResource") ON_REPOSITORY("TagResource") ON_REPOSITORY("PutImageScanningConfiguration")
+	ON_REPOSITORY("PutImageTagMutability") ON_REPOSITORY("GetLifecyclePolicy") ON_REPOSITORY("PutLifecyclePolicy")
+	ON_REPOSITORY("DeleteLifecyclePolicy") ON_REPOSITORY("GetRepositoryPolicy") ON_REPOSITORY("SetRepositoryPolicy")
+	ON_REPOSITORY("BatchCheckLayerAvailability") ON_REPOSITORY("InitiateLayerUpload") ON_REPOSITORY("UploadLayerPart")
+	ON_REPOSITORY("CompleteLayerUpload") ON_REPOSITORY("PutImage") ON_REPOSITORY("BatchGetImage")
+	ON_REPOSITORY("ListImages") ON_REPOSITORY("DescribeImages") ON_REPOSITORY("BatchDeleteImage")
+	/* these know no single resource */
+	"ecr:GetAuthorizationToken\necr:DescribeRepositoryCreationTemplates\nlambda:ListFunctions\nlambda:GetFunction";
 
 static int check_exclusions(struct stage *s, const struct ecr_params *p, struct rn_error *err)
 {

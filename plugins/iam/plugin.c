@@ -54,13 +54,18 @@ static const struct runner_output outputs[] = {
 	{ 0 },
 };
 
-static const char permissions[] =
-	"iam:GetRole\niam:CreateRole\niam:UpdateRole\niam:UpdateAssumeRolePolicy\niam:"
-	"DeleteRole\niam:TagRole\n"
-	"iam:ListAttachedRolePolicies\niam:AttachRolePolicy\niam:DetachRolePolicy\n"
-	"iam:ListRolePolicies\niam:GetRolePolicy\niam:PutRolePolicy\niam:DeleteRolePolicy\n"
-	"iam:PutRolePermissionsBoundary\niam:DeleteRolePermissionsBoundary\n"
-	"iam:ListInstanceProfilesForRole\niam:RemoveRoleFromInstanceProfile";
+/* With and without a path before the name. */
+#define ON_ROLE(action)                                                                            \
+	"iam:" action " arn:*:iam::*:role/${role_name}\n"                                          \
+	"iam:" action " arn:*:iam::*:role/*/${role_name}\n"
+
+static const char permissions[] = ON_ROLE("GetRole") ON_ROLE("CreateRole") ON_ROLE("UpdateRole")
+	ON_ROLE("UpdateAssumeRolePolicy") ON_ROLE("DeleteRole") ON_ROLE("TagRole")
+	ON_ROLE("ListAttachedRolePolicies") ON_ROLE("AttachRolePolicy") ON_ROLE("DetachRolePolicy")
+	ON_ROLE("ListRolePolicies") ON_ROLE("GetRolePolicy") ON_ROLE("PutRolePolicy")
+	ON_ROLE("DeleteRolePolicy") ON_ROLE("PutRolePermissionsBoundary")
+	ON_ROLE("DeleteRolePermissionsBoundary") ON_ROLE("ListInstanceProfilesForRole")
+	"iam:RemoveRoleFromInstanceProfile";
 
 static const char help[] = "Reads the role, compares, and writes only what differs; a second run "
 			   "writes nothing. A role that exists but was not "

@@ -106,6 +106,7 @@ class RecordingProxy:
         self.calls = []
         self.rewrites = []
         self.replies = []
+        self.watch = None  # function(call, "before" | "after" the service gets it); True: the client gets no answer
         self._faults = []
         self._empty_pages = []
         self._lock = threading.Lock()
@@ -410,6 +411,9 @@ class _Handler(BaseHTTPRequestHandler):
         call = self._record(body)
         fault = self.owner._pick_fault(call)
         call.fault = fault.kind if fault else None
+        watch = self.owner.watch
+        if watch and watch(call, "before"):
+            return self._reset()
         if fault and fault.kind == "reset_before":
             return self._reset()
         if fault and fault.kind == "delay":
@@ -426,7 +430,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, content = self._forward(*message)
         except (OSError, http.client.HTTPException):
             return self._reset()
-        if fault and fault.kind == "reset_after":
+        if (fault and fault.kind == "reset_after") or (watch and watch(call, "after")):
             return self._reset()
         for match, function in self.owner.rewrites:
             if fnmatch.fnmatchcase(call.name, match):
