@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -154,6 +155,8 @@ static int place_fds(const struct sandbox_spec *s, struct rn_error *err)
 static int prepare(const struct sandbox_spec *s, const struct plan *plan, int root, struct rn_error *err)
 {
 	setsid();
+	if (isatty(0))
+		(void)!ioctl(0, TIOCSCTTY, 0); /* a terminal that is nobody's yet: job control works */
 	if (enter_root(plan, root, err) < 0 || set_limits(s, plan, err) < 0 || give_up(s, plan, err) < 0)
 		return -1;
 	const char *cwd = s->cwd ? s->cwd : "/";

@@ -8,6 +8,7 @@
 #include "file_source.h"
 #include "metadata.h"
 #include "run.h"
+#include "run_shell.h"
 #include "stage_threads.h"
 #include "step_key.h"
 
@@ -59,6 +60,8 @@ static int run_step(struct step *s)
 	if (build_check_cancel(s->b, s->err) < 0)
 		return -1;
 	begin_step(s->graph, s->stage, title);
+	if (run_shell_wants(&s->graph->shell, s))
+		return run_shell_open(&s->graph->shell, s);
 	s->downloads = &downloads;
 	int rc = step_key_applies(s) ? execute_cached(s, functions[s->i->op]) : functions[s->i->op](s);
 	return rc < 0 ? step_locate(s, s->i->at) : 0;
@@ -253,5 +256,10 @@ static int run_stage(struct stage_graph *g, struct build_stage *s, struct rn_err
 
 int execute(struct stage_graph *g, struct rn_error *err)
 {
-	return stages_run(g, run_stage, err);
+	if (run_shell_read(g, &g->shell, err) < 0 || stages_run(g, run_stage, err) < 0)
+		return -1;
+	if (!g->shell.socket)
+		return 0;
+	rn_fail(err, RN_ENOTFOUND, "the build has no such step (%s): it went to its end", g->shell.step ? g->shell.step : "the failed one");
+	return rn_hint(err, "steps are numbered as in the log");
 }

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -218,6 +219,35 @@ void rootfs_step_clear(struct rootfs_step *s)
 	rn_freep(&s->upper);
 	rn_freep(&s->work);
 	rn_freep(&s->root);
+}
+
+/* ---- kept for a look inside ---------------------------------------------------------------------- */
+
+char *rootfs_step_keep(struct rootfs_step *s, const char *name)
+{
+	RN_AUTO(rn_freep) char *dir = rn_path_join(s->rootfs->base, "kept");
+	RN_AUTO(rn_freep) char *kept = rn_asprintf("%s/%.32s", dir, name);
+	RN_AUTO(rn_freep) char *to = rn_path_join(kept, "fs");
+	const char *from = s->upper ? s->upper : s->root;
+	rootfs_forget(s->rootfs, kept);
+	if (rn_mkdirs(kept, 0711, NULL) < 0 || rename(from, to) < 0) {
+		rootfs_forget(s->rootfs, kept);
+		return NULL;
+	}
+	return rn_take(&kept);
+}
+
+int rootfs_step_restore(struct rootfs_step *s, const char *kept, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *from = rn_path_join(kept, "fs");
+	const char *to = s->upper ? s->upper : s->root;
+	rootfs_remove(s->rootfs, to);
+	return rename(from, to) == 0 ? 0 : rn_fail(err, RN_EIO, "take %s again: %m", from);
+}
+
+void rootfs_forget(struct rootfs *r, const char *kept)
+{
+	rootfs_remove(r, kept);
 }
 
 char *rootfs_step_folder(struct rootfs_step *s, const char *what, struct rn_error *err)

@@ -58,6 +58,12 @@ struct rootfs_commit {
  */
 int rootfs_step_commit(struct rootfs_step *s, struct fs_state *state, const struct rootfs_commit *c, struct rn_error *err);
 void rootfs_step_clear(struct rootfs_step *s);
+/** Keeps what the step did in a folder of that name, to look at it later, in place of what was kept there before. Returns the folder; new string, NULL when it cannot. */
+char *rootfs_step_keep(struct rootfs_step *s, const char *name);
+/** Puts what was kept into a step that begins again. */
+int rootfs_step_restore(struct rootfs_step *s, const char *kept, struct rn_error *err);
+/** Removes what was kept. */
+void rootfs_forget(struct rootfs *r, const char *kept);
 /** Makes missing folders of `path` (in the image; links followed) as WORKDIR would, owned by root. */
 int rootfs_step_mkdir(struct rootfs_step *s, struct fs_state *state, const char *path, struct rn_error *err);
 /** A new empty folder in the step's place; new string. */

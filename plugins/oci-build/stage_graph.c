@@ -3,6 +3,7 @@
 
 #include "dockerfile_parser.h"
 #include "run_mount.h"
+#include "run_shell.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -332,6 +333,7 @@ void stage_graph_clear(struct stage_graph *g)
 		free(s->trigger_sources);
 	}
 	free(g->v);
+	run_shell_clear(&g->shell);
 	g->outsides.free_value = outside_free;
 	rn_map_clear(&g->outsides);
 	rn_map_clear(&g->globals);

@@ -51,6 +51,14 @@ struct outside {
 	char *folder;                 /* or a folder   */
 };
 
+/* What `runner shell` asks for (run_shell.h); all zero: nothing. */
+struct run_shell {
+	char *socket;
+	char *step;                   /* NULL: the failed one                                  */
+	size_t stage, number;         /* index of the stage and number of the step that is meant */
+	char *kept;                   /* folder with the root of the failed one                */
+};
+
 struct stage_graph {
 	struct build *b;
 	struct platform target_platform;
@@ -66,6 +74,7 @@ struct stage_graph {
 	bool failed;
 	struct rn_error *error;       /* where the first failure goes; may be NULL             */
 	pthread_mutex_t outsides_lock;
+	struct run_shell shell;
 	struct rn_map outsides;       /* name -> struct outside, loaded on first use */
 };
 
