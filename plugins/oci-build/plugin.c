@@ -4,6 +4,7 @@
 #include "cache_disk.h"
 #include "execute.h"
 #include "output.h"
+#include "run_secret.h"
 #include "step_cache_registry.h"
 #include "step_notes.h"
 
@@ -177,6 +178,8 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 		return config_error(rs, host, "no_cache", "no_cache is neither true, false nor a list of names of stages", "write true, or [build, test]");
 	if (p->profile && p->compression && !rn_streq(p->compression, "gzip"))
 		return config_error(rs, host, "compression", "Lambda takes gzip layers only", "leave compression out");
+	if (host->is_known(rs, "secrets") && run_secrets_check(p->secrets.text, &err) < 0)
+		return config_error(rs, host, "secrets", err.msg, err.hint);
 	return check_platforms(rs, host, p);
 }
 
