@@ -105,6 +105,15 @@ int api_put_deployment(struct api *a, struct rn_error *err);  /* deployment.c */
 int api_put_key(struct api *a, struct rn_error *err);         /* key.c        */
 int api_put_plan(struct api *a, struct rn_error *err);        /* plan.c       */
 int api_destroy(struct api *a, struct rn_error *err);         /* destroy.c    */
+int api_rollback(struct api *a, struct rn_error *err);        /* rollback.c   */
+
+/* ---- rollback.c: what is there, kept before it is changed ---- */
+
+enum api_new { API_NEW_API, API_NEW_KEY, API_NEW_PLAN };
+/** Before something is made that was not there. */
+int api_remember_new(struct api *a, enum api_new what, struct rn_error *err);
+int api_remember_stage(struct api *a, struct rn_error *err);
+int api_remember_permission(struct api *a, const struct api_function *f, const char *sid, struct rn_error *err);
 
 /** Reports what differs at one method (`have` NULL: all of it), and notes it in content_changed. */
 void api_tell_method(struct api *a, const char *path, const cJSON *want, const cJSON *have);
@@ -117,6 +126,13 @@ int api_remove_permissions(struct api *a, struct api_function *f, const char *id
 /** DeleteUsagePlan after its stages are taken off. */
 int api_delete_plan(struct api *a, const cJSON *plan, struct rn_error *err);
 int api_delete_key(struct api *a, const cJSON *key, struct rn_error *err);
+/** DeleteRestApi, and the permissions that it had on functions. */
+int api_delete(struct api *a, const cJSON *api, struct rn_error *err);
+/** Calls `remove` for the items that this stage made, and counts them. */
+int api_remove_own(struct api *a, const cJSON *items, int (*remove)(struct api *, const cJSON *, struct rn_error *), int *count,
+		   struct rn_error *err);
+int api_remove_permission(struct api *a, struct api_function *f, const char *sid, struct rn_error *err);
+int api_add_permission(struct api *a, struct api_function *f, const char *sid, const char *source, struct rn_error *err);
 
 /** URL of a path ("/predict"; "" for the stage itself); new string. */
 char *api_url(const struct api *a, const char *path);

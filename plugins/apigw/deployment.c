@@ -66,16 +66,21 @@ static int find_new(struct api *a, cJSON **ret, struct rn_error *err)
 	return 0;
 }
 
-/* Keeps the newest of ours; those that another stage still serves are left by API Gateway itself. */
-static int prune(struct api *a, const char *current, struct rn_error *err)
+/*
+ * Keeps the newest of ours, and the one before, to which a rollback goes; those that another
+ * stage still serves are left by API Gateway itself.
+ */
+static int prune(struct api *a, const char *current, const char *before, struct rn_error *err)
 {
-	int64_t kept = 1;
+	bool spared = a->p->keep_deployments > 1 && by_id(a->deployments, before) && !rn_streq(before, current);
+	int64_t kept = spared ? 2 : 1;
 	for (;;) {
 		const cJSON *d, *newest = NULL;
 		cJSON_ArrayForEach(d, a->deployments)
 		{
 			const char *text = rn_json_str(d, "description");
-			if (!text || !rn_starts(text, CONTENT_LABEL_PREFIX) || rn_streq(rn_json_str(d, "id"), current))
+			if (!text || !rn_starts(text, CONTENT_LABEL_PREFIX) || rn_streq(rn_json_str(d, "id"), current) ||
+			    (spared && rn_streq(rn_json_str(d, "id"), before)))
 				continue;
 			if (!newest || rn_json_num(d, "createdDate", 0) > rn_json_num(newest, "createdDate", 0))
 				newest = d;
@@ -140,7 +145,11 @@ static int patch_settings(struct api *a, cJSON *ops, struct stage_diff *d, struc
 static int send_patch(struct api *a, const cJSON *ops, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}/stages/{}", a->id, a->p->stage);
-	if (a->s->mode != STAGE_RUN || api_patch(a, "UpdateStage", path, ops, NULL, err) == 0)
+	if (a->s->mode != STAGE_RUN || cJSON_GetArraySize(ops) == 0)
+		return 0;
+	if (api_remember_stage(a, err) < 0)
+		return -1;
+	if (api_patch(a, "UpdateStage", path, ops, NULL, err) == 0)
 		return 0;
 	if (strstr(err->msg, "CloudWatch Logs role ARN"))
 		rn_hint(err, "API Gateway needs a role of the account for logs: set it once with `aws apigateway update-account`");
@@ -176,7 +185,7 @@ static int update_stage(struct api *a, const char *deployment, bool told, struct
 /* CreateStage takes no method settings and no access log: a second call does. */
 static int new_stage(struct api *a, const char *deployment, struct rn_error *err)
 {
-	if (a->s->mode == STAGE_RUN && (create_stage(a, deployment, err) < 0 || update_stage(a, deployment, false, err) < 0))
+	if (a->s->mode == STAGE_RUN && (api_remember_stage(a, err) < 0 || create_stage(a, deployment, err) < 0 || update_stage(a, deployment, false, err) < 0))
 		return -1;
 	stage_change(a->s, RUNNER_CREATED, NULL, "stage %s of API %s", a->p->stage, a->p->api_name);
 	return 0;
@@ -209,6 +218,7 @@ static int choose(struct api *a, const char *label, char **ret_id, bool *ret_cre
 int api_put_deployment(struct api *a, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *label = label_of(a);
+	RN_AUTO(rn_freep) char *before = rn_strdup(rn_json_str(a->found_stage, "deploymentId"));
 	RN_AUTO(rn_freep) char *id = NULL;
 	bool created = false;
 	if (choose(a, label, &id, &created, err) < 0)
@@ -217,5 +227,5 @@ int api_put_deployment(struct api *a, struct rn_error *err)
 		stage_change(a->s, RUNNER_CREATED, NULL, "deployment of API %s", a->p->api_name);
 	if ((a->found_stage ? update_stage(a, id, true, err) : new_stage(a, id, err)) < 0)
 		return -1;
-	return created && a->s->mode == STAGE_RUN ? prune(a, id, err) : 0;
+	return created && a->s->mode == STAGE_RUN ? prune(a, id, before, err) : 0;
 }

@@ -56,7 +56,7 @@ static int remove_permissions(struct api *a, struct rn_error *err)
 	return 0;
 }
 
-static int delete_api(struct api *a, const cJSON *api, struct rn_error *err)
+int api_delete(struct api *a, const cJSON *api, struct rn_error *err)
 {
 	rn_freep(&a->id);
 	a->id = rn_strdup(rn_json_str(api, "id"));
@@ -70,8 +70,8 @@ static int delete_api(struct api *a, const cJSON *api, struct rn_error *err)
 	return 0;
 }
 
-static int each_own(struct api *a, const cJSON *items, int (*remove)(struct api *, const cJSON *, struct rn_error *),
-		    int *count, struct rn_error *err)
+int api_remove_own(struct api *a, const cJSON *items, int (*remove)(struct api *, const cJSON *, struct rn_error *), int *count,
+		   struct rn_error *err)
 {
 	const cJSON *item;
 	cJSON_ArrayForEach(item, items)
@@ -89,8 +89,8 @@ int api_destroy(struct api *a, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *apis = NULL, *keys = NULL, *plans = NULL;
 	int count = 0;
-	if (read_lists(a, &apis, &keys, &plans, err) < 0 || each_own(a, plans, api_delete_plan, &count, err) < 0 ||
-	    each_own(a, keys, api_delete_key, &count, err) < 0 || each_own(a, apis, delete_api, &count, err) < 0)
+	if (read_lists(a, &apis, &keys, &plans, err) < 0 || api_remove_own(a, plans, api_delete_plan, &count, err) < 0 ||
+	    api_remove_own(a, keys, api_delete_key, &count, err) < 0 || api_remove_own(a, apis, api_delete, &count, err) < 0)
 		return -1;
 	if (count == 0)
 		stage_info(a->s, "nothing in API Gateway was made by this stage");

@@ -56,6 +56,8 @@ int api_delete_key(struct api *a, const cJSON *key, struct rn_error *err)
 static int make_key(struct api *a, const char *detail, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *made = NULL;
+	if (!a->found_key && api_remember_new(a, API_NEW_KEY, err) < 0)
+		return -1;
 	if (a->s->mode == STAGE_RUN && create_key(a, &made, err) < 0)
 		return -1;
 	stage_change(a->s, RUNNER_CREATED, detail, "API key %s", a->key.name);

@@ -12,7 +12,7 @@ static char *policy_path(const struct api_function *f, const char *sid)
 	return rn_asprintf("%s%s%s", base, tail, query);
 }
 
-static int remove_one(struct api *a, struct api_function *f, const char *sid, struct rn_error *err)
+int api_remove_permission(struct api *a, struct api_function *f, const char *sid, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = policy_path(f, sid);
 	struct aws_error aerr = { 0 };
@@ -21,7 +21,7 @@ static int remove_one(struct api *a, struct api_function *f, const char *sid, st
 	return 0;
 }
 
-static int add_one(struct api *a, struct api_function *f, const char *sid, const char *source, struct rn_error *err)
+int api_add_permission(struct api *a, struct api_function *f, const char *sid, const char *source, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = policy_path(f, NULL);
 	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject();
@@ -37,7 +37,7 @@ static int add_one(struct api *a, struct api_function *f, const char *sid, const
 	/* there already: by a try whose answer was lost, or with another content */
 	if (policy_allows(policy_find(f->policy, sid), source))
 		return 0;
-	return remove_one(a, f, sid, err) < 0 ? -1 :
+	return api_remove_permission(a, f, sid, err) < 0 ? -1 :
 	       api_write(a, "AddPermission", "POST", path, body, NULL, NULL, err);
 }
 
@@ -51,7 +51,9 @@ int api_remove_permissions(struct api *a, struct api_function *f, const char *id
 		const char *sid = rn_json_str(statement, "Sid");
 		if (!sid || !rn_starts(sid, prefix) || (keep && rn_strv_has(keep, sid)))
 			continue;
-		if (a->s->mode != STAGE_PLAN && remove_one(a, f, sid, err) < 0)
+		if (a->s->mode == STAGE_RUN && api_remember_permission(a, f, sid, err) < 0)
+			return -1;
+		if (a->s->mode != STAGE_PLAN && api_remove_permission(a, f, sid, err) < 0)
 			return -1;
 		stage_change(a->s, RUNNER_DELETED, NULL, "permission %s of %s", sid, f->ref.arn);
 	}
@@ -83,7 +85,8 @@ static int put_function(struct api *a, struct api_function *f, struct rn_error *
 		if (policy_allows(policy_find(f->policy, sid), source))
 			continue;
 		stage_diff_note(&d, "%s %s", r->method, r->path);
-		if (a->s->mode == STAGE_RUN && add_one(a, f, sid, source, err) < 0)
+		if (a->s->mode == STAGE_RUN &&
+		    (api_remember_permission(a, f, sid, err) < 0 || api_add_permission(a, f, sid, source, err) < 0))
 			return -1;
 	}
 	const char *name = strstr(f->ref.arn, ":function:");

@@ -54,6 +54,8 @@ static int create_plan(struct api *a, struct rn_error *err)
 	if (a->s->mode == STAGE_RUN) {
 		RN_AUTO(rn_json_freep) cJSON *body = creation(a);
 		stage_step(a->s, "create the usage plan %s", a->plan.name);
+		if (api_remember_new(a, API_NEW_PLAN, err) < 0)
+			return -1;
 		if (api_create(a, "CreateUsagePlan", "/usageplans", body, find_plan, &a->found_plan, NULL, err) < 0)
 			return -1;
 		if (!rn_json_str(a->found_plan, "id"))

@@ -92,6 +92,8 @@ static const char help[] =
 	"Changes are live only when deployed: a deployment is made when the content differs from what the stage serves, which its "
 	"description tells by a hash. Old deployments are removed after the stage has moved.\n\n"
 	"Each route has a statement of its own in the function's policy, for this API, stage, method and path alone.\n\n"
+	"With `on_failure: rollback`, the stage serves the deployment of before again when a later stage fails, routes that went may invoke their "
+	"function again, and an API, key or plan that the run made is deleted. A key that was replaced or deleted cannot come back.\n\n"
 	"API Gateway allows some calls only once in 3, 5 or 30 seconds; the stage waits for its turn and says so.";
 
 static int set_outputs(struct api *a, struct rn_error *err)
@@ -166,9 +168,9 @@ static int with_api(struct runner_stage *rs, const struct runner_host *host, con
 	RN_AUTO(api_clear) struct api a = { 0 };
 	if (!session)
 		return stage_fail(&s, &err, NULL);
-	if (mode == STAGE_DESTROY) {
+	if (mode == STAGE_DESTROY || mode == STAGE_ROLLBACK) {
 		a = (struct api){ .s = &s, .p = p, .session = session };
-		return api_destroy(&a, &err) < 0 ? stage_fail(&s, &err, NULL) : 0;
+		return (mode == STAGE_DESTROY ? api_destroy : api_rollback)(&a, &err) < 0 ? stage_fail(&s, &err, NULL) : 0;
 	}
 	if (api_init(&a, &s, p, session, &err) < 0 || check_routes(&a, &err) < 0 || deploy(&a, &err) < 0)
 		return stage_fail(&s, &err, NULL);
@@ -201,6 +203,11 @@ static int destroy(struct runner_stage *rs, const struct runner_host *host, cons
 	return with_api(rs, host, p, STAGE_DESTROY);
 }
 
+static int rollback(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	return with_api(rs, host, p, STAGE_ROLLBACK);
+}
+
 RUNNER_PLUGIN(.name = "apigw", .version = RUNNER_VERSION, .summary = "Puts a REST API with keys and limits before functions",
 	      .param_size = sizeof(struct apigw_params), .params = params, .outputs = outputs, .check = check, .run = run,
-	      .plan = plan, .destroy = destroy, .help = help, .permissions = permissions);
+	      .plan = plan, .destroy = destroy, .rollback = rollback, .help = help, .permissions = permissions);

@@ -81,13 +81,22 @@ static bool is_only(const cJSON *v, const char *text)
 	return rn_streq(cJSON_GetStringValue(v), text);
 }
 
+static const cJSON *source_of(const cJSON *statement)
+{
+	const cJSON *like = rn_json_get(rn_json_get(statement, "Condition"), "ArnLike");
+	const cJSON *arn = rn_json_get(like, "AWS:SourceArn");
+	return arn ? arn : rn_json_get(like, "aws:SourceArn");
+}
+
+const char *policy_source_of(const cJSON *statement)
+{
+	return cJSON_GetStringValue(source_of(statement));
+}
+
 bool policy_allows(const cJSON *statement, const char *source)
 {
 	const cJSON *condition = rn_json_get(statement, "Condition");
-	const cJSON *like = rn_json_get(condition, "ArnLike");
-	const cJSON *arn = rn_json_get(like, "AWS:SourceArn");
-	if (!arn)
-		arn = rn_json_get(like, "aws:SourceArn");
+	const cJSON *like = rn_json_get(condition, "ArnLike"), *arn = source_of(statement);
 	return rn_streq(rn_json_str(statement, "Effect"), "Allow") &&
 	       is_only(rn_json_get(rn_json_get(statement, "Principal"), "Service"), "apigateway.amazonaws.com") &&
 	       is_only(rn_json_get(statement, "Action"), "lambda:InvokeFunction") && cJSON_GetArraySize(condition) == 1 &&

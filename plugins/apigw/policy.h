@@ -26,6 +26,8 @@ char *policy_sid_prefix(const char *api);
 
 /** Statement with that id in a policy document; NULL when there is none. Borrowed. */
 const cJSON *policy_find(const cJSON *policy, const char *sid);
+/** The one source ARN that a statement is for; NULL when it is not of our form. Borrowed. */
+const char *policy_source_of(const cJSON *statement);
 /** True when the statement lets API Gateway invoke the function for exactly that source. */
 bool policy_allows(const cJSON *statement, const char *source);
 

@@ -21,6 +21,8 @@ static int create(struct api *a, struct rn_error *err)
 		stage_change(a->s, RUNNER_CREATED, a->p->endpoint_type, "API %s", a->p->api_name);
 		return 0;
 	}
+	if (api_remember_new(a, API_NEW_API, err) < 0)
+		return -1;
 	stage_step(a->s, "create the API %s", a->p->api_name);
 	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject();
 	cJSON_AddStringToObject(body, "name", a->p->api_name);

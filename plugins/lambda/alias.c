@@ -137,7 +137,7 @@ int function_point_alias(struct function *f, const char *version, struct rn_erro
 	if (shift_parse(f->p, &s, err) < 0)
 		return stage_blame(f->s, "shift");
 	if (!f->alias) {
-		if (f->s->mode == STAGE_RUN && create_alias(f, version, err) < 0)
+		if (f->s->mode == STAGE_RUN && (function_remember_alias(f, err) < 0 || create_alias(f, version, err) < 0))
 			return -1;
 		stage_change(f->s, RUNNER_CREATED, NULL, "alias %s of function %s", f->p->alias, f->p->function_name);
 		return 0;
@@ -146,7 +146,8 @@ int function_point_alias(struct function *f, const char *version, struct rn_erro
 		note_shift(&d, &s);
 	if (weights_of(f->alias))
 		stage_diff_json(&d, "weights", weights_of(f->alias), NULL);
-	if (stage_differs(&d) && f->s->mode == STAGE_RUN && move(f, &s, version, err) < 0)
+	if (stage_differs(&d) && f->s->mode == STAGE_RUN &&
+	    (function_remember_alias(f, err) < 0 || move(f, &s, version, err) < 0))
 		return -1;
 	stage_change_diff(f->s, &d, "alias %s of function %s", f->p->alias, f->p->function_name);
 	return 0;

@@ -2,7 +2,7 @@
 /* Removing what the stage made, and nothing else. */
 #include "function.h"
 
-static int delete_function(struct function *f, struct rn_error *err)
+int function_delete(struct function *f, struct rn_error *err)
 {
 	struct aws_error aerr = { 0 };
 	if (function_write(f, "DeleteFunction", "DELETE", f->path, NULL, NULL, &aerr, err) < 0 &&
@@ -20,7 +20,7 @@ int function_destroy(struct function *f, struct rn_error *err)
 		stage_info(f->s, "function %s does not exist", f->p->function_name);
 	else if (!stage_owns(f->s, rn_json_get(f->found, "Tags")))
 		stage_info(f->s, "function %s was not made by this stage: it stays", f->p->function_name);
-	else if (delete_function(f, err) < 0)
+	else if (function_delete(f, err) < 0)
 		return -1;
 	return function_remove_logs(f, err);
 }

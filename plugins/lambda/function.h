@@ -34,6 +34,11 @@ void function_clear(struct function *f); /* zeroed is fine */
 int function_survey(struct function *f, struct rn_error *err);
 /** Reads the function again into f->found; RN_ENOTFOUND leaves NULL and is no error. */
 int function_read(struct function *f, struct rn_error *err);
+/** Reads the alias into f->alias; one that does not exist leaves NULL and is no error. */
+int function_read_alias(struct function *f, struct rn_error *err);
+int function_read_versions(struct function *f, struct rn_error *err);
+/** Configuration of a version; the caller deletes. */
+int function_read_version(struct function *f, const char *version, cJSON **ret, struct rn_error *err);
 const cJSON *function_configuration(const struct function *f);
 const char *function_arn(const struct function *f);
 
@@ -54,11 +59,25 @@ const char *function_cure(const char *reason_code);
 
 /* ---- update.c ---- */
 
+/** How often a state that changed under our feet is read and compared again. */
+#define FUNCTION_ROUNDS 5
+/** RN_EREMOTE: it changed each time. */
+int function_contended(const struct function *f, struct rn_error *err);
+/**
+ * UpdateFunctionConfiguration and UpdateFunctionCode (of f->image), and the wait after each; f->found is fresh.
+ * *ret_again: another revision was met (of somebody else, or of a try whose answer was lost): compare once more.
+ */
+int function_update_configuration(struct function *f, const cJSON *update, bool *ret_again, struct rn_error *err);
+int function_update_code(struct function *f, const char *architecture, bool *ret_again, struct rn_error *err);
+/** Reserved concurrency (-1: none), when it differs. */
+int function_put_concurrency(struct function *f, int64_t want, struct stage_diff *d, struct rn_error *err);
 /** Creates the function or brings code, configuration, tags and concurrency up to date. */
 int function_converge(struct function *f, struct rn_error *err);
 
 /* ---- version.c ---- */
 
+/** A version (the newest, or the alias's) that is the same as $LATEST; else NULL. Borrowed from f->versions, which are read when they are not yet. */
+int function_same_version(struct function *f, const cJSON **ret, struct rn_error *err);
 /** Publishes when $LATEST differs from the newest version, and points the alias to it. *ret_version is a new string. */
 int function_publish(struct function *f, char **ret_version, struct rn_error *err);
 
@@ -87,7 +106,17 @@ int function_keep_logs(struct function *f, struct rn_error *err);
 /** Removes the log group when this stage made it. */
 int function_remove_logs(struct function *f, struct rn_error *err);
 
+/* ---- rollback.c ---- */
+
+/** Keeps what is there of function and settings, before the first write; `update`: settings that are about to change (may be NULL). */
+int function_remember(struct function *f, const cJSON *update, struct rn_error *err);
+int function_remember_alias(struct function *f, struct rn_error *err);
+/** Puts back what a run remembered. */
+int function_rollback(struct stage *s, const struct lambda_params *p, struct aws_session *session, struct rn_error *err);
+
 /* ---- destroy.c ---- */
+
+int function_delete(struct function *f, struct rn_error *err);
 
 int function_destroy(struct function *f, struct rn_error *err);
 

@@ -87,13 +87,20 @@ static const struct runner_output outputs[] = {
 	{ 0 },
 };
 
+#define ON_FUNCTION " arn:aws:lambda:*:*:function:${function_name}\n"
+#define ON_VERSION " arn:aws:lambda:*:*:function:${function_name}:*\n"
+#define ON_LOGS " arn:aws:logs:*:*:log-group:*\n"
+
 static const char permissions[] =
-	"lambda:GetFunction\nlambda:GetFunctionConfiguration\nlambda:CreateFunction\nlambda:UpdateFunctionConfiguration\n"
-	"lambda:UpdateFunctionCode\nlambda:DeleteFunction\nlambda:ListVersionsByFunction\nlambda:PublishVersion\n"
-	"lambda:GetAlias\nlambda:CreateAlias\nlambda:UpdateAlias\nlambda:InvokeFunction\nlambda:TagResource\n"
-	"lambda:PutFunctionConcurrency\nlambda:DeleteFunctionConcurrency\niam:PassRole\necr:DescribeImages\n"
-	"ecr:GetRepositoryPolicy\necr:SetRepositoryPolicy\nlogs:DescribeLogGroups\nlogs:CreateLogGroup\n"
-	"logs:PutRetentionPolicy\nlogs:DeleteLogGroup\nlogs:ListTagsForResource\nlogs:TagResource";
+	"lambda:GetFunction" ON_FUNCTION "lambda:GetFunctionConfiguration" ON_FUNCTION "lambda:GetFunctionConfiguration" ON_VERSION
+	"lambda:CreateFunction" ON_FUNCTION "lambda:UpdateFunctionConfiguration" ON_FUNCTION "lambda:UpdateFunctionCode" ON_FUNCTION
+	"lambda:DeleteFunction" ON_FUNCTION "lambda:ListVersionsByFunction" ON_FUNCTION "lambda:PublishVersion" ON_FUNCTION
+	"lambda:GetAlias" ON_FUNCTION "lambda:CreateAlias" ON_FUNCTION "lambda:UpdateAlias" ON_FUNCTION
+	"lambda:DeleteAlias" ON_FUNCTION "lambda:InvokeFunction" ON_FUNCTION "lambda:InvokeFunction" ON_VERSION
+	"lambda:TagResource" ON_FUNCTION "lambda:PutFunctionConcurrency" ON_FUNCTION "lambda:DeleteFunctionConcurrency" ON_FUNCTION
+	"iam:PassRole ${role}\necr:DescribeImages\necr:GetRepositoryPolicy\necr:SetRepositoryPolicy\n"
+	"logs:DescribeLogGroups\nlogs:CreateLogGroup" ON_LOGS "logs:PutRetentionPolicy" ON_LOGS "logs:DeleteLogGroup" ON_LOGS
+	"logs:ListTagsForResource" ON_LOGS "logs:TagResource" ON_LOGS;
 
 static const char help[] =
 	"Reads the function, compares, and writes only what differs, one update after the other; a second run writes nothing. "
@@ -101,6 +108,8 @@ static const char help[] =
 	"A new role takes up to some minutes until Lambda can assume it: the stage waits and counts down. The order is "
 	"configuration, code, test event, version, alias, so a function whose test fails gets neither a new version nor the "
 	"alias.\n\n"
+	"With `on_failure: rollback`, the image, the settings, the reserved concurrency and the alias of before come back when a later stage "
+	"fails; the environment does too when a published version still has it. A function that the run made is deleted.\n\n"
 	"A function that exists but was made by nobody's pipeline is brought up to date in the settings that the pipeline "
 	"gives, and is left in place by `destroy`.";
 
@@ -141,12 +150,14 @@ static int with_function(struct runner_stage *rs, const struct runner_host *host
 	struct stage s;
 	struct rn_error err = { 0 };
 	stage_init(&s, rs, host, mode);
-	if (!host->is_known(rs, "function_name")) {
+	if (mode != STAGE_ROLLBACK && !host->is_known(rs, "function_name")) {
 		stage_info(&s, "function_name depends on what another stage makes and is not known yet");
 		return 0;
 	}
 	RN_AUTO(aws_session_freep) struct aws_session *session = stage_session(&s, p->region, &err);
 	RN_AUTO(function_clear) struct function f = { 0 };
+	if (session && mode == STAGE_ROLLBACK)
+		return function_rollback(&s, p, session, &err) < 0 ? stage_fail(&s, &err, NULL) : 0;
 	if (!session || function_init(&f, &s, p, session, &err) < 0 ||
 	    (mode == STAGE_DESTROY ? function_destroy(&f, &err) : deploy(&f, &err)) < 0)
 		return stage_fail(&s, &err, NULL);
@@ -177,6 +188,11 @@ static int destroy(struct runner_stage *rs, const struct runner_host *host, cons
 	return with_function(rs, host, p, STAGE_DESTROY);
 }
 
+static int rollback(struct runner_stage *rs, const struct runner_host *host, const void *p)
+{
+	return with_function(rs, host, p, STAGE_ROLLBACK);
+}
+
 RUNNER_PLUGIN(.name = "lambda", .version = RUNNER_VERSION, .summary = "Deploys a function that runs an image",
 	      .param_size = sizeof(struct lambda_params), .params = params, .outputs = outputs, .check = check, .run = run,
-	      .plan = plan, .destroy = destroy, .help = help, .permissions = permissions);
+	      .plan = plan, .destroy = destroy, .rollback = rollback, .help = help, .permissions = permissions);

@@ -65,13 +65,13 @@ static int task_function(void *arg, struct rn_error *err)
 	return function_read(arg, err);
 }
 
-static int task_versions(void *arg, struct rn_error *err)
+int function_read_versions(struct function *f, struct rn_error *err)
 {
-	struct function *f = arg;
 	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/versions", f->path);
 	const struct aws_pages pages = { .list = "Versions", .out_token = "NextMarker", .in_token = "Marker" };
 	struct aws_error aerr = { 0 };
 	struct rn_error own = { 0 };
+	rn_json_freep(&f->versions);
 	if (aws_rest_pages(f->client, "ListVersionsByFunction", path, NULL, &pages, &f->versions, &aerr, &own) == 0)
 		return 0;
 	if (aws_error_is(&aerr, "ResourceNotFoundException"))
@@ -81,12 +81,29 @@ static int task_versions(void *arg, struct rn_error *err)
 	return -1;
 }
 
-static int task_alias(void *arg, struct rn_error *err)
+int function_read_version(struct function *f, const char *version, cJSON **ret, struct rn_error *err)
 {
-	struct function *f = arg;
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/configuration", f->path);
+	RN_AUTO(rn_json_freep) cJSON *query = cJSON_CreateObject();
+	cJSON_AddStringToObject(query, "Qualifier", version);
+	return aws_rest(f->client, "GetFunctionConfiguration", "GET", path, query, NULL, ret, NULL, err);
+}
+
+int function_read_alias(struct function *f, struct rn_error *err)
+{
 	RN_AUTO(rn_freep) char *tail = aws_path("/aliases/{}", f->p->alias);
 	RN_AUTO(rn_freep) char *path = rn_asprintf("%s%s", f->path, tail);
 	return read_one(f, "GetAlias", path, &f->alias, err);
+}
+
+static int task_versions(void *arg, struct rn_error *err)
+{
+	return function_read_versions(arg, err);
+}
+
+static int task_alias(void *arg, struct rn_error *err)
+{
+	return function_read_alias(arg, err);
 }
 
 static int task_image(void *arg, struct rn_error *err)

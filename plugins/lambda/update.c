@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-/* How often a state that changed under our feet is read and compared again. */
-#define ROUNDS_MAX 5
 
 /* Member of the configuration -> the parameters that it comes from. */
 static const struct {
@@ -81,6 +79,8 @@ static int create(struct function *f, const cJSON *tags, bool *ret_created, stru
 			     f->p->function_name);
 		return 0;
 	}
+	if (function_remember(f, NULL, err) < 0)
+		return -1;
 	stage_step(f->s, "create function %s", f->p->function_name);
 	RN_AUTO(rn_json_freep) cJSON *body = creation(f, tags);
 	struct aws_error aerr = { 0 };
@@ -123,14 +123,14 @@ static int send_update(struct function *f, const char *operation, const char *ta
 	return *ret_again ? 0 : function_check_state(function_configuration(f), err);
 }
 
-static int update_configuration(struct function *f, const cJSON *update, bool *ret_again, struct rn_error *err)
+int function_update_configuration(struct function *f, const cJSON *update, bool *ret_again, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *body = cJSON_Duplicate(update, true);
 	stage_step(f->s, "update the configuration");
 	return send_update(f, "UpdateFunctionConfiguration", "configuration", body, ret_again, err);
 }
 
-static int update_code(struct function *f, const char *architecture, bool *ret_again, struct rn_error *err)
+int function_update_code(struct function *f, const char *architecture, bool *ret_again, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject();
 	cJSON_AddStringToObject(body, "ImageUri", f->image);
@@ -180,9 +180,11 @@ static int update_round(struct function *f, struct stage_diff *told, bool *ret_a
 	if (f->s->mode == STAGE_PLAN)
 		return 0;
 	bool configure = cJSON_GetArraySize(update) > 0;
-	if (configure && update_configuration(f, update, ret_again, err) < 0)
+	if ((configure || redeploy) && function_remember(f, update, err) < 0)
 		return -1;
-	if (redeploy && !*ret_again && update_code(f, architecture, ret_again, err) < 0)
+	if (configure && function_update_configuration(f, update, ret_again, err) < 0)
+		return -1;
+	if (redeploy && !*ret_again && function_update_code(f, architecture, ret_again, err) < 0)
 		return -1;
 	return 0;
 }
@@ -192,19 +194,26 @@ static bool busy(const cJSON *c)
 	return rn_streq(rn_json_str(c, "State"), "Pending") || rn_streq(rn_json_str(c, "LastUpdateStatus"), "InProgress");
 }
 
-static int put_concurrency(struct function *f, struct stage_diff *d, struct rn_error *err)
+int function_put_concurrency(struct function *f, int64_t want, struct stage_diff *d, struct rn_error *err)
 {
-	if (!f->s->host->is_set(f->s->rs, "reserved_concurrency") || !f->s->host->is_known(f->s->rs, "reserved_concurrency"))
-		return 0;
 	int64_t have = rn_json_int(rn_json_get(f->found, "Concurrency"), "ReservedConcurrentExecutions", -1);
-	if (!stage_diff_int(d, "reserved_concurrency", have, f->p->reserved_concurrency) || f->s->mode == STAGE_PLAN)
+	if (!stage_diff_int(d, "reserved_concurrency", have, want) || f->s->mode == STAGE_PLAN)
 		return 0;
+	if (function_remember(f, NULL, err) < 0)
+		return -1;
 	RN_AUTO(rn_freep) char *path = aws_path("/2017-10-31/functions/{}/concurrency", f->p->function_name);
-	if (f->p->reserved_concurrency < 0)
+	if (want < 0)
 		return function_write(f, "DeleteFunctionConcurrency", "DELETE", path, NULL, NULL, NULL, err);
 	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject();
-	cJSON_AddNumberToObject(body, "ReservedConcurrentExecutions", (double)f->p->reserved_concurrency);
+	cJSON_AddNumberToObject(body, "ReservedConcurrentExecutions", (double)want);
 	return function_write(f, "PutFunctionConcurrency", "PUT", path, body, NULL, NULL, err);
+}
+
+static int put_concurrency(struct function *f, struct stage_diff *d, struct rn_error *err)
+{
+	const struct runner_host *host = f->s->host;
+	bool given = host->is_set(f->s->rs, "reserved_concurrency") && host->is_known(f->s->rs, "reserved_concurrency");
+	return given ? function_put_concurrency(f, f->p->reserved_concurrency, d, err) : 0;
 }
 
 static int put_tags(struct function *f, const cJSON *tags, struct stage_diff *d, struct rn_error *err)
@@ -232,15 +241,16 @@ static int update(struct function *f, struct stage_diff *told, struct rn_error *
 	if (busy(function_configuration(f)) && f->s->mode == STAGE_RUN && function_settle(f, err) < 0)
 		return -1;
 	bool again = true;
-	for (int round = 0; again && round < ROUNDS_MAX; round++)
+	for (int round = 0; again && round < FUNCTION_ROUNDS; round++)
 		if (update_round(f, told, &again, err) < 0)
 			return -1;
-	if (again) {
-		rn_fail(err, RN_EREMOTE, "function %s was changed by somebody else each time it was to be updated",
-			f->p->function_name);
-		return rn_hint(err, "is another pipeline or person deploying it? run again when they are done");
-	}
-	return 0;
+	return again ? function_contended(f, err) : 0;
+}
+
+int function_contended(const struct function *f, struct rn_error *err)
+{
+	rn_fail(err, RN_EREMOTE, "function %s was changed by somebody else each time it was to be updated", f->p->function_name);
+	return rn_hint(err, "is another pipeline or person deploying it? run again when they are done");
 }
 
 static int check_package(const struct function *f, struct rn_error *err)

@@ -31,13 +31,39 @@ static int is_current(struct function *f, const cJSON *version, bool *ret, struc
 	*ret = version && config_same_version(latest, version);
 	if (!version || *ret || !rn_streq(rn_json_str(latest, "CodeSha256"), rn_json_str(version, "CodeSha256")))
 		return 0;
-	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/configuration", f->path);
-	RN_AUTO(rn_json_freep) cJSON *query = cJSON_CreateObject();
 	RN_AUTO(rn_json_freep) cJSON *whole = NULL;
-	cJSON_AddStringToObject(query, "Qualifier", rn_json_str(version, "Version"));
-	if (aws_rest(f->client, "GetFunctionConfiguration", "GET", path, query, NULL, &whole, NULL, err) < 0)
+	if (function_read_version(f, rn_json_str(version, "Version"), &whole, err) < 0)
 		return -1;
 	*ret = config_same_version(latest, whole);
+	return 0;
+}
+
+static const cJSON *by_number(const cJSON *versions, const char *number)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, versions)
+	{
+		if (number && rn_streq(rn_json_str(item, "Version"), number))
+			return item;
+	}
+	return NULL;
+}
+
+/* The newest one or, after a way back, the one that the alias serves. */
+int function_same_version(struct function *f, const cJSON **ret, struct rn_error *err)
+{
+	if (!f->versions && function_read_versions(f, err) < 0)
+		return -1;
+	const cJSON *candidates[] = { newest(f->versions), by_number(f->versions, rn_json_str(f->alias, "FunctionVersion")) };
+	*ret = NULL;
+	for (size_t i = 0; i < RN_LEN(candidates) && !*ret; i++) {
+		bool same = false;
+		if (i > 0 && candidates[i] == candidates[0])
+			break;
+		if (is_current(f, candidates[i], &same, err) < 0)
+			return -1;
+		*ret = same ? candidates[i] : NULL;
+	}
 	return 0;
 }
 
@@ -49,12 +75,8 @@ struct version_poll {
 static int poll_version(void *ctx, struct rn_error *err)
 {
 	struct version_poll *p = ctx;
-	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/configuration", p->f->path);
-	RN_AUTO(rn_json_freep) cJSON *query = cJSON_CreateObject();
 	RN_AUTO(rn_json_freep) cJSON *c = NULL;
-	cJSON_AddStringToObject(query, "Qualifier", p->version);
-	if (aws_rest(p->f->client, "GetFunctionConfiguration", "GET", path, query, NULL, &c, NULL, err) < 0 ||
-	    function_check_state(c, err) < 0)
+	if (function_read_version(p->f, p->version, &c, err) < 0 || function_check_state(c, err) < 0)
 		return -1;
 	return !rn_streq(rn_json_str(c, "State"), "Pending");
 }
@@ -95,24 +117,13 @@ static int publish_once(struct function *f, char **ret, struct rn_error *err)
 	return 0;
 }
 
-static int list_again(struct function *f, struct rn_error *err)
-{
-	const struct aws_pages pages = { .list = "Versions", .out_token = "NextMarker", .in_token = "Marker" };
-	RN_AUTO(rn_freep) char *path = rn_asprintf("%s/versions", f->path);
-	rn_json_freep(&f->versions);
-	if (function_read(f, err) < 0)
-		return -1;
-	return aws_rest_pages(f->client, "ListVersionsByFunction", path, NULL, &pages, &f->versions, NULL, err);
-}
-
 static int publish(struct function *f, char **ret, struct rn_error *err)
 {
 	for (int round = 0; round < ROUNDS_MAX; round++) {
-		const cJSON *last = newest(f->versions);
-		bool current = false;
-		if (is_current(f, last, &current, err) < 0)
+		const cJSON *last = NULL;
+		if (function_same_version(f, &last, err) < 0)
 			return -1;
-		if (current) {
+		if (last) {
 			*ret = rn_strdup(rn_json_str(last, "Version"));
 			stage_change(f->s, RUNNER_UNCHANGED, NULL, "version %s of function %s", *ret, f->p->function_name);
 			return 0;
@@ -121,7 +132,7 @@ static int publish(struct function *f, char **ret, struct rn_error *err)
 			return -1;
 		if (*ret)
 			return 0;
-		if (list_again(f, err) < 0)
+		if (function_read(f, err) < 0 || function_read_versions(f, err) < 0)
 			return -1;
 	}
 	return rn_fail(err, RN_EREMOTE, "function %s was changed by somebody else each time a version was to be published",
@@ -131,12 +142,11 @@ static int publish(struct function *f, char **ret, struct rn_error *err)
 /* What publish would do. *ret_version stays NULL when a new version would come. */
 static int plan_version(struct function *f, char **ret_version, struct rn_error *err)
 {
-	const cJSON *last = newest(f->versions);
-	bool current = false;
-	if (!f->changed && is_current(f, last, &current, err) < 0)
+	const cJSON *current = NULL;
+	if (!f->changed && function_same_version(f, &current, err) < 0)
 		return -1;
 	if (current)
-		*ret_version = rn_strdup(rn_json_str(last, "Version"));
+		*ret_version = rn_strdup(rn_json_str(current, "Version"));
 	if (current)
 		stage_change(f->s, RUNNER_UNCHANGED, NULL, "version %s of function %s", *ret_version, f->p->function_name);
 	else
