@@ -384,12 +384,11 @@ void gateway_handle(struct request *req, struct response *res)
 				     .verb = req->method };
 	req->protocol = PROTOCOL_GATEWAY;
 	req->operation = "execute-api";
-	if (open_call(&call) < 0)
-		return;
-	if (req->body.len > BODY_MAX || req->body_error.code)
+	bool open = open_call(&call) == 0;
+	if (open && (req->body.len > BODY_MAX || req->body_error.code))
 		gateway_refuse(&call, GATEWAY_TOO_LARGE, "the body has more than %u bytes",
 			       BODY_MAX);
-	else if (gateway_match(&call) == 0 && check_caller(&call) == 0 && check_stage(&call) == 0 &&
+	else if (open && gateway_match(&call) == 0 && check_caller(&call) == 0 && check_stage(&call) == 0 &&
 		 check_key(&call) == 0 && !faults_before(req, res, "execute-api", "Invoke"))
 		gateway_integrate(&call);
 	response_header(res, "x-amz-apigw-id", "%.12s=", req->id);

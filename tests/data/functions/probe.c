@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A function that does what its event says, for the tests of the local Lambda:
- * {"do": "echo" | "sleep" | "exit" | "crash" | "env" | "log" | "flood" | "id" | "write" | "read" | "eat" | "fail" | "big" | "headers" | "count" | "fork", "arg": "…"}
+ * {"do": "echo" | "sleep" | "exit" | "crash" | "env" | "log" | "flood" | "id" | "write" | "read" | "eat" | "fail" | "big" | "headers" | "count" | "fork" | "proxy" | "reply", "arg": "…"}
  * PROBE_INIT=exit|sleep|error makes it misbehave before its first event.
  */
 #include <arpa/inet.h>
@@ -125,6 +125,13 @@ static void work(const char *what, const char *arg)
 		memset(answer, 'x', (size_t)atoi(arg)), answer[0] = answer[atoi(arg) - 1] = '"', answer[atoi(arg)] = '\0';
 	else if (!strcmp(what, "echo"))
 		snprintf(answer, sizeof(answer), "%s", event);
+	else if (!strcmp(what, "reply"))
+		snprintf(answer, sizeof(answer), "%s", getenv("REPLY"));
+	else if (!strcmp(what, "proxy")) { /* the event back to the caller of an API */
+		strcpy(answer, "{\"statusCode\":200,\"body\":");
+		quote(answer + strlen(answer), sizeof(answer) / 2, event);
+		strcat(answer, "}");
+	}
 	else
 		quote(answer, sizeof(answer), text);
 }
