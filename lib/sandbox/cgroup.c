@@ -165,6 +165,25 @@ int cgroup_add(const struct cgroup *g, pid_t pid, struct rn_error *err)
 	return 0;
 }
 
+static uint64_t number_after(const char *text, const char *word)
+{
+	const char *p = text ? strstr(text, word) : NULL;
+	return p ? strtoull(p + strlen(word), NULL, 10) : 0;
+}
+
+uint64_t cgroup_memory(const struct cgroup *g, uint64_t interesting)
+{
+	if (!g->dirs[0])
+		return 0;
+	RN_AUTO(rn_freep) char *all = get(g->dirs[0], g->v2 ? "memory.current" : "memory.usage_in_bytes");
+	uint64_t used = all ? strtoull(all, NULL, 10) : 0;
+	if (used <= interesting)
+		return used;
+	RN_AUTO(rn_freep) char *stat = get(g->dirs[0], "memory.stat");
+	uint64_t files = number_after(stat, g->v2 ? "\nfile " : "cache ");
+	return used > files ? used - files : 0;
+}
+
 bool cgroup_out_of_memory(const struct cgroup *g)
 {
 	if (!g->dirs[0])

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define LOOK_MS 20   /* between two looks at the memory in use */
 #define END_MS 10000 /* for init to end what it started, once asked */
 
 struct helper {
@@ -28,6 +29,8 @@ struct helper {
 	int down;   /* to init */
 	pid_t init;
 	bool ended, failed;
+	uint64_t files;      /* bytes that its tmpfs may hold beside its memory; 0: nothing to look after */
+	bool over;           /* it had more memory than it may */
 	int64_t deadline; /* 0: none */
 	struct sandbox_status status;
 	struct rn_error *err;
@@ -100,6 +103,24 @@ static void from_caller(struct helper *h)
 		wire_send(h->down, &m);
 }
 
+/* Bytes of files that do not count as memory, though the kernel keeps them there. */
+static uint64_t file_bytes(const struct sandbox_spec *s)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; s->memory && s->host->cgroup && i < s->n_tmpfs; i++)
+		sum += s->tmpfs[i].size;
+	return sum;
+}
+
+/* The control group's limit is that of memory and files together: the one of memory is kept here. */
+static void look_at_memory(struct helper *h)
+{
+	if (h->over || cgroup_memory(&h->cgroup, h->spec->memory) <= h->spec->memory)
+		return;
+	h->over = true;
+	wire_send(h->down, &(struct wire_message){ .kind = WIRE_SIGNAL, .pid = SIGKILL });
+}
+
 static void serve(struct helper *h)
 {
 	while (h->down >= 0) {
@@ -111,8 +132,12 @@ static void serve(struct helper *h)
 			kill(h->init, SIGKILL);
 			return;
 		}
+		if (h->files && (left < 0 || left > LOOK_MS))
+			left = LOOK_MS;
 		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
 			return;
+		if (h->files)
+			look_at_memory(h);
 		if (p[0].revents)
 			from_init(h);
 		else if (p[1].revents)
@@ -166,7 +191,8 @@ int helper_run(const struct sandbox_spec *spec, int caller, bool rehearsal, stru
 	if (plan_make(spec, &h.plan, err) < 0)
 		return -1;
 	h.plan.rehearsal = rehearsal;
-	if (spec->host->cgroup && cgroup_make(spec->memory, spec->pids, &h.cgroup, err) < 0)
+	h.files = file_bytes(spec);
+	if (spec->host->cgroup && cgroup_make(spec->memory + h.files, spec->pids, &h.cgroup, err) < 0)
 		return -1;
 	if (start_init(&h, err) < 0) {
 		cgroup_end(&h.cgroup);
@@ -176,7 +202,7 @@ int helper_run(const struct sandbox_spec *spec, int caller, bool rehearsal, stru
 	rn_closep(&h.down);
 	int killed = 0;
 	rn_wait(h.init, &killed);
-	h.status.out_of_memory = cgroup_out_of_memory(&h.cgroup);
+	h.status.out_of_memory = h.over || cgroup_out_of_memory(&h.cgroup);
 	cgroup_end(&h.cgroup);
 	plan_clear(&h.plan);
 	if (h.failed)

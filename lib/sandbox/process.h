@@ -49,6 +49,8 @@ struct cgroup {
 /** Makes one with the limits; nothing made (and 0 returned) when `memory` and `pids` are both 0. -1 when not allowed. */
 int cgroup_make(uint64_t memory, uint64_t pids, struct cgroup *ret, struct rn_error *err);
 int cgroup_add(const struct cgroup *g, pid_t pid, struct rn_error *err);
+/** Bytes in use without what files hold (tmpfs, cache); 0 when unknown. Cheap while all of it is not above `interesting`. */
+uint64_t cgroup_memory(const struct cgroup *g, uint64_t interesting);
 /** True when the kernel killed in it for memory. */
 bool cgroup_out_of_memory(const struct cgroup *g);
 /** Kills what is in it, removes it. */

@@ -141,7 +141,7 @@ struct sandbox_spec {
 	const char *hostname;      /* NULL: unchanged */
 	enum sandbox_network network;
 
-	uint64_t memory;           /* bytes for all of it (without cgroup: data of each process); 0: no limit */
+	uint64_t memory;           /* bytes for all of it, tmpfs with a size not counted (without cgroup: data of each process); 0: no limit */
 	uint64_t pids;             /* processes and threads; 0: no limit (needs cgroup or a user namespace)  */
 	uint64_t nofile;           /* descriptors per process; 0: unchanged */
 

@@ -202,7 +202,15 @@ def test_memory_limit(function):
     call = function(Timeout=20)
     assert json.loads(call("eat", 64)["text"]) == "ate 1"
     answer = call("eat", 400)
-    assert answer["FunctionError"] == "Unhandled"  # killed by its cgroup, or refused the memory
+    body = json.loads(answer["text"])
+    assert answer["FunctionError"] == "Unhandled" and body["errorType"] in ("Runtime.OutOfMemory", "Runtime.ExitError")
+    assert body["errorMessage"].endswith(("signal: killed", "exit status 12"))  # 12: refused, where limits hold for each process alone
+
+
+def test_tmp_has_its_configured_size_whatever_the_memory(function):
+    call = function(Timeout=60)  # 128 MB of memory, 512 MB of /tmp
+    assert json.loads(call("fill", 400)["text"]) == "400 MB: ok"
+    assert "No space left on device" in json.loads(call("fill", 600)["text"])
 
 
 def test_response_that_is_too_large(function):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A function that does what its event says, for the tests of the local Lambda:
- * {"do": "echo" | "sleep" | "exit" | "crash" | "env" | "log" | "flood" | "id" | "write" | "read" | "eat" | "fail" | "big" | "headers" | "count" | "fork" | "proxy" | "reply", "arg": "…"}
+ * {"do": "echo" | "sleep" | "exit" | "crash" | "env" | "log" | "flood" | "id" | "write" | "read" | "eat" | "fail" | "big" | "headers" | "count" | "fork" | "proxy" | "reply" | "fill", "arg": "…"}
  * PROBE_INIT=exit|sleep|error makes it misbehave before its first event.
  */
 #include <arpa/inet.h>
@@ -112,6 +112,15 @@ static void work(const char *what, const char *arg)
 		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 		if (n < 0)
 			snprintf(text, sizeof(text), "%s", strerror(errno));
+	} else if (!strcmp(what, "fill")) { /* so many MB into /tmp */
+		static char chunk[1 << 20];
+		memset(chunk, 'x', sizeof(chunk));
+		int fd = open("/tmp/fill", O_WRONLY | O_CREAT | O_TRUNC, 0644), n = 0;
+		while (n < atoi(arg) && write(fd, chunk, sizeof(chunk)) == sizeof(chunk))
+			n++;
+		snprintf(text, sizeof(text), "%d MB: %s", n, n < atoi(arg) ? strerror(errno) : "ok");
+		unlink("/tmp/fill");
+		close(fd);
 	} else if (!strcmp(what, "eat")) {
 		size_t n = (size_t)atoi(arg) << 20;
 		char *p = malloc(n);
@@ -119,6 +128,8 @@ static void work(const char *what, const char *arg)
 			exit(12);
 		memset(p, 1, n);
 		snprintf(text, sizeof(text), "ate %d", p[n - 1]);
+		if (n > (size_t)256 << 20)
+			sleep(60); /* holds what it should not have */
 	}
 	fflush(stdout);
 	if (!strcmp(what, "big"))
