@@ -5,13 +5,15 @@
     generate.py --build build/release --seconds 600 [--seed N]    until the time is over or a difference is found
     generate.py --build build/release --seed N --count 1 --keep   one again; --print only shows it
 
-Besides the comparison: a second build from the cache, and one with an empty cache, must have the same digest.
+Besides the comparison: a second build from the cache, and one with an empty cache, must have the same digest;
+after an edit of the context too, cached or not must make no difference.
 A difference is shrunk: instructions go as long as it persists. What the reference and this buildah are known to
 answer differently (cases.py and its sisters have the list, with reasons) is not generated.
 """
 
 import argparse
 import io
+import os
 import random
 import shutil
 import sys
@@ -121,7 +123,7 @@ class Generator:
         """A part of the context for .dockerignore alone; it is reached by copies of everything."""
         part = Folder(self.rng, "ig", 2)
         self.files.update(part.entries)
-        lines = self.rng.sample(["ig/*.txt", "ig/**/f2.txt", "**/*.go", "ig/d1", "ig/d2/", "/ig/dir3", "ig/f?", "# nothing", "", "ig/*/f1.txt", "ig/f[1-3]*"], 4)
+        lines = self.rng.sample(["ig/*.txt", "ig/**/f2.txt", "ig/**/*.go", "ig/d1", "ig/d2/", "/ig/dir3", "ig/f?", "# nothing", "", "ig/*/f1.txt", "ig/f[1-3]*"], 4)
         if self.rng.random() < 0.5 and part.plain:
             lines.append("!" + self.rng.choice([p for p in part.plain if p.count("/") == 1]))
         self.files[".dockerignore"] = "\n".join(lines) + "\n"
@@ -316,14 +318,58 @@ def compare(builder, case):
     mine, other = sorted(ours.settings().get("Env", [])), sorted(theirs.settings().get("Env", []))
     if mine != other:
         problems.append(f"config.Env: runner {mine} buildah {other}")
-    for what, cache in (("from the cache", "cache"), ("with an empty cache", f"cache-of-{case.name}")):
-        code, output, again = builder.runner(case, out="again", cache=cache)
-        if code:
-            problems.append(f"built again {what}: {output[-2000:]}")
-        elif digest(again) != digest(layout):
-            problems.append(f"built again {what}: {digest(again)} instead of {digest(layout)}")
-        shutil.rmtree(again, ignore_errors=True)
-    shutil.rmtree(builder.folder / f"cache-of-{case.name}", ignore_errors=True)
+    for what in ("cached", "fresh"):
+        if (again := rebuilt(builder, case, what)) != digest(layout):
+            problems.append(f"built again, {what}: {again} instead of {digest(layout)}")
+    return problems + after_edits(builder, case)
+
+
+def rebuilt(builder, case, what):
+    """Digest of one more build ("fresh": with an empty cache), or that it fails."""
+    cache = "cache" if what == "cached" else f"cache-of-{case.name}"
+    code, _, layout = builder.runner(case, out="again", cache=cache)
+    out = f"exit code {code}" if code else digest(layout)
+    shutil.rmtree(layout, ignore_errors=True)
+    if what != "cached":
+        shutil.rmtree(builder.folder / cache, ignore_errors=True)
+    return out
+
+
+def edit(rng, context):
+    """Changes one thing in a context; returns what."""
+    paths = sorted(p for p in (context / "src").rglob("*"))
+    plain = [p for p in paths if p.is_file() and not p.is_symlink()]
+    path, kind = rng.choice(plain), rng.choice(["append", "same size", "mode", "remove", "new", "touch", "to link", "folder mode", "rename"])
+    mode, data = path.stat().st_mode, path.read_bytes()
+    if kind == "append":
+        path.write_bytes(data + b"more")
+    elif kind == "same size":
+        path.write_bytes(bytes(255 - b for b in data))
+    elif kind == "mode":
+        path.chmod(mode ^ 0o110)
+    elif kind == "new":
+        (path.parent / "f-new").write_bytes(b"new\n")
+    elif kind == "touch":
+        os.utime(path, (rng.randrange(10**9), rng.randrange(10**9)))
+    elif kind == "folder mode":
+        path.parent.chmod(path.parent.stat().st_mode ^ 0o011)
+    elif kind == "rename":
+        path.rename(path.parent / "f-moved")
+    else:
+        path.unlink()
+        if kind == "to link":
+            path.symlink_to("f-0" if path.name != "f-0" else "f1.txt")
+    return f"{kind} {path.relative_to(context)}"
+
+
+def after_edits(builder, case):
+    """A build after a small change must not depend on what the cache remembers of the time before."""
+    rng, problems = random.Random(case.name), []
+    for _ in range(2):
+        what = edit(rng, builder.folder / case.name / "context")
+        cached, fresh = rebuilt(builder, case, "cached"), rebuilt(builder, case, "fresh")
+        if cached != fresh:
+            problems.append(f"after an edit ({what}): cached {cached}, fresh {fresh}")
     return problems
 
 
@@ -346,9 +392,12 @@ def check(builder, seed, run):
     lines, case = generator.case()
     problems = compare(builder, case)
     if problems and not problems[0].startswith("runner ended"):
-        lines = shrink(builder, generator, lines)
-        case = generator.make(lines)
-        problems = compare(builder, case)
+        shorter = generator.make(shrink(builder, generator, lines))
+        found = compare(builder, shorter)
+        if found:
+            case, problems = shorter, found
+        else:
+            problems.append("and it did not happen again")
     builder.clean(case)
     return f"seed {seed}:\n" + "\n".join(problems) + f"\n---- Dockerfile ({' '.join(case.args)})\n{case.dockerfile}" if problems else None
 

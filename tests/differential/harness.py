@@ -258,7 +258,7 @@ class Builder:
                                "--timestamp", "0", *args, "-t", name, str(home / "context")], cwd=home, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, errors="replace", timeout=240)
         if done.returncode == 0:
-            done = subprocess.run(["buildah", *store, "push", "-q", name, f"dir:{out}"], cwd=home, stdin=subprocess.DEVNULL,
+            done = subprocess.run(["buildah", *store, "push", "-q", "--disable-compression", name, f"dir:{out}"], cwd=home, stdin=subprocess.DEVNULL,
                                   capture_output=True, text=True, errors="replace", timeout=240)
             subprocess.run(["buildah", *store, "rmi", "-f", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return done.returncode, done.stdout + done.stderr, out

@@ -27,7 +27,7 @@ def builder():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("seed", range(5000, 5024))
+@pytest.mark.parametrize("seed", range(5000, 5020))
 def test_a_random_dockerfile_builds_as_buildah_does_and_always_the_same(builder, seed):
     found = check(builder, seed, run=seed % 2 == 0)
     assert found is None, found
