@@ -53,7 +53,12 @@ char *copy_target(struct copy_job *j, const char *name)
 		return NULL;
 	if (!into)
 		return rn_take(&real);
-	return *real ? rn_asprintf("%s/%s", real, name) : rn_strdup(name);
+	char *target = *real ? rn_asprintf("%s/%s", real, name) : rn_strdup(name);
+	if (!j->survey || !layer_draft_type(j->draft, target))
+		return target;
+	/* two archives of one name do not replace each other: both count */
+	RN_AUTO(rn_freep) char *taken = target;
+	return rn_asprintf("%s#%zu", taken, layer_draft_count(j->draft));
 }
 
 static void job_clear(struct copy_job *j)

@@ -226,7 +226,7 @@ static int workdir_key(struct step *s, struct step_key *k)
 
 static int begin(struct step *s, struct step_key *k)
 {
-	key_add(&k->parts, "version", STEP_KEY_VERSION);
+	key_add(&k->parts, "version", STEP_KEY_VERSION " of " RUNNER_VERSION);
 	key_add(&k->parts, "instruction", df_op_name(s->i->op));
 	return s->i->op == DF_RUN ? run_key(s, k) : s->i->op == DF_WORKDIR ? workdir_key(s, k) : copy_key(s, k);
 }

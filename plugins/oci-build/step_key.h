@@ -9,8 +9,11 @@
 #include "key_parts.h"
 #include "step.h"
 
-/** Part of every key: another number makes all that was cached before a miss. */
-#define STEP_KEY_VERSION "1"
+/**
+ * Part of every key, with the version of the program: what another version made may have other bytes. To be raised
+ * whenever a step of equal key would make another layer than before.
+ */
+#define STEP_KEY_VERSION "2"
 
 struct step_key {
 	struct key_parts parts;

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -260,3 +261,66 @@ def test_the_first_failure_stops_the_other_stages(context):
     finally:
         server.shutdown()
     assert result.code == 1 and '"nothing" is not in the build context' in result.text and "Dockerfile:4:6" in result.text
+
+
+# ---- RUN ---------------------------------------------------------------------------------
+
+RANDOM = "head -c 8 /dev/urandom | od -An -tx1 > /out"  # a step that ran again shows in the digest
+
+
+@pytest.fixture
+def busybox(context):
+    """A context with a static shell and an image that has it."""
+    context.write("bin/busybox", Path("/bin/busybox").read_bytes(), 0o755)
+    for name in ("sh", "cat", "head", "od", "cp"):
+        (context.folder / "context/bin" / name).symlink_to("busybox")
+    return "FROM scratch\nCOPY bin /bin\n"
+
+
+def run_build(context, *args, **params):
+    result = context.build(*args, code=None, **params)
+    if "RUN cannot execute anything on this machine" in result.text:
+        pytest.skip("no sandbox for RUN here")
+    assert result.code == 0, str(result)
+    return context.digest
+
+
+def test_a_run_is_a_hit_until_something_that_it_sees_changes(context, busybox):
+    dockerfile = busybox + f"ARG A=1\nRUN --mount=type=bind,source=d,target=/d cat /d/f1 && {RANDOM}\n"
+    first = run_build(context, dockerfile)
+    assert run_build(context, dockerfile) == first and context.cached == 2
+    context.write("big", "not mounted")
+    assert run_build(context, dockerfile) == first
+    assert run_build(context, dockerfile, build_args={"HTTP_PROXY": "http://proxy"}) == first
+    digests = {first, run_build(context, dockerfile, build_args={"A": "2"})}
+    context.write("d/f1", "edited\n")
+    digests.add(run_build(context, dockerfile))
+    digests.add(run_build(context, dockerfile.replace("cat /d/f1", "cat /d/f1 /d/f2")))
+    digests.add(run_build(context, dockerfile, no_cache=True))
+    assert len(digests) == 5
+
+
+def test_secrets_are_no_part_of_a_key_and_nowhere_in_the_cache(context, busybox):
+    dockerfile = busybox + f"RUN --mount=type=secret,id=s cat /run/secrets/s >/dev/null && {RANDOM}\n"
+    secret = context.folder / "secret"
+    secret.write_text("first-value-of-the-secret")
+    first = run_build(context, dockerfile, secrets={"s": str(secret)})
+    secret.write_text("other-value-of-the-secret")
+    assert run_build(context, dockerfile, secrets={"s": str(secret)}) == first and context.cached == 2
+    for path in context.store.parent.rglob("*"):
+        if path.is_file():
+            assert b"value-of-the-secret" not in path.read_bytes(), path
+
+
+def test_variables_are_kept_as_hashes_alone(context, busybox):
+    run_build(context, busybox + "ENV TOKEN=seen-in-the-image-anyway\nRUN true > /x\n".replace("true", "echo"))
+    for path in (context.store / "why").iterdir():
+        assert b"seen-in-the-image-anyway" not in path.read_bytes()
+
+
+def test_a_rebuilt_base_with_equal_files_is_a_hit(context, busybox):
+    dockerfile = "FROM scratch AS base\nCOPY bin /bin\nENV E={}\nFROM base\nENV E=1\n" + f"RUN {RANDOM}\n"
+    first = run_build(context, dockerfile.format(1))
+    run_build(context, dockerfile.format(2))
+    assert context.cached == 2
+    assert run_build(context, dockerfile.format(1)) == first
