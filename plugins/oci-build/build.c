@@ -5,6 +5,7 @@
 #include "dockerfile_parser.h"
 #include "origin.h"
 #include "rootfs.h"
+#include "rootfs_ahead.h"
 #include "step_cache.h"
 #include "step_notes.h"
 
@@ -298,6 +299,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 
 void build_clear(struct build *b)
 {
+	rootfs_ahead_end(b);
 	rootfs_free(b->rootfs);
 	push_streams_free(b->streams);
 	step_cache_close(b->cache);

@@ -3,6 +3,7 @@
 
 #include "copy.h"
 #include "metadata.h"
+#include "rootfs_ahead.h"
 #include "step_cache.h"
 #include "step_key.h"
 #include "step_notes.h"
@@ -78,6 +79,7 @@ static void count(struct step *s, bool hit)
 static int run_and_remember(struct step *s, step_fn *fn, const struct step_key *k, const struct step_key *content)
 {
 	size_t layers = s->stage->state.n_layers;
+	rootfs_ahead(s);
 	if (fn(s) < 0)
 		return -1;
 	const struct step_key *files = content ? content : k;

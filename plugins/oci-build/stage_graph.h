@@ -39,6 +39,7 @@ struct build_stage {
 	struct fs_state state;
 	struct rn_map args;           /* ARG in scope: name -> value (owned), NULL: declared without value */
 	bool cmd_set;                 /* CMD stood in this stage                                 */
+	bool ahead;                   /* layers are being unpacked for a RUN to come             */
 	struct rn_strv onbuild;       /* triggers that a stage FROM this one runs first          */
 	struct dockerfile **triggers; /* parsed ones of the base that ran here                   */
 	struct df_source *trigger_sources;
