@@ -77,10 +77,11 @@ static enum ending watch(struct runner_stage *stage, struct child *c, int64_t ti
 		struct pollfd p[3] = { { .fd = c->pidfd, .events = POLLIN },
 				       { .fd = c->out, .events = POLLIN },
 				       { .fd = ending == ENDED ? stage->cancel_fd : -1, .events = POLLIN } };
-		poll(p, RN_LEN(p), left < 0 ? 0 : left > 60000 ? 60000 : (int)left);
+		int64_t most = c->pidfd < 0 ? RN_WITHOUT_PIDFD_MS : 60000;
+		poll(p, RN_LEN(p), left < 0 ? 0 : left > most ? (int)most : (int)left);
 		if (p[1].revents)
 			read_output(c);
-		if (p[0].revents)
+		if (c->pidfd < 0 ? rn_ended(c->pid) : p[0].revents != 0)
 			return ending;
 		bool late = end && rn_now_ms() >= end;
 		if (late && ending != ENDED) {

@@ -5,11 +5,23 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+/*
+ * The link leads to this very file, also when another one lies in its place by now. Under an emulator (valgrind,
+ * qemu-user) the kernel's link leads to the emulator, while readlink is answered for the program: then its path it is.
+ */
 const char *self_exec(void)
 {
-	return "/proc/self/exe";
+	static char path[PATH_MAX];
+	static const char link[] = "/proc/self/exe";
+	struct stat told, real;
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	bool emulated = n > 0 && stat(path, &told) == 0 && stat(link, &real) == 0 &&
+			(told.st_ino != real.st_ino || told.st_dev != real.st_dev);
+	return emulated ? path : link;
 }
 
 char *self_prefix(void)

@@ -295,5 +295,8 @@ int worker_main(void)
 	RN_AUTO(rn_buf_clear) struct rn_buf names = RN_BUF_INIT;
 	size_t killed = 0;
 	clean_up(&s, &names, &killed);
-	return report_exit(&s, killed, rn_buf_str(&names));
+	int code = report_exit(&s, killed, rn_buf_str(&names));
+	frame_reader_clear(&s.control);
+	frame_reader_clear(&s.events);
+	return code;
 }

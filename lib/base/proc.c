@@ -150,7 +150,14 @@ int rn_wait(pid_t pid, int *ret_signal)
 	return sig ? 128 + sig : WEXITSTATUS(status);
 }
 
+bool rn_ended(pid_t pid)
+{
+	siginfo_t info = { 0 };
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
 struct relay {
+	pid_t pid;
 	struct pollfd fd[4]; /* 0: their stdin, 1: their stdout, 2: their stderr, 3: pidfd, readable at exit */
 	const char *input;
 	size_t input_left;
@@ -199,12 +206,13 @@ static int relay_all(struct relay *r, int64_t timeout_ms, struct rn_error *err)
 		int64_t left = timeout_ms ? end - rn_now_ms() : 60000;
 		if (left <= 0)
 			return rn_fail(err, RN_ETIMEOUT, "no end after %lld ms", (long long)timeout_ms);
-		if (poll(r->fd, RN_LEN(r->fd), left > 60000 ? 60000 : (int)left) < 0) {
+		int64_t most = r->fd[3].fd < 0 ? RN_WITHOUT_PIDFD_MS : 60000;
+		if (poll(r->fd, RN_LEN(r->fd), left > most ? (int)most : (int)left) < 0) {
 			if (errno != EINTR)
 				return rn_fail(err, RN_EIO, "poll: %m");
 			continue;
 		}
-		ended = r->fd[3].revents != 0;
+		ended = r->fd[3].fd < 0 ? rn_ended(r->pid) : r->fd[3].revents != 0;
 		if (r->fd[0].fd >= 0 && r->fd[0].revents)
 			relay_input(r);
 		for (int i = 1; i < 3; i++)
@@ -232,7 +240,7 @@ int rn_run(const char *const *argv, const char *const *env, const char *input, s
 	}
 	struct rn_spawn s = { .argv = argv, .env = env, .fds = fds, .n_fds = n, .new_group = true };
 	pid_t pid = rn_spawn(&s, err);
-	struct relay r = { .input = input, .input_left = input ? strlen(input) : 0, .to = { NULL, out, errors } };
+	struct relay r = { .pid = pid, .input = input, .input_left = input ? strlen(input) : 0, .to = { NULL, out, errors } };
 	for (int i = 0; i < 3; i++) {
 		rn_closep(&ends[i][i == 0 ? 0 : 1]);
 		int mine = ends[i][i == 0 ? 1 : 0];

@@ -27,6 +27,9 @@ struct rn_spawn {
 
 /** Starts it; all other descriptors are closed in the child, signals are reset. Returns the pid or -1 (also when exec fails). */
 pid_t rn_spawn(const struct rn_spawn *s, struct rn_error *err);
+/** True when the child has ended; it is not reaped. Where there is no pidfd_open (old kernels, valgrind), look every RN_WITHOUT_PIDFD_MS. */
+bool rn_ended(pid_t pid);
+enum { RN_WITHOUT_PIDFD_MS = 20 };
 /** Waits through EINTR. Returns the exit status, 128 + signal when killed (*ret_signal, may be NULL). -1 on error. */
 int rn_wait(pid_t pid, int *ret_signal);
 /** Runs to its end with `input` on stdin (NULL: none); stdout into `out` (its ceiling holds; more is RN_ELIMIT), stderr into `errors` (may be NULL: /dev/null). timeout_ms 0: none. Returns exit status, -1 on error. */

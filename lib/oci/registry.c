@@ -277,6 +277,8 @@ int registry_call(struct registry *r, struct registry_call *c, struct http_respo
 	}
 	c->http.url = NULL;
 	http_headers_remove(&c->http.headers, "Authorization");
+	if (!c->http.headers.n) /* so that a caller without headers of its own has nothing to free */
+		http_headers_clear(&c->http.headers);
 	return rc;
 }
 
