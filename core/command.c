@@ -182,6 +182,13 @@ int command_dispatch(int argc, char *const *argv)
 		return print_help(NULL, "");
 	if (strcmp(word, "--version") == 0)
 		return run_command(&command_version, "", 0, NULL);
+	const struct command *after = argc > 1 && strcmp(word, "--local") == 0 ? command_find(commands, argv[1]) : NULL;
+	if (after && !after->subcommands) { /* `runner --local plan FILE` */
+		RN_AUTO(rn_freep) char **swapped = rn_alloc(((size_t)argc + 1) * sizeof(*swapped));
+		memcpy(swapped + 1, argv + 2, ((size_t)argc - 2) * sizeof(*swapped));
+		swapped[0] = argv[0];
+		return run_command(after, "", argc - 1, swapped);
+	}
 	if (*word == '-') /* options of `run` before the file */
 		return run_command(&command_run, "", argc, argv);
 	const struct command *c = command_find(commands, word);

@@ -71,6 +71,8 @@ static void add_tail(const struct view_stage *s, struct rn_buf *to)
 	size_t n = s->lines < VIEW_TAIL ? s->lines : VIEW_TAIL;
 	if (!n)
 		return;
+	if (s->complaint && s->complaint_line + VIEW_TAIL <= s->lines)
+		rn_buf_addf(to, "  first error in its log, line %zu:\n  | %s\n", s->complaint_line, s->complaint);
 	if (s->lines > VIEW_TAIL)
 		rn_buf_addf(to, "  last %zu of %zu lines of its log:\n", n, s->lines);
 	else

@@ -3,6 +3,7 @@
 
 #include "base/time.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,12 +60,35 @@ static void forget(struct view_stage *s)
 	clear_failure(&s->back_failure);
 	set(&s->step, NULL);
 	set(&s->what, NULL);
+	set(&s->complaint, NULL); /* of an attempt before */
 }
 
 static struct view_change change_of(const struct event *e)
 {
 	return (struct view_change){ e->action, rn_strdup(e->name), rn_strdup(e->text),
 				     e->fields ? cJSON_Duplicate(e->fields, true) : NULL };
+}
+
+/* "error", "ERROR:", "fatal: ..." as a word of its own: where a long log went wrong is often far above its end. */
+static bool complains(const char *line)
+{
+	static const char *const words[] = { "error", "fatal" };
+	for (size_t i = 0; i < RN_LEN(words); i++)
+		for (const char *p = line; (p = strcasestr(p, words[i])); p++) {
+			const char *end = p + strlen(words[i]);
+			if ((p == line || !isalnum((unsigned char)p[-1])) && !isalnum((unsigned char)*end))
+				return true;
+		}
+	return false;
+}
+
+static void add_line(struct view_stage *s, const char *line)
+{
+	set(&s->tail[s->lines++ % VIEW_TAIL], line);
+	if (!s->complaint && complains(line)) {
+		set(&s->complaint, line);
+		s->complaint_line = s->lines;
+	}
 }
 
 static void add_change(struct view_stage *s, const struct event *e)
@@ -149,7 +173,7 @@ static void stage_event(struct view_stage *s, const struct event *e, int64_t now
 			set(&s->reason, e->text);
 		break;
 	case EVENT_LOG:
-		set(&s->tail[s->lines++ % VIEW_TAIL], e->text);
+		add_line(s, e->text);
 		break;
 	case EVENT_STEP:
 		set(&s->step, e->text);
@@ -234,6 +258,7 @@ void bus_clear(struct bus *b)
 		free(s->log);
 		free(s->reason);
 		free(s->unit);
+		free(s->complaint);
 	}
 	free(b->view.stages);
 	*b = (struct bus){ 0 };

@@ -54,6 +54,8 @@ struct view_stage {
 	char *what, *unit; /* progress; what NULL: none */
 	uint64_t done, total;
 	char *tail[VIEW_TAIL];
+	char *complaint;  /* the first line of the log that speaks of an error; NULL: none  */
+	size_t complaint_line; /* its number, from 1 */
 	size_t lines;     /* of the log; tail[(lines - 1) % VIEW_TAIL] is the last */
 	struct view_change *changes;
 	size_t n_changes, cap_changes, all_changes;

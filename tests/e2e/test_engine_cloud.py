@@ -24,6 +24,15 @@ def test_a_cloud_killed_in_the_middle_is_told_and_the_run_can_be_resumed(runner,
     assert "created" not in result.out and "unchanged role r1" in result.out
 
 
+def test_local_goes_with_every_command_that_takes_a_pipeline(runner, pipe):
+    file = pipe(pipeline(stage("a", "iam", **ROLE)))
+    runner("plan", "--local", "--detailed-exitcode", file, code=2)
+    runner("--local", file)
+    runner("--local", "plan", "--detailed-exitcode", file, code=0)
+    assert "deleted    a  role r1" in runner("--local", "destroy", file).out
+    runner("--local", "plan", "--detailed-exitcode", file, code=2)
+
+
 def test_without_credentials_all_that_was_tried_is_listed(runner, pipe):
     result = runner("run", pipe(pipeline(stage("a", "iam", **ROLE))), code=1)
     block = result.out.partition('error: stage "a" (iam) failed')[2]

@@ -44,6 +44,14 @@ def test_the_failure_report_has_the_last_40_lines_of_the_log(runner, pipe):
     assert re.search(r"log +\.runner/runs/\S+/logs/a\.log\n", report)
 
 
+def test_the_failure_report_has_the_first_error_when_it_scrolled_away(runner, pipe):
+    noise = "for i in $(seq 100); do echo stderror $i; [ $i != 7 ] || echo 'x.c:3: ERROR: it is here'; done; exit 1"
+    report = runner("run", pipe(pipeline(sh("a", noise))), code=1).out.partition("error: stage")[2]
+    assert "first error in its log, line 8:\n  | x.c:3: ERROR: it is here\n" in report
+    report = runner("run", pipe(pipeline(sh("a", "echo error: near; exit 1"))), code=1).out.partition("error: stage")[2]
+    assert "first error" not in report and "  | error: near\n" in report
+
+
 def test_the_command_that_resumes_can_be_pasted(runner, pipe, tmp_path):
     file = pipe(pipeline(sh("a", "echo x >> a; test -e 'it works'"), vars={"v": "1"}), "my file.pipe")
     out = runner("run", "--set", "v=it's", file, code=1).out
