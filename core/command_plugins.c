@@ -188,13 +188,41 @@ static void markdown_param(const struct plugin_param *p, struct rn_buf *to)
 	rn_buf_adds(to, p->flags & RUNNER_SECRET ? " Secret. |\n" : " |\n");
 }
 
-/* One item of code a line. */
-static void markdown_lines(const char *s, struct rn_buf *to)
+/* "ACTION [RESOURCE]...": what stands behind the action; "" when nothing does. */
+static const char *resources_of(const char *line)
 {
-	for (; *s; s += strspn(s, "\n")) {
-		size_t n = strcspn(s, "\n");
-		rn_buf_addf(to, "- `%.*s`\n", (int)n, s);
-		s += n;
+	const char *p = line + strcspn(line, " ");
+	return p + strspn(p, " ");
+}
+
+static void markdown_resources(const char *resources, struct rn_buf *to)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv words = { 0 };
+	rn_strv_split(&words, resources, ' ');
+	rn_buf_adds(to, "\nOn ");
+	for (size_t i = 0; i < words.n; i++)
+		rn_buf_addf(to, "%s`%s`", i ? ", " : "", words.v[i]);
+	rn_buf_adds(to, ":\n\n");
+}
+
+/* The actions, gathered by what they are limited to. */
+static void markdown_permissions(const char *s, struct rn_buf *to)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv lines = { 0 };
+	RN_AUTO(rn_strv_clear) struct rn_strv told = { 0 };
+	rn_strv_split(&lines, s, '\n');
+	for (size_t i = 0; i < lines.n; i++) {
+		const char *resources = resources_of(lines.v[i]);
+		if (!*lines.v[i] || rn_strv_has(&told, resources))
+			continue;
+		rn_strv_add(&told, resources);
+		if (*resources)
+			markdown_resources(resources, to);
+		else
+			rn_buf_adds(to, i ? "\nOn any resource:\n\n" : "\n");
+		for (size_t k = i; k < lines.n; k++)
+			if (*lines.v[k] && rn_streq(resources_of(lines.v[k]), resources))
+				rn_buf_addf(to, "- `%.*s`\n", (int)strcspn(lines.v[k], " "), lines.v[k]);
 	}
 }
 
@@ -219,8 +247,8 @@ static void describe_markdown(const struct plugin_info *p, struct rn_buf *to)
 		rn_buf_adds(to, p->outputs[i].flags & RUNNER_SECRET ? " Secret. |\n" : " |\n");
 	}
 	if (p->permissions) {
-		rn_buf_adds(to, "\n## Permissions\n\n");
-		markdown_lines(p->permissions, to);
+		rn_buf_adds(to, "\n## Permissions\n");
+		markdown_permissions(p->permissions, to);
 	}
 }
 

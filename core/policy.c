@@ -42,9 +42,15 @@ static cJSON *known_params(const struct loaded *l, const struct pipeline_stage *
 	return params;
 }
 
-static const char *param_text(const cJSON *params, const char *name)
+/* `name`: "NAME" or "NAME:-TEXT". */
+static const char *param_text(const cJSON *params, char *name)
 {
+	char *otherwise = strstr(name, ":-");
+	if (otherwise)
+		*otherwise = '\0';
 	const cJSON *p = rn_json_get(params, name);
+	if (p && otherwise && !rn_json_bool(p, "set", false))
+		return otherwise + 2;
 	const char *text = rn_json_str(p, "value");
 	bool usable = rn_json_bool(p, "known", false) && !rn_json_bool(p, "secret", false) && text && *text;
 	return usable ? text : NULL;
@@ -101,18 +107,30 @@ static void add_grant(struct grants *g, const char *action, char *resource)
 	rn_strv_sort(&of->resources);
 }
 
+/* "ACTION [RESOURCE]..." */
+static void read_line(char *line, const cJSON *params, struct grants *to)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv words = { 0 };
+	rn_strv_split(&words, line, ' ');
+	bool limited = false;
+	for (size_t i = 1; i < words.n; i++) {
+		if (!*words.v[i])
+			continue;
+		add_grant(to, words.v[0], resource_of(words.v[i], params));
+		limited = true;
+	}
+	if (!limited)
+		add_grant(to, words.v[0], rn_strdup("*"));
+}
+
 static void read_grants(const char *permissions, const cJSON *params, struct grants *to)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv lines = { 0 };
 	rn_strv_split(&lines, permissions, '\n');
 	for (size_t i = 0; i < lines.n; i++) {
 		char *line = rn_trim(lines.v[i]);
-		size_t n = strcspn(line, " \t");
-		if (!n)
-			continue;
-		const char *resource = line + n + strspn(line + n, " \t");
-		RN_AUTO(rn_freep) char *action = rn_strndup(line, n);
-		add_grant(to, action, *resource ? resource_of(resource, params) : rn_strdup("*"));
+		if (*line)
+			read_line(line, params, to);
 	}
 }
 

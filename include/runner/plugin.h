@@ -360,10 +360,11 @@ struct runner_plugin {
 	const char *help;    /* optional: more paragraphs for `runner plugins describe` (Markdown) */
 	/** Optional: what the stage may do, shown by `plan` and the documentation, one item a line
 	 *  (for AWS stages the IAM actions, "iam:GetRole"); NULL: not said. Since 1.1 a line may name
-	 *  behind the action, after a space, the resource that it is limited to, in which
+	 *  behind the action the resources that it is limited to, with spaces between, in which
 	 *  ${name} stands for a parameter of the stage: "iam:GetRole arn:aws:iam::*:role/${role_name}".
-	 *  A resource with a parameter that is not given or not known is "*" as a whole. Several
-	 *  lines may name the same action; `runner plan --iam-policy` gathers them. */
+	 *  ${name:-text} is the text when the parameter is not given. A resource with a parameter
+	 *  that has no value, or none yet, is "*" as a whole. Several lines may name the same
+	 *  action; `runner plan --iam-policy` gathers them. */
 	const char *permissions;
 	/**
 	 * Since 1.1, optional: puts back what `run` changed, from the records of `remember` (see there).

@@ -82,8 +82,11 @@ static const struct runner_output outputs[] = {
 	{ 0 },
 };
 
+#define AT(path) " arn:*:apigateway:*::/" path
+#define ON_APIS(verb) "apigateway:" verb AT("restapis") AT("restapis/*") AT("apikeys") AT("apikeys/*") AT("usageplans") \
+	AT("usageplans/*") AT("tags/*") AT("account") "\n"
 static const char permissions[] =
-	"apigateway:GET\napigateway:POST\napigateway:PUT\napigateway:PATCH\napigateway:DELETE\n"
+	ON_APIS("GET") ON_APIS("POST") ON_APIS("PUT") ON_APIS("PATCH") ON_APIS("DELETE")
 	"lambda:GetPolicy\nlambda:AddPermission\nlambda:RemovePermission\nsts:GetCallerIdentity";
 
 static const char help[] =

@@ -2,7 +2,9 @@
 """`runner plan`: its exit codes, its document, and the policy that it prints."""
 
 import json
+import re
 
+import support
 from engine import PATH, pipeline, sh, stage
 
 
@@ -36,6 +38,25 @@ def test_the_document_has_stages_changes_and_counts(runner, pipe, tmp_path):
 def test_a_failing_plan_says_why_in_the_document(runner, pipe):
     result = runner("plan", *PATH, "-o", "json", pipe(pipeline(stage("a", "fail"))), code=None)
     assert json.loads(result.out)["stages"][0]["status"] in ("failed", "skipped")
+
+
+def test_the_policy_of_the_main_job_is_well_formed_and_narrow(runner):
+    result = runner("plan", "--iam-policy", support.SOURCE / "pipelines/serverless.pipe")
+    statements = json.loads(result.out)["Statement"]
+    assert len({s["Sid"] for s in statements}) == len(statements)
+    granted = {}
+    for s in statements:
+        assert set(s) == {"Sid", "Effect", "Action", "Resource"} and re.fullmatch("[A-Za-z0-9]+", s["Sid"])
+        resources = s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]]
+        assert all(r == "*" or re.fullmatch(r"arn:(aws|[*]):[a-z]+:[^:]*:[^:]*:\S+", r) and "$" not in r for r in resources), resources
+        for action in s["Action"]:
+            assert re.fullmatch("[a-z]+:[A-Za-z]+", action)
+            granted.setdefault(action, set()).update(resources)
+    assert {r.rpartition("/")[2] for r in granted["iam:CreateRole"]} == {"lambda-exec-role"}
+    assert {r.rpartition("/")[2] for r in granted["ecr:PutImage"]} == {"serverless-example"}
+    assert {r.partition(":function:")[2] for r in granted["lambda:CreateFunction"]} == {"lambda-fn-serverless-example"}
+    assert granted["iam:PassRole"] == {"*"}, "the role is an output of another stage"
+    assert len(re.sub(r"\s", "", result.out)) < 6144, "it fits into a managed policy"
 
 
 def test_the_policy_narrows_what_is_known_and_contacts_nothing(runner, pipe, tmp_path):
