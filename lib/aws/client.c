@@ -11,9 +11,11 @@
 #include "codec.h"
 #include "http/retry.h"
 #include "http/url.h"
+#include "limiter.h"
 #include "session.h"
 #include "sigv4.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +40,14 @@ struct aws_client {
 	char *host;      /* the Host header */
 	struct aws_credentials fixed;
 	bool has_fixed;
+	pthread_mutex_t lock; /* of the limiter */
+	struct aws_limiter limiter;
 };
+
+static double now_s(void)
+{
+	return (double)rn_now_ms() / 1000;
+}
 
 struct aws_client *aws_client_new_with(struct aws_session *s, const char *service,
 				       const char *region, const struct aws_credentials *fixed,
@@ -47,6 +56,8 @@ struct aws_client *aws_client_new_with(struct aws_session *s, const char *servic
 	RN_AUTO(url_clear) struct url u = { 0 };
 	struct aws_client *c = rn_alloc(sizeof(*c));
 	c->session = s;
+	pthread_mutex_init(&c->lock, NULL);
+	aws_limiter_init(&c->limiter, now_s());
 	c->service = aws_service_find(service, err);
 	if (!c->service || aws_endpoint_find(s, c->service, region, &c->endpoint, err) < 0 ||
 	    url_parse(c->endpoint.url, &u, err) < 0) {
@@ -75,6 +86,7 @@ void aws_client_free(struct aws_client *c)
 	aws_credentials_clear(&c->fixed);
 	free(c->base_path);
 	free(c->host);
+	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
 
@@ -379,6 +391,32 @@ static int64_t delay_before(unsigned attempt, enum aws_verdict v, const struct o
 	return o->retry_after_ms > delay ? o->retry_after_ms : delay;
 }
 
+/* In adaptive mode calls wait for their turn once the service has throttled one. */
+static int wait_for_turn(struct aws_client *c, const struct aws_call *call, struct rn_error *err)
+{
+	while (c->session->adaptive) {
+		pthread_mutex_lock(&c->lock);
+		double wait = aws_limiter_take(&c->limiter, now_s());
+		pthread_mutex_unlock(&c->lock);
+		if (wait <= 0)
+			break;
+		aws_session_log(c->session, "%s %s: waits %.0f ms, as the service throttles",
+				c->service->title, call->operation, wait * 1000);
+		if (rn_sleep_ms((int64_t)(wait * 1000) + 1, c->session->o.cancel_fd) < 0)
+			return rn_fail(err, RN_ECANCELLED, "cancelled");
+	}
+	return 0;
+}
+
+static void note_pace(struct aws_client *c, bool throttled)
+{
+	if (!c->session->adaptive)
+		return;
+	pthread_mutex_lock(&c->lock);
+	aws_limiter_note(&c->limiter, now_s(), throttled);
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* Waits and says true when the call should be sent once more. */
 static bool try_again(struct aws_client *c, const struct aws_call *call, enum aws_verdict v,
 		      const struct aws_error *aerr, const struct outcome *o, struct effort *f,
@@ -444,11 +482,15 @@ static int send_message(struct aws_client *c, const struct aws_call *call, const
 		snprintf(aerr->service, sizeof(aerr->service), "%s", c->service->title);
 		snprintf(aerr->operation, sizeof(aerr->operation), "%s", call->operation);
 		rn_error_clear(err);
+		if (wait_for_turn(c, call, err) < 0)
+			return report(c, call, aerr, AWS_FATAL, &o, err);
 		if (one_try(c, call, m, ret, aerr, &o, err) == 0) {
+			note_pace(c, false);
 			aws_session_quota_give(c->session, f.spent ? f.spent : 1);
 			return 0;
 		}
 		enum aws_verdict v = judge(call, aerr, &o);
+		note_pace(c, v == AWS_THROTTLED);
 		if (try_again(c, call, v, aerr, &o, &f, err))
 			continue;
 		aerr->maybe_done = o.sent && (!o.answered || aerr->http_status >= 500);

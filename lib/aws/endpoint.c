@@ -15,18 +15,62 @@
 #include <strings.h>
 
 static const struct aws_partition partitions[] = {
-	{ "aws-cn", "cn-", "amazonaws.com.cn", "cn-north-1", "iam.cn-north-1.amazonaws.com.cn",
-	  NULL },
-	{ "aws-us-gov", "us-gov-", "amazonaws.com", "us-gov-west-1", "iam.us-gov.amazonaws.com",
-	  "iam.us-gov.amazonaws.com" },
-	{ "aws-iso", "us-iso-", "c2s.ic.gov", "us-iso-east-1", "iam.us-iso-east-1.c2s.ic.gov",
-	  NULL },
-	{ "aws-iso-b", "us-isob-", "sc2s.sgov.gov", "us-isob-east-1",
-	  "iam.us-isob-east-1.sc2s.sgov.gov", NULL },
-	{ "aws-eusc", "eusc-", "amazonaws.eu", "eusc-de-east-1", "iam.eusc-de-east-1.amazonaws.eu",
-	  NULL },
-	{ "aws", NULL, "amazonaws.com", "us-east-1", "iam.amazonaws.com",
-	  "iam-fips.amazonaws.com" },
+	{ "aws-cn",
+	  "cn-",
+	  "amazonaws.com.cn",
+	  "api.amazonwebservices.com.cn",
+	  "cn-north-1",
+	  { "iam.cn-north-1.amazonaws.com.cn", "iam-fips.amazonaws.com.cn",
+	    "iam.global.api.amazonwebservices.com.cn", "iam-fips.api.amazonwebservices.com.cn" } },
+	{ "aws-us-gov",
+	  "us-gov-",
+	  "amazonaws.com",
+	  "api.aws",
+	  "us-gov-west-1",
+	  { "iam.us-gov.amazonaws.com", "iam.us-gov.amazonaws.com", "iam.us-gov.api.aws",
+	    "iam.us-gov.api.aws" } },
+	{ "aws-iso",
+	  "us-iso-",
+	  "c2s.ic.gov",
+	  "api.aws.ic.gov",
+	  "us-iso-east-1",
+	  { "iam.us-iso-east-1.c2s.ic.gov", "iam-fips.us-iso-east-1.c2s.ic.gov",
+	    "iam.api.aws.ic.gov", "iam-fips.api.aws.ic.gov" } },
+	{ "aws-iso-b",
+	  "us-isob-",
+	  "sc2s.sgov.gov",
+	  "api.aws.scloud",
+	  "us-isob-east-1",
+	  { "iam.us-isob-east-1.sc2s.sgov.gov", "iam-fips.us-isob-east-1.sc2s.sgov.gov",
+	    "iam.api.aws.scloud", "iam-fips.api.aws.scloud" } },
+	{ "aws-iso-e",
+	  "eu-isoe-",
+	  "cloud.adc-e.uk",
+	  "api.cloud-aws.adc-e.uk",
+	  "eu-isoe-west-1",
+	  { "iam.eu-isoe-west-1.cloud.adc-e.uk", "iam-fips.cloud.adc-e.uk",
+	    "iam.api.cloud-aws.adc-e.uk", "iam-fips.api.cloud-aws.adc-e.uk" } },
+	{ "aws-iso-f",
+	  "us-isof-",
+	  "csp.hci.ic.gov",
+	  "api.aws.hci.ic.gov",
+	  "us-isof-south-1",
+	  { "iam.us-isof-south-1.csp.hci.ic.gov", "iam-fips.csp.hci.ic.gov",
+	    "iam.api.aws.hci.ic.gov", "iam-fips.api.aws.hci.ic.gov" } },
+	{ "aws-eusc",
+	  "eusc-",
+	  "amazonaws.eu",
+	  "api.amazonwebservices.eu",
+	  "eusc-de-east-1",
+	  { "iam.eusc-de-east-1.amazonaws.eu", "iam-fips.amazonaws.eu",
+	    "iam.global.api.amazonwebservices.eu", "iam-fips.api.amazonwebservices.eu" } },
+	{ "aws",
+	  NULL,
+	  "amazonaws.com",
+	  "api.aws",
+	  "us-east-1",
+	  { "iam.amazonaws.com", "iam-fips.amazonaws.com", "iam.global.api.aws",
+	    "iam-fips.global.api.aws" } },
 };
 
 const struct aws_partition *aws_partition_of(const char *region)
@@ -39,21 +83,23 @@ const struct aws_partition *aws_partition_of(const char *region)
 }
 
 static const struct aws_service services[] = {
-	{ "apigateway", "API Gateway", "API_GATEWAY", "apigateway", "apigateway-fips", "apigateway",
+	{ "apigateway", "API Gateway", "API_GATEWAY", "apigateway", NULL, "apigateway",
 	  .protocol = AWS_REST, .throttled_attempts = 12 },
-	{ "ecr", "ECR", "ECR", "api.ecr", "api.ecr-fips", "ecr", .protocol = AWS_JSON,
+	{ "ecr", "ECR", "ECR", "api.ecr", "ecr", "ecr", .protocol = AWS_JSON,
 	  .target = "AmazonEC2ContainerRegistry_V20150921" },
-	{ "ecr-public", "ECR Public", "ECR_PUBLIC", "api.ecr-public", NULL, "ecr-public",
+	{ "ecr-public", "ECR Public", "ECR_PUBLIC", "api.ecr-public", "ecr-public", "ecr-public",
 	  .protocol = AWS_JSON, .target = "SpencerFrontendService", .only_region = "us-east-1" },
 	{ "iam", "IAM", "IAM", "iam", NULL, "iam", .protocol = AWS_QUERY, .version = "2010-05-08",
 	  .global = true, .throttled_attempts = 8 },
-	{ "lambda", "Lambda", "LAMBDA", "lambda", "lambda-fips", "lambda", .protocol = AWS_REST,
+	{ "lambda", "Lambda", "LAMBDA", "lambda", NULL, "lambda", .protocol = AWS_REST,
 	  .throttled_attempts = 8 },
-	{ "logs", "CloudWatch Logs", "CLOUDWATCH_LOGS", "logs", "logs-fips", "logs",
+	{ "logs", "CloudWatch Logs", "CLOUDWATCH_LOGS", "logs", NULL, "logs",
 	  .protocol = AWS_JSON, .target = "Logs_20140328", .gov_is_fips = true },
-	{ "sso", "SSO", "SSO", "portal.sso", NULL, "awsssoportal", .protocol = AWS_REST },
-	{ "sso-oidc", "SSO OIDC", "SSO_OIDC", "oidc", NULL, "sso-oauth", .protocol = AWS_REST },
-	{ "sts", "STS", "STS", "sts", "sts-fips", "sts", .protocol = AWS_QUERY,
+	{ "sso", "SSO", "SSO", "portal.sso", NULL, "awsssoportal", .protocol = AWS_REST,
+	  .gov_is_fips = true },
+	{ "sso-oidc", "SSO OIDC", "SSO_OIDC", "oidc", NULL, "sso-oauth", .protocol = AWS_REST,
+	  .gov_is_fips = true },
+	{ "sts", "STS", "STS", "sts", NULL, "sts", .protocol = AWS_QUERY,
 	  .version = "2011-06-15", .gov_is_fips = true },
 };
 
@@ -112,29 +158,24 @@ bool aws_session_custom_endpoint(const struct aws_session *s, const char *name)
 	return service && custom_url(s, service);
 }
 
-static bool wants_fips(const struct aws_session *s)
+static bool wants(const struct aws_session *s, const char *variable, const char *key)
 {
-	const char *v = aws_session_env(s, "AWS_USE_FIPS_ENDPOINT");
-	return is_true(v ? v : aws_session_profile_value(s, "use_fips_endpoint"));
+	const char *v = aws_session_env(s, variable);
+	return is_true(v ? v : aws_session_profile_value(s, key));
 }
 
-static int host_of(const struct aws_session *s, const struct aws_service *service,
-		   const struct aws_partition *p, const char *region, char **ret,
-		   struct rn_error *err)
+static char *host_of(const struct aws_session *s, const struct aws_service *service,
+		     const struct aws_partition *p, const char *region)
 {
-	bool fips = wants_fips(s);
-	if (fips && !(service->global ? p->iam_fips_host : service->fips_host))
-		return rn_fail(
-			err, RN_EUNSUPPORTED,
-			"%s has no FIPS endpoint in %s, but AWS_USE_FIPS_ENDPOINT asks for one",
-			service->title, region);
+	bool fips = wants(s, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+	bool dual = wants(s, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
 	if (service->global)
-		*ret = rn_strdup(fips ? p->iam_fips_host : p->iam_host);
-	else if (fips && !(service->gov_is_fips && rn_streq(p->name, "aws-us-gov")))
-		*ret = rn_asprintf("%s.%s.%s", service->fips_host, region, p->suffix);
-	else
-		*ret = rn_asprintf("%s.%s.%s", service->host, region, p->suffix);
-	return 0;
+		return rn_strdup(p->iam[(fips ? 1 : 0) + (dual ? 2 : 0)]);
+	if (fips && !dual && service->gov_is_fips && rn_streq(p->name, "aws-us-gov"))
+		fips = false;
+	const char *host = dual && service->dual_host ? service->dual_host : service->host;
+	return rn_asprintf("%s%s.%s.%s", host, fips ? "-fips" : "", region,
+			   dual ? p->dual_suffix : p->suffix);
 }
 
 static int no_region(struct rn_error *err)
@@ -179,9 +220,7 @@ int aws_endpoint_find(struct aws_session *s, const struct aws_service *service, 
 		if (check_custom(custom, service, &url, err) < 0)
 			return -1;
 	} else {
-		RN_AUTO(rn_freep) char *host = NULL;
-		if (host_of(s, service, p, asked, &host, err) < 0)
-			return -1;
+		RN_AUTO(rn_freep) char *host = host_of(s, service, p, asked);
 		url = rn_asprintf("https://%s", host);
 	}
 	*ret = (struct aws_endpoint){ .url = rn_take(&url),

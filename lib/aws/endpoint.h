@@ -9,9 +9,9 @@ struct aws_partition {
 	const char *name;          /* "aws", "aws-cn" ...                     */
 	const char *region_prefix; /* NULL: everything else                   */
 	const char *suffix;        /* "amazonaws.com"                         */
+	const char *dual_suffix;   /* the same with IPv6: "api.aws"           */
 	const char *global_region; /* that global services are signed for     */
-	const char *iam_host;
-	const char *iam_fips_host; /* NULL: none                              */
+	const char *iam[4];        /* hosts of IAM: plain, FIPS, dual-stack, FIPS and dual-stack */
 };
 /** Of a region; NULL region gives "aws". Never NULL. */
 const struct aws_partition *aws_partition_of(const char *region);
@@ -27,14 +27,14 @@ struct aws_service {
 	const char *name;       /* as in the SDKs                                          */
 	const char *title;      /* for people: "API Gateway"                               */
 	const char *key;        /* in AWS_ENDPOINT_URL_KEY; lower case in `services`       */
-	const char *host;       /* first part of the host name                             */
-	const char *fips_host;
+	const char *host;       /* first part of the host name; FIPS hosts have -fips behind it */
+	const char *dual_host;  /* on dual-stack hosts; NULL: the same                     */
 	const char *signing;    /* name in the credential scope                            */
 	const char *version;    /* Query: Version                                          */
 	const char *target;     /* JSON: prefix of X-Amz-Target                            */
 	enum aws_protocol protocol;
 	bool global;            /* one endpoint a partition (IAM)                          */
-	bool gov_is_fips;       /* in aws-us-gov the usual hosts are the FIPS hosts        */
+	bool gov_is_fips;       /* in aws-us-gov the usual (not the dual-stack) hosts are the FIPS hosts */
 	const char *only_region; /* the service has one region only                        */
 	unsigned throttled_attempts; /* tries when throttled; 0: as for other failures     */
 };

@@ -17,6 +17,7 @@
 
 #define QUOTA_FULL 500
 #define METADATA_TIMEOUT_MS 1000
+#define LEGACY_ATTEMPTS 5
 
 const char *aws_session_env(const struct aws_session *s, const char *name)
 {
@@ -132,16 +133,31 @@ static void copy_options(struct aws_session_options *to, const struct aws_sessio
 		rn_strdup(from->endpoint_url && *from->endpoint_url ? from->endpoint_url : NULL);
 }
 
-static int find_attempts(struct aws_session *s, struct rn_error *err)
+/* A setting of the environment, else of the profile; NULL when neither has it. */
+static const char *either(const struct aws_session *s, const char *variable, const char *key)
 {
+	const char *v = aws_session_env(s, variable);
+	return v ? v : aws_session_profile_value(s, key);
+}
+
+static int find_retries(struct aws_session *s, struct rn_error *err)
+{
+	const char *mode = either(s, "AWS_RETRY_MODE", "retry_mode");
+	const char *text = either(s, "AWS_MAX_ATTEMPTS", "max_attempts");
+	int64_t n = 0;
+	if (mode && !rn_streq(mode, "legacy") && !rn_streq(mode, "standard") &&
+	    !rn_streq(mode, "adaptive"))
+		return rn_fail(err, RN_EINVAL,
+			       "AWS_RETRY_MODE is \"%s\", but not one of legacy, standard, "
+			       "adaptive",
+			       mode);
+	s->adaptive = rn_streq(mode, "adaptive");
 	if (s->o.max_attempts)
 		return 0;
-	const char *text = aws_session_env(s, "AWS_MAX_ATTEMPTS");
-	if (!text)
-		text = aws_session_profile_value(s, "max_attempts");
-	int64_t n = 0;
 	if (text && rn_parse_int(text, 1, 100, &n, err) < 0)
 		return rn_wrap(err, "AWS_MAX_ATTEMPTS");
+	if (!text && rn_streq(mode, "legacy"))
+		n = LEGACY_ATTEMPTS; /* which is all that tells it from standard here */
 	s->o.max_attempts = (unsigned)n; /* 0: the service's default */
 	return 0;
 }
@@ -154,7 +170,7 @@ struct aws_session *aws_session_new(const struct aws_session_options *o, struct 
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->credentials_lock, NULL);
 	s->quota = QUOTA_FULL;
-	if (load_profiles(s, err) < 0 || find_region(s, err) < 0 || find_attempts(s, err) < 0 ||
+	if (load_profiles(s, err) < 0 || find_region(s, err) < 0 || find_retries(s, err) < 0 ||
 	    start_http(s, err) < 0)
 		aws_session_freep(&s);
 	return s;

@@ -14,6 +14,7 @@ struct aws_session {
 	bool profile_named;           /* by the option or AWS_PROFILE */
 	struct aws_profiles profiles;
 	char *region;                 /* NULL: none configured */
+	bool adaptive;                /* AWS_RETRY_MODE */
 	struct http_client *http;
 	struct http_client *local_http; /* metadata services: no proxy, short patience */
 

@@ -3,6 +3,8 @@
 
 import json
 import re
+import select
+import socket
 import ssl
 import subprocess
 import time
@@ -112,6 +114,22 @@ def test_x_amz_retry_after_counts_for_five_seconds_at_most(call):
     assert 300 <= first <= 350 and second <= 100
     with scripted((503, {"x-amz-retry-after": "3600000"}, ""), OK) as fake:
         assert 5000 <= waits(call(GET, url=fake.url)["log"])[0] <= 5050
+
+
+def test_the_retry_mode_is_legacy_standard_or_adaptive(call):
+    for mode, tries in (("legacy", 5), ("standard", 3), ("adaptive", 3)):
+        with scripted((500, {}, "")) as fake:
+            assert call(GET, url=fake.url, env={"AWS_RETRY_MODE": mode})["error"]["attempts"] == tries
+    got = call(GET, env={"AWS_RETRY_MODE": "eager"})
+    assert not got["ok"] and "eager" in got["message"] and "adaptive" in got["message"]
+
+
+def test_adaptive_calls_wait_for_their_turn_once_throttled(call):
+    with scripted(OK, THROTTLED, OK) as fake:
+        got = call(*[GET] * 3, url=fake.url, env={"AWS_RETRY_MODE": "adaptive"})
+        assert all(g["ok"] for g in got)
+    # a client of its own for each line of the tool, so the call that was throttled is the one that waits
+    assert "waits" in got[0]["log"] and "as the service throttles" in got[0]["log"] and len(fake.seen) == 4
 
 
 def test_retry_after_is_honoured(call):
@@ -301,27 +319,39 @@ def test_endpoints_by_partition(call, service, region, url, signed):
     assert (got["url"], got["region"]) == (url, signed)
 
 
-def test_endpoints_are_those_of_botocore(call):
-    import botocore.session
+def test_endpoints_are_those_of_botocore_in_every_region(call):
+    """Each service in each region that botocore knows, plain, FIPS, dual-stack and both; and the region that is signed for."""
+    from botocore.endpoint_provider import EndpointProvider
+    from botocore.loaders import Loader
 
-    for region in ("eu-central-1", "us-east-1", "sa-east-1", "cn-north-1", "cn-northwest-1", "us-gov-west-1", "us-gov-east-1"):
-        for fips in (False, True):
-            if fips and not region.startswith("us-"):
-                continue
-            for service in ("lambda", "ecr", "iam", "sts", "apigateway", "logs"):
-                session = botocore.session.Session()
-                session.set_config_variable("use_fips_endpoint", fips)
-                client = session.create_client(service, region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
-                seen = {}
-                client.meta.events.register("before-send", lambda request, **_: seen.update(url=request.url, auth=request.headers["Authorization"]) or 1 / 0)
-                with pytest.raises(ZeroDivisionError):
-                    probe = {"lambda": "list_functions", "ecr": "describe_repositories", "iam": "list_roles", "sts": "get_caller_identity",
-                             "apigateway": "get_rest_apis", "logs": "describe_log_groups"}[service]
-                    getattr(client, probe)()
-                ours = call({"endpoint": service}, env={"AWS_REGION": region, "AWS_USE_FIPS_ENDPOINT": str(fips).lower()})["answer"]
-                assert "/".join(seen["url"].split("/")[:3]) == ours["url"], (service, region, fips)
-                auth = seen["auth"].decode() if isinstance(seen["auth"], bytes) else seen["auth"]
-                assert f"/{ours['region']}/" in auth, (service, region, fips)
+    loader = Loader()
+    partitions = loader.load_data("partitions")
+    asks, want = [], []
+    for service in ("apigateway", "ecr", "iam", "lambda", "logs", "sso", "sso-oidc", "sts"):
+        provider = EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), partitions)
+        for partition in partitions["partitions"]:
+            for region in partition["regions"]:
+                if region.endswith("-global"):
+                    continue
+                for fips, dual in ((False, False), (True, False), (False, True), (True, True)):
+                    more = {"UseGlobalEndpoint": False} if service == "sts" else {}
+                    found = provider.resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dual, **more)
+                    scheme = (found.properties.get("authSchemes") or [{}])[0]
+                    asks.append({"endpoint": service, "region": region, "fips": fips, "dualstack": dual})
+                    want.append({"url": found.url, "region": scheme.get("signingRegion", region), "partition": partition["id"]})
+    assert len(asks) > 1200
+    got = call(*asks)
+    wrong = [(a, w, g) for a, w, g in zip(asks, want, got) if g.get("answer") != w]
+    assert not wrong, wrong[:5]
+
+
+def test_dual_stack_and_fips_come_from_the_profile_too(call, tmp_path):
+    (tmp_path / "aws").mkdir()
+    (tmp_path / "aws/config").write_text("[default]\nuse_dualstack_endpoint = true\nuse_fips_endpoint = true\n")
+    ask = {"endpoint": "ecr"}
+    assert call(ask)["answer"]["url"] == "https://ecr-fips.eu-west-1.api.aws"
+    assert call(ask, env={"AWS_USE_FIPS_ENDPOINT": "false"})["answer"]["url"] == "https://ecr.eu-west-1.api.aws"
+    assert call(ask, env={"AWS_USE_DUALSTACK_ENDPOINT": "false"})["answer"]["url"] == "https://api.ecr-fips.eu-west-1.amazonaws.com"
 
 
 def test_the_region_of_a_parameter_beats_the_environment(call, tmp_path):
@@ -388,6 +418,43 @@ def test_aws_ca_bundle_is_trusted_and_nothing_else(call, certificate):
         assert call(GET, url=fake.url, env={"AWS_CA_BUNDLE": str(cert)})["ok"]
         got = call(GET, url=fake.url)
     assert not got["ok"] and got["code"] == "auth" and "AWS_CA_BUNDLE" in got["hint"] and got["error"]["attempts"] == 1
+
+
+class Tunnel(Fake):
+    """A proxy that takes any CONNECT to one TLS server, and answers nothing else."""
+
+    def __init__(self, server):
+        super().__init__(lambda seen: (405, {}, ""))
+        tunnel = self
+
+        def connect(handler):
+            tunnel.seen.append(handler.path)
+            with socket.create_connection(("127.0.0.1", server.port)) as far:
+                handler.send_response_only(200)
+                handler.end_headers()
+                pair = {handler.connection: far, far: handler.connection}
+                while True:
+                    for ready in select.select(list(pair), [], [])[0]:
+                        data = ready.recv(65536)
+                        if not data:
+                            handler.close_connection = True
+                            return
+                        pair[ready].sendall(data)
+
+        self.server.RequestHandlerClass.do_CONNECT = connect
+
+
+def test_https_goes_through_the_proxy_of_the_environment_but_for_no_proxy(call, certificate):
+    key, cert = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with Fake(lambda seen: OK, ssl_context=context) as fake, Tunnel(fake) as proxy:
+        for variable in ("HTTPS_PROXY", "https_proxy"):
+            # the certificate is not one of this name, which shows that the connection got as far as TLS
+            got = call(GET, env={variable: proxy.url, "AWS_CA_BUNDLE": str(cert), "AWS_MAX_ATTEMPTS": "1"})
+            assert not got["ok"] and got["code"] == "auth" and proxy.seen.pop() == "lambda.eu-west-1.amazonaws.com:443"
+        got = call({**GET, "service": "lambda"}, url="https://far.invalid", env={"HTTPS_PROXY": proxy.url, "NO_PROXY": "far.invalid", "AWS_MAX_ATTEMPTS": "1"})
+        assert not got["ok"] and got["code"] == "network" and not proxy.seen
 
 
 def test_a_ca_bundle_that_is_missing_is_said(call):

@@ -3,7 +3,7 @@
  * lib/aws from a command line, for the tests. Each line of stdin is a call, all in one session:
  *   {service, protocol: json|query|rest, operation, method, path, query, input, once, pages: {list, out_token, in_token}}
  *   {credentials: true}   the session's current credentials
- *   {endpoint: "lambda"}  where calls of a service go
+ *   {endpoint: "lambda"}  where calls of a service go; with {region, fips, dualstack}: in a session of its own
  *   {pause_ms: N}
  * Each answer is a line: {ok, answer} or {ok: false, message, hint, retryable, code, error: {...}}.
  * Options of the session: --region R, --profile P. Debug lines go to stderr.
@@ -102,12 +102,35 @@ static int endpoint(struct aws_session *s, const char *service, cJSON **ret, str
 	return 0;
 }
 
+/* The environment of a session that knows nothing but the settings of one line. */
+static const char *line_env(void *ctx, const char *name)
+{
+	const cJSON *j = ctx;
+	if (rn_streq(name, "AWS_USE_FIPS_ENDPOINT"))
+		return rn_json_bool(j, "fips", false) ? "true" : NULL;
+	if (rn_streq(name, "AWS_USE_DUALSTACK_ENDPOINT"))
+		return rn_json_bool(j, "dualstack", false) ? "true" : NULL;
+	return NULL;
+}
+
+static int endpoint_alone(const cJSON *j, cJSON **ret, struct rn_error *err)
+{
+	struct aws_session_options o = AWS_SESSION_INIT;
+	o.region = rn_json_str(j, "region");
+	o.env = line_env;
+	o.ctx = (void *)j;
+	RN_AUTO(aws_session_freep) struct aws_session *s = aws_session_new(&o, err);
+	return s ? endpoint(s, rn_json_str(j, "endpoint"), ret, err) : -1;
+}
+
 static int one_line(struct aws_session *s, const cJSON *j, cJSON **ret, struct aws_error *aerr, struct rn_error *err)
 {
 	if (rn_json_get(j, "pause_ms"))
 		rn_sleep_ms(rn_json_int(j, "pause_ms", 0), -1);
 	if (rn_json_bool(j, "credentials", false))
 		return credentials(s, ret, err);
+	if (rn_json_str(j, "endpoint") && rn_json_str(j, "region"))
+		return endpoint_alone(j, ret, err);
 	if (rn_json_str(j, "endpoint"))
 		return endpoint(s, rn_json_str(j, "endpoint"), ret, err);
 	return rn_json_str(j, "service") ? call(s, j, ret, aerr, err) : 0;
