@@ -19,8 +19,8 @@
 static const struct aws_provider *const chain[] = {
 	&aws_provider_environment, &aws_provider_assume_role, &aws_provider_web_identity,
 	&aws_provider_oidc,        &aws_provider_sso,         &aws_provider_shared_file,
-	&aws_provider_process,     &aws_provider_config_file, &aws_provider_container,
-	&aws_provider_imds,
+	&aws_provider_login,       &aws_provider_process,     &aws_provider_config_file,
+	&aws_provider_container,   &aws_provider_imds,
 };
 
 void aws_credentials_clear(struct aws_credentials *c)

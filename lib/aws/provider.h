@@ -35,6 +35,7 @@ extern const struct aws_provider aws_provider_web_identity;
 extern const struct aws_provider aws_provider_oidc;
 extern const struct aws_provider aws_provider_sso;
 extern const struct aws_provider aws_provider_shared_file;
+extern const struct aws_provider aws_provider_login;
 extern const struct aws_provider aws_provider_process;
 extern const struct aws_provider aws_provider_config_file;
 extern const struct aws_provider aws_provider_container;

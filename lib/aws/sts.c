@@ -77,35 +77,86 @@ static void add_claim(struct rn_buf *b, const cJSON *claims, const char *name)
 	rn_buf_addf(b, "%s%s=%.200s", b->len ? ", " : "", name, text);
 }
 
-char *aws_jwt_claims(const char *jwt)
+/* The claims of a token, unverified; new, NULL when it is not a JWT. */
+static cJSON *jwt_payload(const char *jwt)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv parts = { 0 };
-	rn_strv_split(&parts, jwt, '.');
-	struct rn_buf shown = RN_BUF_INIT;
 	RN_AUTO(rn_buf_clear) struct rn_buf payload = RN_BUF_INIT;
+	rn_strv_split(&parts, jwt, '.');
 	if (parts.n != 3 || rn_base64_decode(parts.v[1], &payload, NULL) < 0)
-		return rn_strdup("the token is not a JWT");
-	RN_AUTO(rn_json_freep)
-	cJSON *claims = rn_json_parse(rn_buf_str(&payload), payload.len, NULL);
+		return NULL;
+	return rn_json_parse(rn_buf_str(&payload), payload.len, NULL);
+}
+
+char *aws_jwt_claims(const char *jwt)
+{
+	struct rn_buf shown = RN_BUF_INIT;
+	RN_AUTO(rn_json_freep) cJSON *claims = jwt_payload(jwt);
+	if (!claims)
+		return rn_strdup("nothing that can be read: it is not a JWT");
 	add_claim(&shown, claims, "iss");
 	add_claim(&shown, claims, "aud");
 	add_claim(&shown, claims, "sub");
 	return rn_buf_take(&shown);
 }
 
+static const char *claim(const cJSON *claims, const char *name)
+{
+	const cJSON *v = rn_json_get(claims, name);
+	const cJSON *text = cJSON_IsArray(v) ? v->child : v;
+	return cJSON_IsString(text) ? text->valuestring : NULL;
+}
+
+/* The account in arn:aws:iam::ACCOUNT:role/NAME; new string. */
+static char *account_of(const char *arn)
+{
+	for (int i = 0; i < 4 && arn; i++) {
+		arn = strchr(arn, ':');
+		arn = arn ? arn + 1 : NULL;
+	}
+	return arn ? rn_strndup(arn, strcspn(arn, ":")) : rn_strdup("ACCOUNT");
+}
+
+/* The statement that would let the token in; new string, NULL when its claims say too little. */
+static char *wanted_trust(const cJSON *claims, const char *arn)
+{
+	const char *iss = claim(claims, "iss"), *aud = claim(claims, "aud"), *sub = claim(claims, "sub");
+	if (!iss || !aud || !sub)
+		return NULL;
+	const char *host = strstr(iss, "://");
+	host = host ? host + 3 : iss;
+	RN_AUTO(rn_freep) char *account = account_of(arn);
+	const char *partition = rn_starts(arn, "arn:aws-cn:")       ? "aws-cn"
+				: rn_starts(arn, "arn:aws-us-gov:") ? "aws-us-gov"
+								    : "aws";
+	return rn_asprintf("{\"Effect\":\"Allow\",\"Action\":\"sts:AssumeRoleWithWebIdentity\","
+			   "\"Principal\":{\"Federated\":\"arn:%s:iam::%s:oidc-provider/%.200s\"},"
+			   "\"Condition\":{\"StringEquals\":{\"%.200s:aud\":\"%.200s\",\"%.200s:sub\":"
+			   "\"%.300s\"}}}",
+			   partition, account, host, host, aud, host, sub);
+}
+
+/* Of a token that STS refused only the claims are told, which are no secret; they are enough to find
+ * why. */
 static int explain_refusal(const char *jwt, const char *arn, const struct aws_error *aerr,
 			   struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *claims = aws_jwt_claims(jwt);
+	RN_AUTO(rn_json_freep) cJSON *claims = jwt_payload(jwt);
+	RN_AUTO(rn_freep) char *shown = aws_jwt_claims(jwt);
+	RN_AUTO(rn_freep) char *trust = wanted_trust(claims, arn);
 	if (aws_error_is(aerr, "ExpiredToken"))
-		return rn_hint(err, "the token has expired; it was issued with %s", claims);
+		return rn_hint(err, "the token has expired; it was issued with %s", shown);
+	rn_wrap(err, "the token says %s", shown);
+	if (!trust)
+		return rn_hint(err,
+			       "compare it with the trust policy of %s: `aud` must be listed and the "
+			       "condition on `sub` must match (case counts)",
+			       arn);
 	return rn_hint(err,
-		       "the token says %s; compare it with the trust policy of %s: the identity "
-		       "provider must exist in "
-		       "that account, `aud` must be listed and the condition on `sub` must match "
-		       "(case counts; a pull "
-		       "request or an environment has another `sub` than a branch)",
-		       claims, arn);
+		       "that identity provider must exist in the account, and %s must trust it: %s (a "
+		       "condition that is there must match letter by letter, case counts; branches, "
+		       "pull requests and environments differ in `sub`)",
+		       arn, trust);
 }
 
 int aws_sts_web_identity(struct aws_session *s, const char *jwt, const struct aws_role *role,

@@ -204,7 +204,20 @@ def test_a_refused_id_token_shows_its_claims(tool):
         with service:
             got = tool(ASK, env=env)
     assert not got["ok"] and "AccessDenied" in got["message"]
-    assert "sub=repo:o/r:pull_request" in got["hint"] and "aud=sts.amazonaws.com" in got["hint"] and "role/ci" in got["hint"]
+    assert "the token says iss=https://token.actions.githubusercontent.com, aud=sts.amazonaws.com, sub=repo:o/r:pull_request" in got["message"]
+    trust = json.loads(got["hint"][got["hint"].index("{"):got["hint"].rindex("}") + 1])
+    assert trust == {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+                     "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},
+                     "Condition": {"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+                                                    "token.actions.githubusercontent.com:sub": "repo:o/r:pull_request"}}}
+    assert "role/ci" in got["hint"] and token not in got["message"] + got["hint"] and len(got["hint"]) < 1020
+
+
+@pytest.mark.parametrize("token", ["no-jwt", "a.!!.c", "a.e30.c"])
+def test_a_refused_token_that_says_nothing_is_refused_with_what_to_compare(tool, token):
+    with sts(lambda seen: sts_error("AccessDenied", "no")) as fake:
+        got = tool(ASK, env={"GITLAB_OIDC_TOKEN": token, "AWS_ROLE_ARN": "arn:aws:iam::1:role/gl", "AWS_ENDPOINT_URL": fake.url})
+    assert not got["ok"] and "trust policy of arn:aws:iam::1:role/gl" in got["hint"] and "GitLab" in got["message"]
 
 
 def test_a_verification_key_that_cannot_be_fetched_is_tried_again(tool):
@@ -258,6 +271,29 @@ def test_sso_without_a_live_token_names_the_cure(tool, files, home, expires):
         sso_cache(home, "https://corp/start", accessToken="x", expiresAt=stamp(expires))
     got = tool(ASK, env={"AWS_PROFILE": "sso"})
     assert not got["ok"] and "aws sso login --profile sso" in got["hint"]
+
+
+def login_cache(home, name, **content):
+    folder = home / ".aws/login/cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{hashlib.sha256(name.encode()).hexdigest()}.json").write_text(json.dumps(content))
+
+
+def test_a_login_session(tool, files, home):
+    files(config="[profile me]\nlogin_session = arn:aws:iam::111122223333:user/me\n")
+    keys = {"accessKeyId": "ASIALOGIN", "secretAccessKey": "s", "sessionToken": "t", "accountId": "111122223333", "expiresAt": stamp(600)}
+    login_cache(home, "arn:aws:iam::111122223333:user/me", accessToken=keys, refreshToken="r", dpopKey="k", clientId="c")
+    got = tool(ASK, env={"AWS_PROFILE": "me"})["answer"]
+    assert got["access_key"] == "ASIALOGIN" and got["token"] == "t" and "login session" in got["source"]
+
+
+@pytest.mark.parametrize("token", [None, {}, {"accessToken": {"accessKeyId": "A", "secretAccessKey": "s", "sessionToken": "t", "expiresAt": stamp(-5)}}])
+def test_a_login_session_that_is_over_names_the_cure(tool, files, home, token):
+    files(config="[profile me]\nlogin_session = x\n")
+    if token is not None:
+        login_cache(home, "x", **token)
+    got = tool(ASK, env={"AWS_PROFILE": "me"})
+    assert not got["ok"] and "aws login --profile me" in got["hint"] and "login session" in got["message"]
 
 
 def test_container_endpoint_reads_its_token_file_each_time(tool, home):
@@ -317,6 +353,10 @@ def test_the_order_is_botocores(tool, files, home):
     role = "role_arn = arn:aws:iam::1:role/prof\nsource_profile = base\n"
     process = f"credential_process = {home}/proc\n"
     keys = "aws_access_key_id = AKIACONF\naws_secret_access_key = s\n"
+    sso = "sso_start_url = https://corp/start\nsso_region = eu-central-1\nsso_account_id = 1\nsso_role_name = Dev\n"
+    sso_cache(home, "https://corp/start", accessToken="x", expiresAt=stamp(3600))
+    login = "login_session = me\n"
+    login_cache(home, "me", accessToken={"accessKeyId": "ASIALOGIN", "secretAccessKey": "s", "sessionToken": "t", "expiresAt": stamp(600)})
     shared = "[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = s\n"
     ecs_keys = {"AccessKeyId": "ASIAECS", "SecretAccessKey": "s", "Token": "t", "Expiration": stamp(3600)}
     with sts() as fake, Fake(lambda seen: reply_json(ecs_keys)) as ecs:
@@ -329,10 +369,19 @@ def test_the_order_is_botocores(tool, files, home):
         assert winner() == "AKIAENV"
         del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
         assert winner() == "ASIAPROF"
-        files(base + process + keys, shared)
+        files(base + sso + login + process + keys, shared)
         assert winner() == "ASIAWEB"
         del env["AWS_WEB_IDENTITY_TOKEN_FILE"]
+        env.update(GITLAB_OIDC_TOKEN=jwt(sub="x"), AWS_ROLE_ARN="arn:aws:iam::1:role/oidc")
+        assert winner() == "ASIAOIDC"
+        del env["GITLAB_OIDC_TOKEN"]
+        with Fake(lambda seen: reply_json({"roleCredentials": {"accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 1999999999000}})) as portal:
+            env["AWS_ENDPOINT_URL_SSO"] = portal.url
+            assert winner() == "ASIASSO"
+        files(base + login + process + keys, shared)
         assert winner() == "AKIAFILE"
+        files(base + login + process + keys)
+        assert winner() == "ASIALOGIN"
         files(base + process + keys)
         assert winner() == "AKIAPROC"
         files(base + keys)
@@ -365,7 +414,7 @@ def test_a_malformed_profile_file_names_its_line(tool, files):
 def test_without_any_credentials_all_that_was_tried_is_listed(tool):
     got = tool(ASK)
     assert not got["ok"] and got["code"] == "auth"
-    for name in ("environment", "web identity", "GitHub", "SSO", "shared credentials file", "credential_process", "config file", "container",
+    for name in ("environment", "web identity", "GitHub", "SSO", "shared credentials file", "login session", "credential_process", "config file", "container",
                  "EC2"):
         assert name in got["message"], name
     assert "--local" in got["hint"]
@@ -397,6 +446,37 @@ def test_long_lived_credentials_are_asked_for_once(tool):
     with Fake(lambda seen: reply_json(keys)) as fake:
         tool(ASK, ASK, ASK, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": fake.url})
     assert len(fake.seen) == 1
+
+
+@pytest.mark.parametrize("recorded", ["cloud"], indirect=True)
+def test_keys_that_expire_while_a_stage_works_are_renewed(bench, recorded):
+    """Each answer of the container endpoint is a new session of the cloud's STS with less than a minute to live, and the service
+    refuses one of them as expired in the middle of the run."""
+    iam, sts_client = recorded.direct.client("iam"), recorded.direct.client("sts")
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": sts_client.get_caller_identity()["Account"]}, "Action": "sts:AssumeRole"}]}
+    arn = iam.create_role(RoleName="ci", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    given = []
+
+    def keys(seen):
+        found = sts_client.assume_role(RoleArn=arn, RoleSessionName=f"s{len(given)}")["Credentials"]
+        given.append(found["AccessKeyId"])
+        recorded.proxy.secrets[found["AccessKeyId"]] = found["SecretAccessKey"]
+        return reply_json({"AccessKeyId": found["AccessKeyId"], "SecretAccessKey": found["SecretAccessKey"], "Token": found["SessionToken"],
+                           "Expiration": stamp(50 if len(given) < 4 else 3600)})
+
+    with Fake(keys) as ecs:
+        stage = bench(recorded, "iam", {"role_name": "made", "trust": ["lambda.amazonaws.com"], "managed_policies": ["service-role/AWSLambdaBasicExecutionRole"]},
+                      env={"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_CONTAINER_CREDENTIALS_FULL_URI": ecs.url})
+        recorded.proxy.fault("iam.AttachRolePolicy", "expired")
+        stage("run")
+        stage.valid()
+    used = list(dict.fromkeys(signed_with(c) for c in recorded.proxy.calls))
+    assert used == given[:len(used)] and len(used) >= 4, (used, given)
+    assert len(iam.list_attached_role_policies(RoleName="made")["AttachedPolicies"]) == 1
+    home = stage.runner.cwd
+    secrets = [recorded.proxy.secrets[k].encode() for k in given]
+    for path in (home / ".runner").rglob("*"):
+        assert not path.is_file() or not any(s in path.read_bytes() for s in secrets), path
 
 
 # ---- runner aws whoami -----------------------------------------------------------------------
