@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* IAM Identity Center: the token that `aws sso login` left in ~/.aws/sso/cache, exchanged for a
  * role's keys. */
-#include "provider.h"
+#include "sso_token.h"
 
-#include "base/encode.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/time.h"
-
-#include <openssl/evp.h>
-#include <stdio.h>
-#include <string.h>
-
-#define MAX_CACHE ((size_t)1024 * 1024)
-
-struct sso {
-	const char *session; /* name; NULL: the older form without one */
-	const char *start_url;
-	const char *region;
-	const char *account;
-	const char *role;
-};
 
 static const char *setting(const struct aws_provider_request *q, const char *session,
 			   const char *key)
@@ -49,43 +33,6 @@ static int read_settings(const struct aws_provider_request *q, struct sso *s, st
 	return rn_fail(err, RN_EAUTH, "profile \"%s\" uses SSO but lacks%s%s%s%s", q->profile,
 		       s->account ? "" : " sso_account_id", s->role ? "" : " sso_role_name",
 		       s->start_url ? "" : " sso_start_url", s->region ? "" : " sso_region");
-}
-
-/* The cache file's name is the SHA-1 of the session's name, or of the start URL in the older form.
- */
-static char *cache_path(const struct aws_provider_request *q, const struct sso *s)
-{
-	const char *text = s->session ? s->session : s->start_url;
-	unsigned char digest[20];
-	char hex[41], name[128];
-	EVP_Digest(text, strlen(text), digest, NULL, EVP_sha1(), NULL);
-	snprintf(name, sizeof(name), "~/.aws/sso/cache/%s.json",
-		 rn_hex(digest, sizeof(digest), hex));
-	return aws_session_expand(q->session, name);
-}
-
-static int login_first(const struct aws_provider_request *q, const char *why, struct rn_error *err)
-{
-	rn_fail(err, RN_EAUTH, "%s", why);
-	return rn_hint(err, "run `aws sso login --profile %s` and try again", q->profile);
-}
-
-static int read_token(const struct aws_provider_request *q, const struct sso *s, char **ret,
-		      struct rn_error *err)
-{
-	RN_AUTO(rn_freep) char *path = cache_path(q, s);
-	RN_AUTO(rn_json_freep) cJSON *j = rn_json_read_file(path, MAX_CACHE, err);
-	if (!j)
-		return login_first(q, "there is no cached SSO token", err);
-	const char *token = rn_json_str(j, "accessToken"), *until = rn_json_str(j, "expiresAt");
-	int64_t expires = 0;
-	if (!token || !until || rn_parse_iso8601(until, &expires, NULL) < 0)
-		return login_first(q, "the cached SSO token is not readable", err);
-	if (expires <= rn_wall_ms())
-		return login_first(q, "the cached SSO token has expired", err);
-	*ret = rn_strdup(token);
-	aws_session_mask(q->session, token);
-	return 0;
 }
 
 /* GET /federation/credentials of portal.sso.REGION, with the token in a header instead of a
@@ -129,7 +76,7 @@ static int load(const struct aws_provider_request *q, struct aws_credentials *re
 	struct sso s = { 0 };
 	RN_AUTO(rn_freep) char *token = NULL;
 	RN_AUTO(rn_json_freep) cJSON *keys = NULL;
-	if (read_settings(q, &s, err) < 0 || read_token(q, &s, &token, err) < 0 ||
+	if (read_settings(q, &s, err) < 0 || sso_token(q, &s, &token, err) < 0 ||
 	    role_credentials(q, &s, token, &keys, err) < 0 ||
 	    aws_keys_from_json(keys, &names, ret, err) < 0)
 		return -1;

@@ -5,6 +5,8 @@ import base64
 import hashlib
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -273,6 +275,47 @@ def test_sso_without_a_live_token_names_the_cure(tool, files, home, expires):
     assert not got["ok"] and "aws sso login --profile sso" in got["hint"]
 
 
+REFRESHABLE = {"accessToken": "old", "clientId": "cid", "clientSecret": "csecret", "refreshToken": "rtoken", "registrationExpiresAt": stamp(9000)}
+
+
+@pytest.mark.parametrize("left", [-10, 600])
+def test_an_sso_token_of_a_session_is_renewed_in_time_and_kept(tool, files, home, left):
+    files(config="[sso-session corp]\nsso_start_url = https://corp/start\nsso_region = eu-central-1\n"
+                 "[profile sso]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = Dev\n")
+    sso_cache(home, "corp", **REFRESHABLE, expiresAt=stamp(left))
+
+    def answer(seen):
+        if seen.path == "/token":
+            return reply_json({"accessToken": "new", "expiresIn": 3600, "refreshToken": "rtoken2", "tokenType": "Bearer"})
+        return reply_json({"roleCredentials": {"accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 1999999999000}})
+
+    with Fake(answer) as fake:
+        got = tool(ASK, env={"AWS_PROFILE": "sso", "AWS_ENDPOINT_URL": fake.url})
+    assert got["answer"]["access_key"] == "ASIASSO" and fake.seen[1].headers["x-amz-sso_bearer_token"] == "new"
+    assert json.loads(fake.seen[0].body) == {"grantType": "refresh_token", "clientId": "cid", "clientSecret": "csecret", "refreshToken": "rtoken"}
+    assert "authorization" not in fake.seen[0].headers
+    [path] = (home / ".aws/sso/cache").iterdir()
+    kept = json.loads(path.read_text())
+    assert kept["accessToken"] == "new" and kept["refreshToken"] == "rtoken2" and kept["expiresAt"] > stamp(3000) and path.stat().st_mode & 0o777 == 0o600
+    assert "secret csecret" in got["log"] and "secret new" in got["log"]  # told to be masked
+
+
+@pytest.mark.parametrize("left, ok", [(600, True), (-10, False)])
+def test_an_sso_token_that_cannot_be_renewed_serves_while_it_lives(tool, files, home, left, ok):
+    files(config="[sso-session corp]\nsso_start_url = https://corp/start\nsso_region = eu-central-1\n"
+                 "[profile sso]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = Dev\n")
+    sso_cache(home, "corp", **REFRESHABLE, expiresAt=stamp(left))
+
+    def answer(seen):
+        if seen.path == "/token":
+            return reply_json({"error": "invalid_grant", "error_description": "over"}, 400, {"x-amzn-ErrorType": "InvalidGrantException"})
+        return reply_json({"roleCredentials": {"accessKeyId": "ASIASSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 1999999999000}})
+
+    with Fake(answer) as fake:
+        got = tool(ASK, env={"AWS_PROFILE": "sso", "AWS_ENDPOINT_URL": fake.url})
+    assert got["ok"] is ok and (ok or "aws sso login --profile sso" in got["hint"])
+
+
 def login_cache(home, name, **content):
     folder = home / ".aws/login/cache"
     folder.mkdir(parents=True, exist_ok=True)
@@ -303,6 +346,46 @@ def test_container_endpoint_reads_its_token_file_each_time(tool, home):
         got = tool(ASK, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": fake.url + "/v1/credentials",
                              "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(home / "token")})["answer"]
     assert got["access_key"] == "ASIAPOD" and fake.seen[0].headers["authorization"] == "pod-token"
+
+
+ADDRESSES = """
+import json, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+for a in ("169.254.170.2", "169.254.169.254"):
+    subprocess.run(["ip", "addr", "add", a + "/32", "dev", "lo"], check=True)
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+import fake_services
+from http.server import ThreadingHTTPServer
+from test_aws_credentials import imds
+from fake_services import Fake, reply_json, stamp
+
+class There(ThreadingHTTPServer):
+    address = None
+
+    def __init__(self, _, handler):
+        super().__init__((There.address, 80), handler)
+
+fake_services.ThreadingHTTPServer = There
+There.address = "169.254.170.2"
+ecs = Fake(lambda seen: reply_json({"AccessKeyId": "ASIATASK", "SecretAccessKey": seen.target, "Token": seen.headers.get("authorization", "-"), "Expiration": stamp(3600)}))
+There.address = "169.254.169.254"
+ec2 = Fake(imds)
+sys.exit(subprocess.run([sys.argv[2]], input=b'{"credentials": true}\\n').returncode)
+"""
+
+
+@pytest.mark.parametrize("env, want", [
+    ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "tok"}, ("ASIATASK", "/v2/credentials/1", "tok")),
+    ({"AWS_EC2_METADATA_DISABLED": None}, ("ASIAEC2", "s", "t")),
+])
+def test_the_addresses_of_ecs_and_ec2(home, env, want):
+    """In a network of its own, where both addresses are on loopback."""
+    done = subprocess.run(["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", ADDRESSES, str(Path(__file__).parent),
+                           str(support.BUILD / "tests/tools/aws")],
+                          env={k: v for k, v in {**support.clean_env(home), "AWS_REGION": "eu-west-1", **env}.items() if v}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    got = json.loads(done.stdout)["answer"]
+    assert (got["access_key"], got["secret_key"], got["token"]) == want
 
 
 def test_container_endpoint_elsewhere_without_tls_is_refused(tool):
