@@ -192,10 +192,10 @@ int helper_run(const struct sandbox_spec *spec, int caller, bool rehearsal, stru
 		return -1;
 	h.plan.rehearsal = rehearsal;
 	h.files = file_bytes(spec);
-	if (spec->host->cgroup && cgroup_make(spec->memory + h.files, spec->pids, &h.cgroup, err) < 0)
-		return -1;
-	if (start_init(&h, err) < 0) {
+	if ((spec->host->cgroup && cgroup_make(spec->memory + h.files, spec->pids, &h.cgroup, err) < 0) ||
+	    start_init(&h, err) < 0) {
 		cgroup_end(&h.cgroup);
+		plan_clear(&h.plan);
 		return -1;
 	}
 	serve(&h);

@@ -47,8 +47,6 @@ static int set_limits(const struct sandbox_spec *s, const struct plan *plan, str
 		return -1;
 	if (s->host->cgroup)
 		return 0;
-	if (s->memory && limit(RLIMIT_DATA, s->memory, "memory", err) < 0)
-		return -1;
 	/* outside a user namespace it would count all processes of that user */
 	if (s->pids && plan->ids != PLAN_IDS_HOST && limit(RLIMIT_NPROC, s->pids, "processes", err) < 0)
 		return -1;
@@ -164,7 +162,10 @@ static int prepare(const struct sandbox_spec *s, const struct plan *plan, int ro
 		return rn_fail(err, errno == ENOENT || errno == ENOTDIR ? RN_ENOTFOUND : RN_EIO,
 			       "working directory %s: %m", cwd);
 	umask(022);
-	return place_fds(s, err);
+	if (place_fds(s, err) < 0)
+		return -1;
+	/* last: what is needed up to here is not the program's */
+	return s->memory && !s->host->cgroup ? limit(RLIMIT_DATA, s->memory, "memory", err) : 0;
 }
 
 _Noreturn void program_main(const struct sandbox_spec *s, const struct plan *plan, int root, int report)
