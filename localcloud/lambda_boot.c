@@ -124,6 +124,7 @@ static void set_platform_env(struct rn_strv *env, struct instance *in, const str
 	char memory[24], api[32];
 	snprintf(memory, sizeof(memory), "%lld", (long long)rn_json_int(doc, "MemorySize", 128));
 	snprintf(api, sizeof(api), "127.0.0.1:%d", in->port);
+	const cJSON *logging = rn_json_get(doc, "LoggingConfig");
 	RN_AUTO(rn_json_freep) cJSON *session = lambda_session(l, rn_json_str(doc, "Role"), r->name);
 	const struct {
 		const char *name, *value;
@@ -132,8 +133,10 @@ static void set_platform_env(struct rn_strv *env, struct instance *in, const str
 		{ "AWS_LAMBDA_FUNCTION_NAME", r->name },
 		{ "AWS_LAMBDA_FUNCTION_VERSION", in->version },
 		{ "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory },
-		{ "AWS_LAMBDA_LOG_GROUP_NAME", rn_json_str(rn_json_get(doc, "LoggingConfig"), "LogGroup") },
+		{ "AWS_LAMBDA_LOG_GROUP_NAME", rn_json_str(logging, "LogGroup") },
 		{ "AWS_LAMBDA_LOG_STREAM_NAME", in->stream },
+		{ "AWS_LAMBDA_LOG_FORMAT", rn_json_str(logging, "LogFormat") },
+		{ "AWS_LAMBDA_LOG_LEVEL", rn_json_str(logging, "ApplicationLogLevel") },
 		{ "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand" },
 		{ "AWS_EXECUTION_ENV", "AWS_Lambda_Image" },
 		{ "AWS_REGION", r->region },

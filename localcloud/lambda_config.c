@@ -171,6 +171,10 @@ static int refuse_unsupported(struct request *req, struct response *res, const c
 	if (cJSON_IsArray(subnets) && subnets->child)
 		return answer_error(req, res, 400, "InvalidParameterValueException",
 				    "The local cloud has no VPC: leave VpcConfig out");
+	const char *dead_letters = rn_json_str(rn_json_get(in, "DeadLetterConfig"), "TargetArn");
+	if (dead_letters && *dead_letters)
+		return answer_error(req, res, 400, "InvalidParameterValueException",
+				    "The local cloud has neither queues nor topics: leave DeadLetterConfig out");
 	if (rn_json_str(in, "Handler") || rn_json_str(in, "Runtime"))
 		return answer_error(req, res, 400, "InvalidParameterValueException",
 				    "Please don't provide Handler or Runtime or Layer when the intended function PackageType is "
@@ -181,9 +185,34 @@ static int refuse_unsupported(struct request *req, struct response *res, const c
 	return 0;
 }
 
+/* The members of LoggingConfig, so that none is kept without meaning. */
+static int check_logging(struct request *req, struct response *res, const cJSON *in)
+{
+	static const char *const LEVELS[] = { "TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL" };
+	const cJSON *m, *logging = rn_json_get(in, "LoggingConfig");
+	const char *format = rn_json_str(logging, "LogFormat");
+	cJSON_ArrayForEach(m, logging) {
+		const char *text = cJSON_GetStringValue(m);
+		bool level = rn_ends(m->string, "LogLevel"), fits = text && !strcmp(m->string, "LogGroup");
+		if (text && !strcmp(m->string, "LogFormat"))
+			fits = !strcmp(text, "JSON") || !strcmp(text, "Text");
+		for (size_t i = 0; text && level && i < RN_LEN(LEVELS); i++)
+			fits = fits || !strcmp(text, LEVELS[i]);
+		if (!fits)
+			return answer_error(req, res, 400, "ValidationException",
+					    "1 validation error detected: Value '%s' at 'loggingConfig.%s' failed to satisfy constraint",
+					    text ? text : "", m->string);
+		if (level && !rn_streq(format, "JSON"))
+			return answer_error(req, res, 400, "InvalidParameterValueException",
+					    "Log level is not supported when LogFormat is set to \"Text\". Remove log level from your "
+					    "request or change the LogFormat to \"JSON\" and try again.");
+	}
+	return 0;
+}
+
 static void take_rest(const struct function_ref *r, const cJSON *in, cJSON *doc)
 {
-	static const char *const KEPT[] = { "TracingConfig", "DeadLetterConfig", "KMSKeyArn" };
+	static const char *const KEPT[] = { "TracingConfig", "KMSKeyArn" };
 	if (rn_json_str(in, "Description"))
 		json_set_str(doc, "Description", rn_json_str(in, "Description"));
 	for (size_t i = 0; i < RN_LEN(KEPT); i++)
@@ -224,7 +253,7 @@ int config_apply(struct request *req, struct response *res, const cJSON *in, cJS
 		set_defaults(doc);
 	if (refuse_unsupported(req, res, in) < 0 || take_role(req, res, in, doc) < 0 ||
 	    take_sizes(req, res, in, doc) < 0 || take_environment(req, res, in, doc) < 0 ||
-	    take_image_config(req, res, in, doc) < 0)
+	    take_image_config(req, res, in, doc) < 0 || check_logging(req, res, in) < 0)
 		return -1;
 	take_rest(&r, in, doc);
 	return 0;

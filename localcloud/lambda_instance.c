@@ -349,38 +349,6 @@ static enum outcome wait_outcome(struct instance *in, struct invocation *inv, in
 	}
 }
 
-/* Memory of the program at its highest, in MB, as it stands now. */
-static int64_t memory_mb(const struct instance *in)
-{
-	pid_t pid = in->box ? sandbox_pid(in->box) : 0;
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
-	uint64_t kib = in->status.max_rss / 1024;
-	if (pid > 0 && rn_read_file(path, 65536, &b, NULL) == 0) {
-		const char *p = strstr(rn_buf_str(&b), "VmHWM:");
-		kib = p ? strtoull(p + strlen("VmHWM:"), NULL, 10) : kib;
-	}
-	return (int64_t)((kib + 1023) / 1024);
-}
-
-static void report(struct instance *in, const struct invocation *inv, const cJSON *doc, double duration,
-		   const char *error_type)
-{
-	long long memory = (long long)rn_json_int(doc, "MemorySize", 128);
-	double billed = duration + (in->warm ? 0 : in->init_ms);
-	stream_pump(in);
-	stream_line(in, "END RequestId: %s", inv->id);
-	RN_AUTO(rn_freep) char *init =
-		in->warm || in->init_ms <= 0 ? rn_strdup("") : rn_asprintf("\tInit Duration: %.2f ms", in->init_ms);
-	RN_AUTO(rn_freep) char *status =
-		error_type ? rn_asprintf("\tStatus: %s", error_type) : rn_strdup("");
-	stream_line(in,
-		    "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\tMemory Size: %lld MB\t"
-		    "Max Memory Used: %lld MB%s%s",
-		    inv->id, duration, (long long)billed + 1, memory, (long long)memory_mb(in), init, status);
-}
-
 static void describe_death(struct instance *in, struct lambda_result *res)
 {
 	if (in->status.signal)
@@ -423,7 +391,7 @@ static void take_answer(struct invocation *inv, struct lambda_result *res)
 static void conclude(struct instance *in, struct invocation *inv, enum outcome how, const cJSON *doc, double timeout_ms,
 		     struct lambda_result *res)
 {
-	const char *status = NULL;
+	const char *status = NULL, *type = NULL;
 	double duration = inv->delivered ? inv->duration_ms : 0;
 	switch (how) {
 	case ANSWERED:
@@ -440,12 +408,13 @@ static void conclude(struct instance *in, struct invocation *inv, enum outcome h
 		rn_buf_clear(&res->payload);
 		res->payload = in->init_error;
 		in->init_error = (struct rn_buf)RN_BUF_INIT;
-		status = "error\tError Type: Runtime.InitError";
+		status = "error";
+		type = "Runtime.InitError";
 		break;
 	case DIED:
 		describe_death(in, res);
-		status = in->status.out_of_memory ? "error\tError Type: Runtime.OutOfMemory"
-						  : "error\tError Type: Runtime.ExitError";
+		status = "error";
+		type = in->status.out_of_memory ? "Runtime.OutOfMemory" : "Runtime.ExitError";
 		break;
 	case NOT_TAKEN:
 		return;
@@ -458,7 +427,7 @@ static void conclude(struct instance *in, struct invocation *inv, enum outcome h
 		RN_AUTO(rn_json_freep) cJSON *j = rn_json_parse(res->payload.p, res->payload.len, NULL);
 		stream_line(in, "%s\n%s", rn_json_str(j, "errorMessage"), rn_json_str(j, "errorType"));
 	}
-	report(in, inv, doc, duration, status);
+	report_end(in, inv, doc, duration, status, type);
 }
 
 bool instance_run(struct instance *in, struct invocation *inv, const cJSON *doc, struct lambda_result *res)
@@ -466,7 +435,7 @@ bool instance_run(struct instance *in, struct invocation *inv, const cJSON *doc,
 	struct lambda *l = in->lambda;
 	int64_t timeout_ms = rn_json_int(doc, "Timeout", 3) * 1000;
 	inv->deadline_wall = timeout_ms;
-	stream_line(in, "START RequestId: %s Version: %s", inv->id, in->version);
+	report_start(in, inv, doc);
 	struct timespec began;
 	clock_gettime(CLOCK_MONOTONIC, &began);
 	pthread_mutex_lock(&l->lock);

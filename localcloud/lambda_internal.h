@@ -229,6 +229,11 @@ void events_stop(struct lambda *l);
 /** Runs a call whose request id is set to its end, as lambda_invoke does, whatever its type. */
 void lambda_run(struct cloud *c, const struct lambda_call *call, struct lambda_result *res);
 
+/** The platform's lines before and behind an invocation (lambda_report.c). `status` NULL: it went well; `error_type` may be NULL. */
+void report_start(struct instance *in, const struct invocation *inv, const cJSON *doc);
+void report_end(struct instance *in, const struct invocation *inv, const cJSON *doc, double duration, const char *status,
+		const char *error_type);
+
 /** A thread that the stop waits for. */
 int worker_start(struct lambda *l, void *(*body)(void *), void *arg);
 void worker_ended(struct lambda *l);

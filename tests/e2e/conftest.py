@@ -4,6 +4,7 @@
 import hashlib
 import json
 import logging
+import base64
 import os
 import sys
 from pathlib import Path
@@ -79,6 +80,13 @@ class CloudEndpoint(Endpoint):
     @property
     def host(self):
         return self.url.partition("://")[2]
+
+    def fault(self, match, effect, **more):
+        """Adds a fault rule (docs/local-cloud.md) to the running cloud."""
+        user = base64.b64encode(f"{self.access_key}:{self.secret_key}".encode()).decode()
+        status, _, body = support.http("POST", f"{self.url}/_runner/faults", {"Authorization": f"Basic {user}"},
+                                       json={"match": match, "effect": effect, **more})
+        assert status == 201, body
 
     def stop(self):
         return self.running.stop()

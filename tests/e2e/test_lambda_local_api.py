@@ -63,9 +63,6 @@ def test_life_of_a_function(client, arn, image, cloud):
                   EphemeralStorage={"Size": 1024}, Environment={"Variables": {"A_B": "1"}})
     assert made["State"] == "Pending" and made["StateReasonCode"] == "Creating" and made["Version"] == "$LATEST"
     assert made["ResponseMetadata"]["HTTPStatusCode"] == 201
-    assert refused("ResourceConflictException", "currently in the following state: Pending",
-                   client.update_function_configuration, FunctionName="fn", Timeout=3) == 409
-    assert refused("ResourceConflictException", "state: Pending", client.invoke, FunctionName="fn") == 409
     assert wait(client)["LastUpdateStatus"] == "Successful"
     got = client.get_function(FunctionName="fn")
     configuration = got["Configuration"]
@@ -82,13 +79,23 @@ def test_life_of_a_function(client, arn, image, cloud):
                    client.get_function, FunctionName="fn") == 404
 
 
-def test_an_update_is_in_progress_for_a_while(client, function):
+def test_nothing_is_done_with_a_function_that_is_pending(client, arn, image, cloud):
+    cloud.fault("lambda.CreateFunction", "slow-update", time="20m")
+    create(client, arn, image[0])
+    assert refused("ResourceConflictException", "currently in the following state: Pending",
+                   client.update_function_configuration, FunctionName="fn", Timeout=3) == 409
+    assert refused("ResourceConflictException", "state: Pending", client.invoke, FunctionName="fn") == 409
+
+
+def test_an_update_is_in_progress_for_a_while(client, function, cloud):
+    client.update_function_configuration(FunctionName="fn", Timeout=9)
+    assert wait(client)["Timeout"] == 9
+    cloud.fault("lambda.UpdateFunctionConfiguration", "slow-update", time="20m")
     changed = client.update_function_configuration(FunctionName="fn", Timeout=9)
     assert changed["LastUpdateStatus"] == "InProgress" and changed["State"] == "Active"
     for call in (lambda **_: client.update_function_configuration(FunctionName="fn", Timeout=4),
                  lambda **_: client.publish_version(FunctionName="fn")):
         assert refused("ResourceConflictException", "An update is in progress for resource", call) == 409
-    assert wait(client)["Timeout"] == 9
 
 
 def test_waiters_of_the_sdk(client, arn, image):

@@ -91,6 +91,23 @@ def test_log_tail_has_the_lines_of_platform_and_function(function):
     assert "Init Duration" not in call("echo")["log"]
 
 
+def test_lines_of_the_platform_are_json_when_asked_for(function):
+    call = function(LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG"})
+    lines = [line for line in call("log", "hello")["log"].splitlines() if line]
+    start, report = json.loads(lines[0]), json.loads(lines[-1])
+    assert start["type"] == "platform.start" and start["record"]["version"] == "$LATEST" and "hello" in lines
+    assert report["type"] == "platform.report" and report["record"]["requestId"] == start["record"]["requestId"]
+    metrics = report["record"]["metrics"]
+    assert metrics["memorySizeMB"] == 128 and metrics["initDurationMs"] > 0 and report["record"]["status"] == "success"
+    assert "AWS_LAMBDA_LOG_FORMAT=JSON|" in call("env")["text"]
+    failed = json.loads(call("exit", 3)["log"].splitlines()[-1])
+    assert (failed["record"]["status"], failed["record"]["errorType"]) == ("error", "Runtime.ExitError")
+    with pytest.raises(ClientError, match="Log level is not supported"):
+        call.client.update_function_configuration(FunctionName="probe", LoggingConfig={"LogFormat": "Text", "SystemLogLevel": "INFO"})
+    with pytest.raises(ClientError, match="DeadLetterConfig"):
+        call.client.update_function_configuration(FunctionName="probe", DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:1:q"})
+
+
 def test_a_flood_of_output_keeps_the_last_4_kb(function):
     log = function(Timeout=30)("flood")["log"]
     assert len(log) <= 4096 and "line 19999 of" in log and "REPORT" in log
