@@ -284,10 +284,11 @@ static int layer_settings(struct build *b, struct rn_error *err)
 int build_init(struct build *b, struct runner_stage *stage, const struct runner_host *host,
 	       const struct build_params *params, struct rn_error *err)
 {
-	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER,
+	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER, .tags_lock = PTHREAD_MUTEX_INITIALIZER,
 			     .rootfs_lock = PTHREAD_MUTEX_INITIALIZER, .stop_fd = -1, .cancel_fd = -1 };
 	rn_map_init(&b->used_args, NULL);
 	rn_map_init(&b->origins, origin_free);
+	rn_map_init(&b->tags, free);
 	rn_map_init(&b->materials, free);
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
 	RN_AUTO(rn_freep) char *dockerfile = NULL;
@@ -311,6 +312,7 @@ void build_clear(struct build *b)
 	registry_auth_free(b->auth);
 	blob_store_close(b->store);
 	rn_map_clear(&b->origins);
+	rn_map_clear(&b->tags);
 	rn_map_clear(&b->materials);
 	artifacts_clear(b);
 	rn_map_clear(&b->used_args);

@@ -71,6 +71,8 @@ struct build {
 	struct blob_store *store;
 	struct registry_auth *auth;
 	struct registry *registry;
+	pthread_mutex_t tags_lock;
+	struct rn_map tags;        /* what base images were found to be in this run       */
 	struct rn_map origins;     /* digest -> struct origin: where a missing blob is    */
 	struct rn_map materials;   /* URI -> "ALGORITHM:HEX": what came in from outside   */
 	struct descriptor *artifacts; /* about the images: see attest.h                   */

@@ -235,10 +235,24 @@ int cache_disk_prune(const char *cache, struct cache_prune *p, struct rn_error *
 	return p->light ? 0 : prune_rootfs(cache, p, err);
 }
 
+/* Unpacked layers are many files to add up: once a day. */
+static bool all_is_due(const char *cache)
+{
+	RN_AUTO(rn_freep) char *stamp = rn_path_join(cache, "oci/.trimmed");
+	if (rn_exists(stamp) && !older(stamp, DAY_MS))
+		return false;
+	RN_AUTO(rn_closep) int fd = open(stamp, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		futimens(fd, NULL);
+	return fd >= 0;
+}
+
 void cache_disk_trim(const char *cache)
 {
-	struct cache_prune p = { .light = true };
+	struct cache_prune p = { 0 };
 	struct rn_error ignored = { 0 };
-	if (cache_disk_limit(&p.max_bytes, &ignored) == 0 && p.max_bytes)
-		cache_disk_prune(cache, &p, &ignored);
+	if (cache_disk_limit(&p.max_bytes, &ignored) < 0 || p.max_bytes == 0)
+		return;
+	p.light = !all_is_due(cache);
+	cache_disk_prune(cache, &p, &ignored);
 }

@@ -71,39 +71,75 @@ static char *memory_path(const struct build *b, const struct reference *ref, con
 	return rn_asprintf("%s/references/%s", blob_store_dir(b->store), digest_hex(&d));
 }
 
-static void recall(const struct build *b, const char *path, struct reference *ref)
+static bool read_memory(const char *path, struct digest *ret)
 {
 	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
-	struct digest d;
-	if (b->params->pull || digest_is_set(&ref->digest) || rn_read_file(path, 4096, &text, NULL) < 0 ||
-	    digest_parse(rn_buf_str(&text), &d, NULL) < 0)
-		return;
-	ref->digest = d;
-	build_log(b, RUNNER_DEBUG, "pull is false: taking %s as it was found before", d.text);
+	return rn_read_file(path, 4096, &text, NULL) == 0 && digest_parse(rn_buf_str(&text), ret, NULL) == 0;
 }
 
-static void note(const char *path, const struct digest *d)
+static void write_memory(const char *path, const struct digest *d)
 {
 	RN_AUTO(rn_freep) char *dir = rn_path_dir(path);
 	struct rn_error ignored = { 0 };
+	struct digest old = { 0 };
+	if (read_memory(path, &old) && digest_equal(&old, d))
+		return;
 	if (rn_mkdirs(dir, 0755, &ignored) == 0)
 		rn_write_file(path, d->text, strlen(d->text), 0644, &ignored);
+}
+
+/*
+ * What the tag stands for, when that can be told without fetching a manifest: it was asked for in this run, or need not be
+ * asked for (`pull: false`), or the registry confirms by HEAD, which does not count where pulls are limited, what is here.
+ */
+static void settle_tag(struct build *b, const char *memory, struct reference *ref)
+{
+	const struct digest *asked = rn_map_get(&b->tags, memory);
+	RN_AUTO(descriptor_clear) struct descriptor now = { 0 };
+	struct digest known;
+	if (asked) {
+		ref->digest = *asked;
+	} else if (read_memory(memory, &known) && !b->params->pull) {
+		ref->digest = known;
+		build_log(b, RUNNER_DEBUG, "pull is false: taking %s as it was found before", known.text);
+	} else if (read_memory(memory, &known) && blob_store_has(b->store, &known, NULL) &&
+		   registry_resolve(b->registry, ref, &now, NULL) == 0) {
+		ref->digest = now.digest;
+	}
+}
+
+static void note_tag(struct build *b, const char *memory, const struct digest *d)
+{
+	rn_map_set(&b->tags, memory, rn_memdup(d, sizeof(*d)));
+	write_memory(memory, d);
+}
+
+/* Stages of one base ask one after the other, so that the registry is asked once. */
+static int load_image(struct build *b, const struct reference *ref, const struct platform *platform, struct registry_image *ret,
+		      struct rn_error *err)
+{
+	RN_AUTO(reference_clear) struct reference ask = { 0 };
+	RN_AUTO(rn_freep) char *memory = memory_path(b, ref, platform);
+	reference_copy(ref, &ask);
+	pthread_mutex_lock(&b->tags_lock);
+	if (!digest_is_set(&ref->digest))
+		settle_tag(b, memory, &ask);
+	int rc = registry_image(b->registry, &ask, platform, b->store, ret, err);
+	if (rc == 0 && !digest_is_set(&ref->digest))
+		note_tag(b, memory, &ret->top.digest);
+	pthread_mutex_unlock(&b->tags_lock);
+	return rc;
 }
 
 static int from_registry(struct build *b, const char *name, const struct platform *platform, struct base_image *ret,
 			 struct rn_error *err)
 {
 	RN_AUTO(reference_clear) struct reference ref = { 0 };
+	struct registry_image image = { 0 };
 	if (reference_parse(name, &ref, err) < 0)
 		return -1;
-	RN_AUTO(rn_freep) char *memory = memory_path(b, &ref, platform);
-	bool pinned = digest_is_set(&ref.digest);
-	recall(b, memory, &ref);
-	struct registry_image image = { 0 };
-	if (registry_image(b->registry, &ref, platform, b->store, &image, err) < 0)
+	if (load_image(b, &ref, platform, &image, err) < 0)
 		return rn_wrap(err, "%s", name);
-	if (!pinned)
-		note(memory, &image.top.digest);
 	remember(b, &image.manifest, &ref, NULL);
 	ret->name = reference_familiar(&ref);
 	ret->manifest = image.manifest;

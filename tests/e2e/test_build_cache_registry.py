@@ -194,3 +194,23 @@ def test_docker_registry_keeps_a_cache(context, tmp_path):
         assert len(seen["Layers"]) == 3
     finally:
         registry.close()
+
+
+def test_a_base_image_is_asked_for_once_a_run_and_only_confirmed_the_next_time(context, registry):
+    dockerfile = f"FROM {registry.host}/base:1 AS one\nCOPY d /d\nFROM {registry.host}/base:1 AS two\nCOPY d /e\nFROM one\nCOPY --from=two /e /e\n"
+
+    def asked():
+        return [(r.method, r.target.partition("/base/")[2]) for r in registry.seen if "/base/manifests/" in r.target]
+
+    context.build(dockerfile)
+    assert asked() == [("GET", "manifests/1")]
+    registry.seen.clear()
+    context.build()
+    assert asked() == [("HEAD", "manifests/1")] and context.cached == 3
+    registry.add_image("base", "1", Image({"bin/other": b"new"}))
+    registry.seen.clear()
+    context.build()
+    assert [m for m, _ in asked()] == ["HEAD", "GET"] and context.cached == 0
+    registry.seen.clear()
+    context.build(pull=False)
+    assert not asked() and context.cached == 3
