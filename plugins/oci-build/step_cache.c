@@ -133,23 +133,28 @@ cJSON *cache_record_to_json(const struct cache_record *r)
 	return j;
 }
 
+static bool read_layer(const cJSON *j, struct cache_record *r)
+{
+	const char *diff_id = rn_json_str(j, "diff_id");
+	r->has_layer = true;
+	return diff_id && digest_parse(diff_id, &r->diff_id, NULL) == 0 && descriptor_parse(j, &r->layer, NULL) == 0 &&
+	       media_is_layer(r->layer.media_type);
+}
+
 bool cache_record_from_json(const cJSON *j, struct cache_record *ret)
 {
-	RN_AUTO(cache_record_clear) struct cache_record r = { 0 };
+	struct cache_record r = { 0 };
 	const char *key = rn_json_str(j, "key"), *how = rn_json_str(j, "how"), *created_by = rn_json_str(j, "created_by");
 	const char *content = rn_json_str(j, "content");
 	const cJSON *layer = rn_json_get(j, "layer");
-	if (!key || !how || !created_by || digest_parse(key, &r.key, NULL) < 0 || (content && digest_parse(content, &r.content, NULL) < 0))
+	if (!key || !how || !created_by || digest_parse(key, &r.key, NULL) < 0 ||
+	    (content && digest_parse(content, &r.content, NULL) < 0) || (layer && !read_layer(layer, &r))) {
+		cache_record_clear(&r);
 		return false;
+	}
 	r.how = rn_strdup(how);
 	r.created_by = rn_strdup(created_by);
-	r.has_layer = layer != NULL;
-	const char *diff_id = rn_json_str(layer, "diff_id");
-	if (layer && (!diff_id || digest_parse(diff_id, &r.diff_id, NULL) < 0 || descriptor_parse(layer, &r.layer, NULL) < 0 ||
-		      !media_is_layer(r.layer.media_type)))
-		return false;
 	*ret = r;
-	r = (struct cache_record){ 0 };
 	return true;
 }
 
@@ -188,12 +193,15 @@ static bool find_file(struct step_cache *c, const struct digest *key, struct cac
 {
 	RN_AUTO(rn_freep) char *path = record_path(c, key);
 	RN_AUTO(rn_json_freep) cJSON *j = rn_json_read_file(path, RECORD_SIZE_MAX, NULL);
-	RN_AUTO(cache_record_clear) struct cache_record r = { 0 };
-	if (!j || !cache_record_from_json(j, &r) || !digest_equal(&r.key, key) || !rn_streq(r.how, c->how) || !layer_is_here(c, &r))
+	struct cache_record r = { 0 };
+	if (!j || !cache_record_from_json(j, &r))
 		return false;
+	if (!digest_equal(&r.key, key) || !rn_streq(r.how, c->how) || !layer_is_here(c, &r)) {
+		cache_record_clear(&r);
+		return false;
+	}
 	mark_used(path);
 	*ret = r;
-	r = (struct cache_record){ 0 };
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #include "file_source.h"
 #include "metadata.h"
 #include "run_spec.h"
+#include "step_notes.h"
 
 #include "oci/config.h"
 
@@ -38,10 +39,11 @@ static void add_epoch(struct step *s, struct step_key *k)
 	key_add(&k->parts, "source_date_epoch", text);
 }
 
-static void add_files(struct step_key *k)
+static void add_files(struct step *s, struct step_key *k, const char *part, const struct rn_buf *files)
 {
-	struct digest d = digest_of(rn_buf_str(&k->files), k->files.len);
-	key_add_digest(&k->parts, "files", &d);
+	struct digest d = digest_of(rn_buf_str(files), files->len);
+	key_add_digest(&k->parts, part, &d);
+	step_notes_keep_files(blob_store_dir(s->b->store), &d, files);
 }
 
 /* ---- COPY and ADD ------------------------------------------------------------------------- */
@@ -160,8 +162,7 @@ static int add_mount_source(struct step *s, struct step_key *k, const struct df_
 	if (!source || copy_survey_path(s, source, m->source ? m->source : "", &text) < 0)
 		return -1;
 	rn_buf_add(&k->files, rn_buf_str(&text), text.len);
-	struct digest d = digest_of(rn_buf_str(&text), text.len);
-	key_add_digest(&k->parts, part, &d);
+	add_files(s, k, part, &text);
 	return 0;
 }
 
@@ -247,7 +248,7 @@ int step_key(struct step *s, struct step_key *ret)
 	} else if (s->i->op == DF_COPY || s->i->op == DF_ADD) {
 		if (copy_survey(s, &ret->files) < 0)
 			return -1;
-		add_files(ret);
+		add_files(s, ret, "files", &ret->files);
 	}
 	ret->id = key_digest(&ret->parts);
 	return 0;
@@ -258,7 +259,7 @@ int step_key_by_content(struct step *s, struct step_key *ret)
 	*ret = (struct step_key){ .of_content = true };
 	if (begin(s, ret) < 0 || copy_survey(s, &ret->files) < 0)
 		return -1;
-	add_files(ret);
+	add_files(s, ret, "files", &ret->files);
 	ret->id = key_digest(&ret->parts);
 	return 0;
 }

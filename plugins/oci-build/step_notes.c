@@ -76,14 +76,11 @@ static void write_aside(const char *dir, const char *path, const char *text, siz
 		unlink(temp);
 }
 
-static void keep_files(const char *dir, const struct step_key *k)
+void step_notes_keep_files(const char *dir, const struct digest *d, const struct rn_buf *files)
 {
-	if (k->files.len == 0 || k->files.len > FILES_SIZE_MAX)
-		return;
-	struct digest d = digest_of(rn_buf_str(&k->files), k->files.len);
-	RN_AUTO(rn_freep) char *path = files_path(dir, d.text);
-	if (!rn_exists(path))
-		write_aside(dir, path, rn_buf_str(&k->files), k->files.len);
+	RN_AUTO(rn_freep) char *path = files_path(dir, d->text);
+	if (files->len > 0 && files->len <= FILES_SIZE_MAX && !rn_exists(path))
+		write_aside(dir, path, rn_buf_str(files), files->len);
 }
 
 char *step_notes_files(const char *dir, const char *digest)
@@ -180,8 +177,6 @@ static char *title(const struct df_instruction *i)
 void step_notes_add(const struct step *s, const struct step_key *key, const struct step_key *content, bool cached)
 {
 	struct build *b = s->b;
-	const char *dir = blob_store_dir(b->store);
-	keep_files(dir, content && content->parts.n ? content : key);
 	pthread_mutex_lock(&b->lock);
 	struct step_note *n = add(b->notes);
 	n->platform = platform_format(&s->graph->target_platform);

@@ -47,6 +47,8 @@ const char *step_note_reason(const struct step_note *n);
 /** The part that `reason` names, as it is and as it was (either may be NULL). */
 void step_note_part(const struct step_note *n, const char *reason, const struct key_part **ret_now, const struct key_part **ret_before);
 
+/** Keeps the list of files behind a "files" part, so that `why` can name the one that differs. */
+void step_notes_keep_files(const char *dir, const struct digest *d, const struct rn_buf *files);
 /** The list of files behind a "files" part; NULL when it was not kept. New string. */
 char *step_notes_files(const char *dir, const char *digest);
 

@@ -324,3 +324,10 @@ def test_a_rebuilt_base_with_equal_files_is_a_hit(context, busybox):
     run_build(context, dockerfile.format(2))
     assert context.cached == 2
     assert run_build(context, dockerfile.format(1)) == first
+
+
+def test_why_names_the_file_of_a_mount(context, busybox):
+    run_build(context, busybox + f"RUN --mount=type=bind,source=d,target=/d --mount=type=bind,source=big,target=/big {RANDOM}\n")
+    context.write("d/f1", "edited\n")
+    run_build(context)
+    assert "/f1 changed" in context.runner("cache", "why", "build.pipe", "image", cwd=context.folder).out
