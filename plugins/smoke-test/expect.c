@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "json_diff.h"
+#include "json_path.h"
 
 #include <regex.h>
 #include <stdio.h>
@@ -116,9 +117,12 @@ static int check_any(const cJSON *v, const char *where, struct rn_error *err)
 
 static int check_paths(const cJSON *v, const char *where, struct rn_error *err)
 {
-	return cJSON_IsObject(v) ? 0
-				 : rn_fail(err, RN_EINVAL,
-					   "%s is a map from a path like a.b.0 to a value", where);
+	if (!cJSON_IsObject(v))
+		return rn_fail(err, RN_EINVAL, "%s is a map from a path like $.a[0].b to a value", where);
+	for (const cJSON *m = v->child; m; m = m->next)
+		if (json_path_check(m->string, err) < 0)
+			return rn_wrap(err, "%s", where);
+	return 0;
 }
 
 /* Milliseconds of "500ms" or of a number of seconds; -1 when it is neither. */
@@ -237,7 +241,7 @@ static void compare_headers(const cJSON *want, const struct http_response *r, st
 static void compare_paths(const cJSON *want, const cJSON *got, struct rn_strv *ret)
 {
 	for (const cJSON *m = want->child; m; m = m->next) {
-		const cJSON *have = rn_json_path(got, m->string);
+		const cJSON *have = json_path_find(got, m->string);
 		RN_AUTO(rn_freep) char *expected = rn_json_print(m);
 		RN_AUTO(rn_freep) char *text = have ? rn_json_print(have) : rn_strdup("nothing");
 		if (!have || !rn_json_equal(m, have))

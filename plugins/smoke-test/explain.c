@@ -51,11 +51,21 @@ static const struct cause causes[] = {
 	  "missing" },
 };
 
+static bool has_mark(const struct http_response *r)
+{
+	return http_headers_get(&r->headers, "x-amzn-ErrorType") || http_headers_get(&r->headers, "x-amz-apigw-id") ||
+	       http_headers_get(&r->headers, "x-amzn-RequestId");
+}
+
+bool explain_is_gateway(const struct http_response *r)
+{
+	return explain_may_settle(r->status) && has_mark(r);
+}
+
 const char *explain_answer(const struct http_response *r, bool sent_key)
 {
 	const char *type = http_headers_get(&r->headers, "x-amzn-ErrorType");
-	bool gateway = type || http_headers_get(&r->headers, "x-amz-apigw-id") ||
-		       http_headers_get(&r->headers, "x-amzn-RequestId");
+	bool gateway = has_mark(r);
 	for (size_t i = 0; gateway && i < RN_LEN(causes); i++) {
 		const struct cause *c = &causes[i];
 		if (c->status != r->status || (c->with_key >= 0 && c->with_key != sent_key))

@@ -25,7 +25,7 @@ static const struct runner_param params[] = {
 			     "\"2xx\", a list), headers (name to text, "
 			     "{contains}, {regex}, true or false), json (equal), json_subset "
 			     "(members may be more), json_path "
-			     "({a.b.0: value}), body (text, or {equals, contains, not_contains, "
+			     "({$.a[0].b: value}), body (text, or {equals, contains, not_contains, "
 			     "regex}), latency (at most). "
 			     "Default: any 2xx.",
 		     .example = "{status: 200, json: [1, 4, 9]}"),
@@ -59,9 +59,14 @@ static const struct runner_output outputs[] = {
 	{ 0 },
 };
 
-static const char help[] = "Fails with the difference between what was expected and what came. "
-			   "Refusals of API Gateway are explained: a missing "
-			   "route, a missing or unknown key, a used up quota, a failing function.";
+static const char help[] =
+	"Fails with the difference between what was expected and what came.\n\n"
+	"When API Gateway refuses (403, 404, 429, 5xx) and there are AWS credentials, the API is read back and the cause "
+	"is told: no such stage, path or method, not deployed, a key that is missing, unknown, disabled, in no plan or in "
+	"one that does not hold for the stage, a quota or a throttle, a function that is gone, not ready, stopped or that the "
+	"API may not invoke. Without credentials, or where they do not allow it, the usual meaning is told.";
+
+static const char permissions[] = "apigateway:GET\nlambda:GetFunction\nlambda:GetPolicy";
 
 static int publish(struct stage *s, const struct http_response *r, struct rn_error *err)
 {
@@ -158,4 +163,5 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 RUNNER_PLUGIN(.name = "smoke-test", .version = RUNNER_VERSION,
 	      .summary = "Sends HTTP requests and checks that the answers are as described",
 	      .param_size = sizeof(struct smoke_params), .params = params, .outputs = outputs,
-	      .check = check, .run = run, .plan = plan, .help = help);
+	      .check = check, .run = run, .plan = plan, .help = help,
+	      .permissions = permissions);

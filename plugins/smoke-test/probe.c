@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "diagnose.h"
 #include "expect.h"
 #include "explain.h"
 
@@ -68,6 +69,16 @@ static int try_once(const struct probe *q, struct http_client *http, const struc
 		       : -1;
 }
 
+/* Instead of what an answer usually means, what it means here: the API is read back. */
+static void look_for_cause(const struct probe *q, struct stage *s, const struct http_response *answer, struct rn_error *err)
+{
+	if (err->code != RN_EREMOTE || !explain_is_gateway(answer) || expect_status(q->expect, answer->status))
+		return;
+	RN_AUTO(rn_freep) char *cause = diagnose(s, q->url, q->method, http_headers_get(&q->headers, "x-api-key"), answer);
+	if (cause)
+		rn_hint(err, "%s", cause);
+}
+
 int probe_run(const struct probe *q, struct stage *s, struct http_client *http,
 	      const struct smoke_params *p, struct http_response *answer, struct rn_error *err)
 {
@@ -78,6 +89,7 @@ int probe_run(const struct probe *q, struct stage *s, struct http_client *http,
 			return 0;
 		int64_t left = q->retry_ms - (rn_now_ms() - start);
 		if (rc < 0 || left <= 0) {
+			look_for_cause(q, s, answer, err);
 			if (tries > 1 && err->code != RN_ECANCELLED)
 				rn_wrap(err, "after %u tries in %lld s", tries,
 					(long long)((rn_now_ms() - start) / 1000));
