@@ -8,6 +8,7 @@ older than the feature) or is wrong by the reference, `expect` says what must be
 triggers. More cases are in corners_syntax.py and corners_copy.py.
 """
 
+import re
 from dataclasses import dataclass, field
 
 
@@ -55,7 +56,7 @@ CASES = []
 def case(name, dockerfile, **more):
     assert all(c.name != name for c in CASES), name
     text = dockerfile.lstrip("\n")
-    CASES.append(Case(name, text, run=more.pop("run", "\nRUN" in "\n" + text), **more))
+    CASES.append(Case(name, text, run=more.pop("run", bool(re.search("^(ONBUILD )?RUN", text, re.M))), **more))
 
 
 OLD = "newer than this buildah: judged by the Dockerfile reference"

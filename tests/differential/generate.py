@@ -34,6 +34,11 @@ NAMED_OWNERS = ["app", "app:web", "web:44", "9:app", "root"]
 # names of the generated tree never mean a file here and a folder there, so that copies can be laid over each other
 
 
+def names_beside(entries, path):
+    folder = path.rpartition("/")[0] + "/"
+    return [p.removeprefix(folder) for p in entries if p.startswith(folder)]
+
+
 class Folder:
     """A random tree: path -> content of the context; `folders` and `plain` list what can be copied, `words` what needs no quotes."""
 
@@ -41,6 +46,7 @@ class Folder:
         self.rng, self.entries, self.folders, self.plain = rng, {}, [], []
         self.fill(top, depth)
         self.words = [p for p in self.plain if " " not in p]
+        self.links = [p for p, what in self.entries.items() if isinstance(what, Link) and what.target in names_beside(self.entries, p)]
 
     def fill(self, top, depth):
         self.folders.append(top)
@@ -93,7 +99,7 @@ class Stage:
         self.plain = list(parent.plain) if parent else []
         self.env = dict(parent.env) if parent else {}
         self.args, self.workdir = {}, parent.workdir if parent else "/"
-        self.onbuild, self.root = [], True
+        self.rich = parent.rich if parent else False
 
 
 class Generator:
@@ -176,6 +182,22 @@ class Generator:
         sources = self.rng.sample(self.tree.words, min(3, len(self.tree.words)))
         stage.plain += [f"/{name}/{s.rsplit('/', 1)[1]}" for s in sources]
         return f'COPY {" ".join([*self.flags(stage), *(self.pick(s, "./" + s, "/" + s) for s in sources), f"/{name}/"])}'
+
+    def copy_link(self, stage):
+        """A link that is named is followed."""
+        if not self.tree.links:
+            return self.copy_glob(stage)
+        text, path = self.destination(stage, False)
+        stage.plain.append(path)
+        return f"{self.pick('COPY', 'ADD')} {self.rng.choice(self.tree.links)} {text}"
+
+    def copy_over(self, stage):
+        """Onto a file that is there, or into what a link of the base leads to."""
+        source = self.rng.choice(self.tree.words)
+        places = list(stage.plain) + ([] if stage.scratch else ["/etc/motd", "/usr/share/other", "/tmp/", "/home/app"])
+        if stage.rich:
+            places += ["/to-srv/", "/to-srv/new/f", "/rel-srv/f", "/sticky"]
+        return f"{self.pick('COPY', 'ADD')} {source} {self.rng.choice(places)}" if places else self.copy_file(stage)
 
     def copy_folder(self, stage):
         source = self.pick(self.rng.choice(self.tree.folders), self.rng.choice(self.tree.folders) + "/", ".")
@@ -274,9 +296,9 @@ class Generator:
             scratch = self.rng.random() < 0.3
             stage, base = Stage(name, scratch), "scratch" if scratch else self.pick("@BASE@", "@BASE2@")
             if base == "@BASE2@":
-                stage.workdir = "/srv"
+                stage.workdir, stage.rich = "/srv", True
         stage.lines.append(f"{self.pick('FROM', 'from')} {base} {self.pick('AS', 'as')} {name}")
-        steps = [self.copy_file, self.copy_file, self.copy_files, self.copy_folder, self.copy_folder, self.copy_glob, self.copy_from, self.copy_from,
+        steps = [self.copy_file, self.copy_file, self.copy_files, self.copy_folder, self.copy_folder, self.copy_glob, self.copy_link, self.copy_over, self.copy_from, self.copy_from,
                  self.add_tar, self.env, self.env, self.arg, self.workdir, self.metadata, self.metadata, self.onbuild]
         if self.run and not stage.scratch:
             steps += [self.command] * 5
@@ -339,6 +361,9 @@ def edit(rng, context):
     """Changes one thing in a context; returns what."""
     paths = sorted(p for p in (context / "src").rglob("*"))
     plain = [p for p in paths if p.is_file() and not p.is_symlink()]
+    if not plain:
+        (context / "src/f-new").write_bytes(b"new\n")
+        return "new src/f-new"
     path, kind = rng.choice(plain), rng.choice(["append", "same size", "mode", "remove", "new", "touch", "to link", "folder mode", "rename"])
     mode, data = path.stat().st_mode, path.read_bytes()
     if kind == "append":

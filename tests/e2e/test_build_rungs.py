@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "differential"))
 
 import corners_copy  # noqa: E402, F401
 import corners_syntax  # noqa: E402, F401
+import corners_syntax  # noqa: E402, F401
 from cases import CASES  # noqa: E402
 from harness import Builder, Registry, consistent, differences  # noqa: E402
 from tree import Image  # noqa: E402
