@@ -261,6 +261,12 @@ int blob_store_copy(struct blob_store *from, struct blob_store *to, const struct
 	return copy_verified(from, to, d, err);
 }
 
+int blob_store_import(struct blob_store *from, struct blob_store *to, const struct digest *d,
+		      struct rn_error *err)
+{
+	return blob_store_has(to, d, NULL) ? 0 : copy_verified(from, to, d, err);
+}
+
 int blob_store_remove(struct blob_store *s, const struct digest *d, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = blob_store_path(s, d);

@@ -36,6 +36,9 @@ int blob_store_put(struct blob_store *s, const void *data, size_t n, struct dige
 /** Makes a blob of `from` present in `to`: by hard link, reflink, or copy that is verified. */
 int blob_store_copy(struct blob_store *from, struct blob_store *to, const struct digest *d,
 		    struct rn_error *err);
+/** The same from a store that others may have written: a copy of its own, always verified. */
+int blob_store_import(struct blob_store *from, struct blob_store *to, const struct digest *d,
+		      struct rn_error *err);
 int blob_store_remove(struct blob_store *s, const struct digest *d, struct rn_error *err);
 /**
  * Serialises work on one digest among threads and processes (so that a blob is

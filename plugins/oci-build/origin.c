@@ -230,7 +230,7 @@ int base_image_load(struct build *b, const char *name, const struct platform *pl
 static int copy_from_layout(struct build *b, const struct origin *o, struct rn_error *err)
 {
 	RN_AUTO(layout_closep) struct layout *l = layout_open(o->layout, false, err);
-	return l ? blob_store_copy(layout_blobs(l), b->store, &o->blob.digest, err) : -1;
+	return l ? blob_store_import(layout_blobs(l), b->store, &o->blob.digest, err) : -1;
 }
 
 static int pull(struct build *b, const struct origin *from, const struct descriptor *blobs, size_t n, struct rn_error *err)
