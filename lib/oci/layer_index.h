@@ -50,6 +50,8 @@ int layer_tree_add(struct layer_tree *t, const struct digest *layer, const struc
 /** A new tree with the same layers, independent of `t` (stages that share a base). */
 struct layer_tree *layer_tree_clone(const struct layer_tree *t, struct rn_error *err);
 
+/** Bytes of the files of all layers, those hidden by later ones too. */
+uint64_t layer_tree_bytes(const struct layer_tree *t);
 struct layer_node *layer_tree_root(struct layer_tree *t);
 /**
  * The node at `path` (from the root, with or without leading '/'); links on the way are followed inside

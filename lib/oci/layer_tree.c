@@ -94,6 +94,11 @@ struct layer_tree *layer_tree_clone(const struct layer_tree *t, struct rn_error 
 	return c;
 }
 
+uint64_t layer_tree_bytes(const struct layer_tree *t)
+{
+	return t->bytes;
+}
+
 struct layer_node *layer_tree_root(struct layer_tree *t)
 {
 	return &t->root->pub;
@@ -325,6 +330,7 @@ static void copy_xattrs(struct layer_tree *t, const struct layer_entry *e, struc
 static int put(struct layer_tree *t, const struct layer_entry *e, uint64_t offset, struct rn_error *err)
 {
 	const char *name;
+	t->bytes += e->size;
 	struct layer_node *dir = e->path[0] ? parent_of(t, e->path, &name) : NULL;
 	const struct layer_node *target = NULL;
 	if (e->type == LAYER_HARDLINK) {

@@ -33,6 +33,7 @@ struct layer_tree {
 	struct tree_node *root;
 	struct tree_layer **layers;
 	size_t n_layers, cap_layers;
+	uint64_t bytes; /* of all files of all layers */
 	struct tree_arena *arena;
 	struct tree_node **with_children; /* whose `children` are to be freed */
 	size_t n_with_children, cap_with_children;

@@ -203,17 +203,6 @@ def test_docker_archive_and_labels_and_annotations(context):
     assert seen["config"]["Labels"] == {"x": "1", "y": "2"}
 
 
-def test_the_lambda_profile_refuses_what_lambda_refuses(context):
-    context.write("a", "a")
-    result = context.build("FROM scratch\nCOPY a /\n", code=None, profile="lambda")
-    assert result.code and "ENTRYPOINT" in result.text
-    result = context.build('FROM scratch\nCOPY a /\nCMD ["/a"]\n', code=None, profile="lambda", compression="zstd")
-    assert result.code and "gzip" in result.text
-    context.write("secret", "x", 0o600)
-    context.build('FROM scratch\nCOPY secret /\nCMD ["/a"]\n', profile="lambda")
-    assert "cannot read 1 files" in context.text
-
-
 def test_an_unused_build_argument_is_said(context):
     context.write("a", "a")
     context.build("FROM scratch\nCOPY a /\n", build_args={"NOBODY": "1"})
