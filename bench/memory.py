@@ -37,15 +37,23 @@ def fill(path, size):
         f.truncate(size)
 
 
+# A process keeps the peak of what it was before exec, so the program is started by a shell that is small.
+WATCH = """import os, resource, subprocess, sys
+code = subprocess.call(["/bin/sh", "-c", 'trap "" HUP; "$@"; exit $?', "sh", *sys.argv[2:]])
+with open(sys.argv[1], "w") as f:
+    f.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)"""
+
+
 def measure(command, **more):
     """Seconds and the peak of the largest process below it, in bytes."""
-    begin = time.monotonic()
-    process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, text[-3000:]
-    return time.monotonic() - begin, usage.ru_maxrss * 1024
+    with tempfile.NamedTemporaryFile() as peak:
+        begin = time.monotonic()
+        done = subprocess.run([sys.executable, "-S", "-E", "-c", WATCH, peak.name, *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, **more)
+        seconds = time.monotonic() - begin
+        assert done.returncode == 0, done.stdout[-3000:]
+        return seconds, int(Path(peak.name).read_text()) * 1024
 
 
 def build(folder, runner, dockerfile, env, **params):

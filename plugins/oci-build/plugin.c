@@ -75,7 +75,8 @@ static const struct runner_param params[] = {
 		     .help = "Say how the image was built (in-toto statement, SLSA 1) in an artifact that refers to it. Values of build "
 			     "arguments and secrets are not in it."),
 	RUNNER_PARAM(struct build_params, profile, .one_of = "lambda",
-		     .help = "lambda: refuse what AWS Lambda refuses, before anything is pushed."),
+		     .help = "lambda: refuse what AWS Lambda refuses or cannot run, before the image is pushed. `runner lambda-lint IMAGE` checks "
+			     "any other image."),
 	RUNNER_PARAM(struct build_params, secrets,
 		     .help = "Secrets for RUN --mount=type=secret, by id: {file: PATH}, {env: NAME}, {value: TEXT}, or a text, which is the "
 			     "path of a file if there is one and else the secret. They enter neither a layer nor the history nor a log.",

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent / "bench"))
 from fault_registry import FaultRegistry  # noqa: E402
 from memory import LIMIT, build, fill  # noqa: E402
 
-SIZE = 300 << 20
+SIZE = 192 << 20
 
 
 @pytest.mark.skipif("ASAN_OPTIONS" in support.clean_env("/"), reason="a sanitizer has memory of its own")
