@@ -261,8 +261,9 @@ static const char *service_info(struct runner_stage *stage, uint32_t what)
 {
 	const char *name = info_name(what);
 	const char *value = name ? rn_json_str(rn_json_get(stage->spec, "info"), name) : NULL;
-	/* folders come into being when somebody asks for them */
-	if (value && (what == RUNNER_INFO_SCRATCH || what == RUNNER_INFO_CACHE || what == RUNNER_INFO_STATE)) {
+	/* folders come into being when somebody asks for them; a plan leaves nothing behind */
+	bool plan = rn_streq(rn_json_str(stage->spec, "call"), "plan");
+	if (value && !(plan && what == RUNNER_INFO_STATE) && (what == RUNNER_INFO_SCRATCH || what == RUNNER_INFO_CACHE || what == RUNNER_INFO_STATE)) {
 		struct rn_error err = { 0 };
 		if (rn_mkdirs(value, 0700, &err) < 0)
 			log_text(stage, RUNNER_WARN, err.msg);

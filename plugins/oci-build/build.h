@@ -86,6 +86,8 @@ struct build {
 	struct step_notes *notes;  /* what steps were keyed by, for `runner cache why`    */
 	pthread_mutex_t lock;      /* of used_args, origins and the counts                */
 	size_t cached, missed;     /* steps that make layers                              */
+	bool only_cached;          /* plan: a step that is not in the cache ends the build */
+	atomic_bool uncached;      /* that has happened                                   */
 	int stop_fd;               /* raised when one of several stages failed            */
 	int cancel_fd;             /* readable when the host stops the run, or for that   */
 	atomic_bool stopped;

@@ -76,6 +76,13 @@ static void count(struct step *s, bool hit)
 	pthread_mutex_unlock(&s->b->lock);
 }
 
+/* In plan nothing is run or copied: what the image will be is known as far as the cache knows its steps. */
+static int not_cached(struct step *s)
+{
+	s->b->uncached = true;
+	return rn_fail(s->err, RN_ECANCELLED, "the step is not in the cache");
+}
+
 static int run_and_remember(struct step *s, step_fn *fn, const struct step_key *k, const struct step_key *content)
 {
 	size_t layers = s->stage->state.n_layers;
@@ -111,6 +118,8 @@ int execute_cached(struct step *s, step_fn *fn)
 	}
 	s->surveyed = rc == 0;
 	count(s, hit);
+	if (s->b->only_cached && !hit)
+		return not_cached(s);
 	if (rc < 0)
 		return fn(s);
 	step_notes_add(s, &key, content.parts.n ? &content : NULL, hit);

@@ -220,11 +220,89 @@ static int push(struct build *b, const struct built *image, char **ret_image, st
 	return 0;
 }
 
+static void set_outputs(struct build *b, const struct built *image, const char *pushed)
+{
+	char size[32];
+	build_log(b, RUNNER_INFO, "image %s, %s", image->descriptor.digest.text, rn_format_size(image->size, size, sizeof(size)));
+	RN_AUTO(rn_freep) char *bytes = rn_asprintf("%llu", (unsigned long long)image->size);
+	b->host->output(b->stage, "digest", image->descriptor.digest.text);
+	b->host->output_json(b->stage, "size", bytes);
+	const char *name = pushed ? pushed : b->params->tags.n ? b->params->tags.v[0] : image->descriptor.digest.text;
+	b->host->output(b->stage, "image", name);
+}
+
+/* A place where the image will be: what is there now is `old`, not set: nothing. */
+static bool foresee(const struct build *b, const char *place, const struct digest *old, const struct digest *new)
+{
+	bool had = digest_is_set(old), same = had && digest_equal(old, new);
+	const struct runner_field digest = { .name = "digest", .before = had ? old->text : NULL, .after = new->text };
+	b->host->changed(b->stage, &(struct runner_change){
+		.size = sizeof(struct runner_change), .action = same ? RUNNER_UNCHANGED : had ? RUNNER_UPDATED : RUNNER_CREATED,
+		.resource = place, .fields = &digest, .n_fields = same ? 0 : 1, .field_size = sizeof(digest) });
+	return same;
+}
+
+static void foresee_layout(const struct build *b, const struct digest *new)
+{
+	RN_AUTO(rn_freep) char *path = b->params->layout ? rn_strdup(b->params->layout) : output_default_layout(b);
+	RN_AUTO(layout_closep) struct layout *l = rn_exists(path) ? layout_open(path, false, NULL) : NULL;
+	RN_AUTO(descriptor_clear) struct descriptor old = { 0 };
+	if (l)
+		layout_find(l, NULL, &old, NULL);
+	if (foresee(b, path, &old.digest, new))
+		b->host->output(b->stage, "layout", path); /* what reads it in plan finds this very image */
+}
+
+static int foresee_push(const struct build *b, const char *tag, const struct digest *new, char **ret_image, struct rn_error *err)
+{
+	RN_AUTO(reference_clear) struct reference ref = { 0 };
+	RN_AUTO(descriptor_clear) struct descriptor old = { 0 };
+	struct rn_error why = { 0 };
+	if (reference_parse(tag, &ref, err) < 0)
+		return -1;
+	if (registry_resolve(b->registry, &ref, &old, &why) < 0 && why.code != RN_ENOTFOUND) {
+		*err = why;
+		return -1;
+	}
+	foresee(b, tag, &old.digest, new);
+	if (!*ret_image)
+		*ret_image = rn_asprintf("%s/%s@%s", ref.registry, ref.repository, new->text);
+	return 0;
+}
+
+int output_foresee(struct build *b, const struct built *image, struct rn_error *err)
+{
+	const struct build_params *p = b->params;
+	const struct digest *new = &image->descriptor.digest;
+	RN_AUTO(rn_freep) char *pushed = NULL;
+	if (!p->push || p->layout)
+		foresee_layout(b, new);
+	if (p->archive)
+		b->host->change(b->stage, RUNNER_UPDATED, p->archive, new->text);
+	for (size_t i = 0; p->push && i < p->tags.n; i++)
+		if (foresee_push(b, p->tags.v[i], new, &pushed, err) < 0)
+			return -1;
+	set_outputs(b, image, pushed);
+	return 0;
+}
+
+void output_unforeseen(const struct build *b)
+{
+	const struct build_params *p = b->params;
+	RN_AUTO(rn_freep) char *path = p->layout ? rn_strdup(p->layout) : output_default_layout(b);
+	static const char how[] = "the digest is known when it is built";
+	if (!p->push || p->layout)
+		b->host->change(b->stage, rn_exists(path) ? RUNNER_UPDATED : RUNNER_CREATED, path, how);
+	if (p->archive)
+		b->host->change(b->stage, rn_exists(p->archive) ? RUNNER_UPDATED : RUNNER_CREATED, p->archive, how);
+	for (size_t i = 0; p->push && i < p->tags.n; i++)
+		b->host->change(b->stage, RUNNER_UPDATED, p->tags.v[i], how);
+}
+
 int output_deliver(struct build *b, const struct built *image, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *layout = b->params->layout ? rn_strdup(b->params->layout) : output_default_layout(b);
 	RN_AUTO(rn_freep) char *pushed = NULL;
-	char size[32];
 	b->host->step(b->stage, "write the image");
 	if ((!b->params->push || b->params->layout) && to_layout(b, image, layout, err) < 0)
 		return -1;
@@ -233,11 +311,6 @@ int output_deliver(struct build *b, const struct built *image, struct rn_error *
 	if (b->params->push && push(b, image, &pushed, err) < 0)
 		return -1;
 	b->host->step(b->stage, NULL);
-	build_log(b, RUNNER_INFO, "image %s, %s", image->descriptor.digest.text, rn_format_size(image->size, size, sizeof(size)));
-	RN_AUTO(rn_freep) char *bytes = rn_asprintf("%llu", (unsigned long long)image->size);
-	b->host->output(b->stage, "digest", image->descriptor.digest.text);
-	b->host->output_json(b->stage, "size", bytes);
-	const char *name = pushed ? pushed : b->params->tags.n ? b->params->tags.v[0] : image->descriptor.digest.text;
-	b->host->output(b->stage, "image", name);
+	set_outputs(b, image, pushed);
 	return 0;
 }

@@ -24,6 +24,10 @@ int output_deliver(struct build *b, const struct built *image, struct rn_error *
  */
 int output_push(struct build *b, struct registry *r, const struct descriptor *image, const struct reference *ref, bool *ret_written,
 		struct rn_error *err);
+/** In plan: says what output_deliver would change, and sets the outputs that are known; writes nothing. */
+int output_foresee(struct build *b, const struct built *image, struct rn_error *err);
+/** The same when the image is not known before it is built. */
+void output_unforeseen(const struct build *b);
 /** Path of the layout when the parameter does not give one; new string. */
 char *output_default_layout(const struct build *b);
 

@@ -229,7 +229,9 @@ static int pick_platform(const struct build_params *p, size_t i, struct platform
 	return 0;
 }
 
-static int build_all(struct build *b, struct rn_error *err)
+typedef int deliver_fn(struct build *b, const struct built *image, struct rn_error *err);
+
+static int build_all(struct build *b, deliver_fn *deliver, struct rn_error *err)
 {
 	struct built images[PLATFORMS_MAX] = { 0 }, index = { 0 };
 	size_t n = b->params->platforms.n > 1 ? b->params->platforms.n : 1;
@@ -245,7 +247,7 @@ static int build_all(struct build *b, struct rn_error *err)
 		rc = output_index(b, images, n, &index, err);
 	if (rc == 0) {
 		warn_unused(b);
-		rc = output_deliver(b, n > 1 ? &index : &images[0], err);
+		rc = deliver(b, n > 1 ? &index : &images[0], err);
 	}
 	for (size_t i = 0; i < n; i++)
 		built_clear(&images[i]);
@@ -259,12 +261,12 @@ static int run(struct runner_stage *rs, const struct runner_host *host, const vo
 	struct build b;
 	int rc = build_init(&b, rs, host, p, &err);
 	if (rc == 0)
-		rc = build_all(&b, &err);
+		rc = build_all(&b, output_deliver, &err);
 	if (rc < 0 && b.cache_lost && !host->cancelled(rs)) {
 		build_log(&b, RUNNER_WARN, "cache_from promised a layer that could not be had (%s): building without it", err.msg);
 		step_cache_distrust(b.cache);
 		rn_error_clear(&err);
-		rc = build_all(&b, &err);
+		rc = build_all(&b, output_deliver, &err);
 	}
 	if (rc == 0)
 		cache_registry_save(&b);
@@ -278,25 +280,45 @@ static int run(struct runner_stage *rs, const struct runner_host *host, const vo
 	return rc;
 }
 
-/* Reads the Dockerfile and says what would be built; asks no registry. */
+/* Reads the Dockerfile and says how much would be built. */
+static int plan_steps(struct build *b, struct rn_error *err)
+{
+	struct platform platform = { 0 };
+	struct stage_graph g = { 0 };
+	int rc = pick_platform(b->params, 0, &platform, err);
+	if (rc == 0)
+		rc = stage_graph_init(&g, b, &platform, err);
+	if (rc == 0)
+		build_log(b, RUNNER_INFO, "would build %s: %zu steps", g.target->name ? g.target->name : "the last stage",
+			  stage_graph_steps(&g));
+	stage_graph_clear(&g);
+	platform_clear(&platform);
+	return rc;
+}
+
+/*
+ * When the cache knows every step, the image is known: the build goes through without running or copying anything,
+ * and the stages behind can be planned with its digest. Else the steps are all that can be told.
+ */
 static int plan(struct runner_stage *rs, const struct runner_host *host, const void *p)
 {
 	struct rn_error err = { 0 };
-	struct platform platform = { 0 };
 	struct build b;
-	struct stage_graph g = { 0 };
 	int rc = build_init(&b, rs, host, p, &err);
 	if (rc == 0)
-		rc = pick_platform(p, 0, &platform, &err);
-	if (rc == 0)
-		rc = stage_graph_init(&g, &b, &platform, &err);
-	if (rc == 0)
-		build_log(&b, RUNNER_INFO, "would build %s: %zu steps", g.target->name ? g.target->name : "the last stage",
-			  stage_graph_steps(&g));
-	else
+		rc = plan_steps(&b, &err);
+	b.only_cached = true;
+	if (rc == 0 && build_all(&b, output_foresee, &err) < 0) {
+		bool later = b.uncached || err.code == RN_ENET || err.code == RN_ETIMEOUT || err.code == RN_EAUTH || err.code == RN_EREMOTE;
+		rc = later ? 0 : -1;
+		if (later) {
+			build_log(&b, RUNNER_INFO, "what comes out is known when it is built: %s",
+				  b.uncached ? "not all steps are in the cache" : err.msg);
+			output_unforeseen(&b);
+		}
+	}
+	if (rc < 0)
 		build_fail(&b, &err);
-	stage_graph_clear(&g);
-	platform_clear(&platform);
 	build_clear(&b);
 	return rc;
 }
