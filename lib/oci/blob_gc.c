@@ -92,7 +92,8 @@ static int sweep(const char *dir, struct items *l, struct blob_gc *gc, struct rn
 {
 	int64_t now = rn_wall_ms();
 	uint64_t left = l->bytes;
-	qsort(l->v, l->n, sizeof(*l->v), oldest_first);
+	if (l->n)
+		qsort(l->v, l->n, sizeof(*l->v), oldest_first);
 	for (size_t i = 0; i < l->n; i++) {
 		const struct item *item = &l->v[i];
 		bool old = gc->max_age_ms > 0 && now - item->used_ms > gc->max_age_ms;

@@ -186,6 +186,14 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 
 /* ---- run, plan, destroy ------------------------------------------------------------------------ */
 
+static int check_no_cache_stages(const struct stage_graph *g, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) const char **names = rn_alloc((g->n + 1) * sizeof(char *));
+	for (size_t i = 0; i < g->n; i++)
+		names[i] = g->v[i].name;
+	return step_cache_check(g->b->cache, names, g->n, err);
+}
+
 /* Whose names another machine may want to know without having them. */
 static void note_layers(const struct stage_graph *g)
 {
@@ -199,6 +207,8 @@ static int build_platform(struct build *b, const struct platform *platform, stru
 {
 	struct stage_graph g;
 	int rc = stage_graph_init(&g, b, platform, err);
+	if (rc == 0)
+		rc = check_no_cache_stages(&g, err);
 	if (rc == 0)
 		rc = execute(&g, err);
 	if (rc == 0)
@@ -268,6 +278,8 @@ static int run(struct runner_stage *rs, const struct runner_host *host, const vo
 		rn_error_clear(&err);
 		rc = build_all(&b, output_deliver, &err);
 	}
+	if (rc == 0 && b.cached + b.missed > 0)
+		build_log(&b, RUNNER_INFO, "%zu of %zu steps that make layers came from the cache", b.cached, b.cached + b.missed);
 	if (rc == 0)
 		cache_registry_save(&b);
 	if (rc < 0)

@@ -99,19 +99,41 @@ void step_cache_close(struct step_cache *c)
 	free(c);
 }
 
+static bool is_stage(const char *text, const char *name, size_t index)
+{
+	int64_t number;
+	return (name && strcasecmp(text, name) == 0) || (rn_parse_int(text, 0, INT32_MAX, &number, NULL) == 0 && (size_t)number == index);
+}
+
+int step_cache_check(const struct step_cache *c, const char *const *names, size_t n, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) const char **known = rn_alloc((n + 1) * sizeof(char *));
+	const cJSON *item;
+	cJSON_ArrayForEach(item, c->off_stages) {
+		bool found = false;
+		size_t count = 0;
+		for (size_t i = 0; i < n; i++) {
+			found |= is_stage(item->valuestring, names[i], i);
+			if (names[i])
+				known[count++] = names[i];
+		}
+		if (found)
+			continue;
+		const char *near = rn_nearest(item->valuestring, known, count);
+		rn_fail(err, RN_ENOTFOUND, "no_cache: the Dockerfile has no stage \"%s\"", item->valuestring);
+		return near ? rn_hint(err, "did you mean \"%s\"?", near) : -1;
+	}
+	return 0;
+}
+
 bool step_cache_enabled(const struct step_cache *c, const char *stage_name, size_t stage_index)
 {
 	const cJSON *item;
-	int64_t number;
 	if (c->off)
 		return false;
-	cJSON_ArrayForEach(item, c->off_stages) {
-		const char *text = cJSON_IsString(item) ? item->valuestring : "";
-		if (stage_name && strcasecmp(text, stage_name) == 0)
+	cJSON_ArrayForEach(item, c->off_stages)
+		if (is_stage(item->valuestring, stage_name, stage_index))
 			return false;
-		if (rn_parse_int(text, 0, INT32_MAX, &number, NULL) == 0 && (size_t)number == stage_index)
-			return false;
-	}
 	return true;
 }
 

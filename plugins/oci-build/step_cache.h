@@ -27,6 +27,8 @@ struct step_cache;
 struct step_cache *step_cache_open(struct build *b);
 void step_cache_close(struct step_cache *c);
 
+/** Every stage that no_cache lists must be one of `names` (NULL: nameless). RN_ENOTFOUND names the nearest. */
+int step_cache_check(const struct step_cache *c, const char *const *names, size_t n, struct rn_error *err);
 /** False with no_cache: true, or when it lists `stage` (a name or number of the Dockerfile's). */
 bool step_cache_enabled(const struct step_cache *c, const char *stage_name, size_t stage_index);
 /** The result of `key`: its layer is in the store or can be had from a registry. `ret` is the caller's. */

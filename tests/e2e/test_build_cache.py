@@ -132,6 +132,19 @@ def test_no_cache_runs_all_or_some_stages(context):
     assert context.cached == 3
     result = context.build(no_cache={"a": 1}, code=None)
     assert result.code != 0 and "no_cache is neither" in result.text
+    result = context.build(no_cache=["biuld"], code=None)
+    assert result.code != 0 and 'no stage "biuld"' in result.text and 'did you mean "build"?' in result.text
+
+
+def test_platforms_share_what_does_not_depend_on_them(context):
+    context.build("FROM scratch\nCOPY d /d\nARG TARGETARCH\nCOPY d/f1 /arch-$TARGETARCH\n", platform=None, platforms=["linux/amd64", "linux/arm64"])
+    assert context.cached == 1  # the first COPY of the second platform
+    first = context.digest
+    context.build()
+    assert context.cached == 2  # the default platform
+    context.build(platform=None, platforms=["linux/amd64", "linux/arm64"])
+    assert context.cached == 4 and context.digest == first
+    assert "4 of 4 steps" in context.text
 
 
 @pytest.mark.parametrize("damage", ["record-garbage", "record-other-key", "record-empty", "layer-gone", "layer-cut", "hashes-garbage", "record-other-json"])
