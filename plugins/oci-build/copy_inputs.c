@@ -182,10 +182,13 @@ int copy_inputs(struct layer_draft *d, struct file_hashes *hashes, struct rn_buf
 	RN_AUTO(rn_freep) struct draft_view *views = layer_draft_view(d);
 	RN_AUTO(rn_freep) struct input *v = rn_alloc((n + 1) * sizeof(*v));
 	RN_AUTO(rn_map_clear) struct rn_map inodes = { 0 };
-	for (size_t i = 0; i < n; i++)
+	bool from_image = false;
+	for (size_t i = 0; i < n; i++) {
 		v[i].view = views[i];
+		from_image |= views[i].content && views[i].content->source && file_source_layers(views[i].content->source);
+	}
 	struct hashing h = { .v = v, .n = n, .hashes = hashes, .lock = PTHREAD_MUTEX_INITIALIZER, .err = err };
-	if (layer_draft_fetch(d, err) < 0 || hash_all(&h) < 0)
+	if ((from_image && layer_draft_fetch(d, err) < 0) || hash_all(&h) < 0)
 		return -1;
 	ret->max = INPUTS_MAX;
 	for (size_t i = 0; i < n; i++)
