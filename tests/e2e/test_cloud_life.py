@@ -279,3 +279,20 @@ def test_broken_requests_do_not_hurt(cloud):
 def test_a_body_has_a_ceiling(cloud):
     status, _, _ = http("POST", cloud.url, {"Content-Type": "application/x-www-form-urlencoded"}, b"x" * (33 << 20))
     assert status == 413
+
+
+def test_slow_clients_hold_nobody_up(cloud):
+    port = int(cloud.url.rpartition(":")[2])
+    starts = (b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf a bo", b"")
+    slow = []
+    try:
+        for i in range(120):
+            slow.append(socket.create_connection(("127.0.0.1", port), timeout=10))
+            slow[-1].sendall(starts[i % 3])
+        for _ in range(3):
+            assert cloud.client("sts").get_caller_identity()["Account"] == "000000000000"
+            cloud.client("iam").list_roles()
+    finally:
+        for s in slow:
+            s.close()
+    assert cloud.stop() == 0
