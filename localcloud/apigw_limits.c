@@ -155,7 +155,7 @@ static void count(cJSON *usage)
 bool quota_take(struct cloud *c, const cJSON *plan, const char *key_id)
 {
 	const char *plan_id = rn_json_str(plan, "id");
-	store_begin(c->store);
+	store_begin_relaxed(c->store);
 	RN_AUTO(rn_json_freep) cJSON *usage = store_get(c->store, USAGE, plan_id, key_id);
 	if (!usage)
 		usage = cJSON_CreateObject();

@@ -39,6 +39,7 @@ struct store {
 	pthread_mutex_t lock;  /* recursive */
 	unsigned depth;        /* open begins of the thread that holds the lock */
 	bool failed;           /* the transaction cannot commit */
+	bool relaxed;          /* it is not synced */
 	struct rn_error error; /* why */
 };
 
@@ -132,6 +133,15 @@ void store_begin(struct store *s)
 		store_fail(s, "begin");
 }
 
+void store_begin_relaxed(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	if (s->depth == 0) /* it cannot change inside a transaction */
+		s->relaxed = run(s, "PRAGMA synchronous = NORMAL") == 0;
+	store_begin(s);
+	pthread_mutex_unlock(&s->lock); /* store_begin holds it once more */
+}
+
 int store_end(struct store *s, bool commit, struct rn_error *err)
 {
 	int rc = 0;
@@ -147,6 +157,8 @@ int store_end(struct store *s, bool commit, struct rn_error *err)
 		}
 		if (!sqlite3_get_autocommit(s->db))
 			run(s, "ROLLBACK");
+		if (s->relaxed && run(s, "PRAGMA synchronous = FULL") == 0)
+			s->relaxed = false;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return rc;

@@ -26,6 +26,8 @@ void store_close(struct store *s);
 
 /** Starts a transaction and holds the lock; nests (the outermost counts). */
 void store_begin(struct store *s);
+/** The same for what may be lost with power, though not with the process (counters of calls): nothing is synced. */
+void store_begin_relaxed(struct store *s);
 /** Ends it: commits (synced) or, when not `commit` or anything failed, rolls back. -1 when anything failed. */
 int store_end(struct store *s, bool commit, struct rn_error *err);
 
