@@ -61,7 +61,8 @@ static int bind_root(struct apply *a, const struct plan_op *op, struct rn_error 
 {
 	char from[32];
 	snprintf(from, sizeof(from), "/proc/self/fd/%d", a->root);
-	if (mount(from, op->target, NULL, MS_BIND | MS_REC, NULL) < 0)
+	/* our tmpfs may lie over the folder by now: its mounts are not to come along */
+	if (mount(from, op->target, NULL, MS_BIND | (a->scratch < 0 ? MS_REC : 0), NULL) < 0)
 		return rn_fail(err, RN_EIO, "bind the root %s: %m", op->source);
 	rn_closep(&a->root);
 	a->root = open_folder(op->target, "root folder", err);

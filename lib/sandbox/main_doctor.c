@@ -2,6 +2,8 @@
 /* runner doctor: what this machine allows, and what would make it allow more. */
 #include "sandbox.h"
 
+#include "doctor_facts.h"
+
 #include "base/json.h"
 
 #include <getopt.h>
@@ -41,6 +43,35 @@ static void print_text(const struct sandbox_host *h, const char *dir)
 		if (c->cure)
 			printf("       cure: %s\n", c->cure);
 	}
+	RN_AUTO(rn_json_freep) cJSON *facts = doctor_facts();
+	const cJSON *f;
+	putchar('\n');
+	cJSON_ArrayForEach(f, facts) {
+		printf("  %-4s %s: %s\n", rn_json_str(f, "cure") ? "see" : "", rn_json_str(f, "name"), rn_json_str(f, "value"));
+		if (rn_json_str(f, "cure"))
+			printf("       cure: %s\n", rn_json_str(f, "cure"));
+	}
+}
+
+/* RUN unpacks images below the cache, which may lie on another file system. */
+static void print_cache(const char *cache)
+{
+	struct sandbox_host h;
+	if (sandbox_probe(cache, &h, NULL) < 0)
+		return;
+	printf("\ncache     %s: %s\n", cache, h.overlay ? "overlays work" : "no overlays; RUN looks for another place");
+	for (size_t i = 0; i < h.n_checks; i++)
+		if (!h.checks[i].ok && h.checks[i].cure && !strcmp(h.checks[i].name, "overlay"))
+			printf("       cure: %s\n", h.checks[i].cure);
+	sandbox_host_clear(&h);
+}
+
+static char *cache_dir(void)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	if (xdg && *xdg == '/')
+		return rn_asprintf("%s/runner/rootfs", xdg);
+	return home && *home == '/' ? rn_asprintf("%s/.cache/runner/rootfs", home) : NULL;
 }
 
 static void print_json(const struct sandbox_host *h)
@@ -54,6 +85,7 @@ static void print_json(const struct sandbox_host *h)
 	cJSON_AddBoolToObject(j, "network_none", h->net_none);
 	cJSON_AddBoolToObject(j, "control_groups", h->cgroup);
 	cJSON_AddNumberToObject(j, "ids", (double)h->ids);
+	cJSON_AddItemToObject(j, "facts", doctor_facts());
 	cJSON *checks = cJSON_AddArrayToObject(j, "checks");
 	for (size_t i = 0; i < h->n_checks; i++) {
 		const struct sandbox_check *c = &h->checks[i];
@@ -101,6 +133,9 @@ int main(int argc, char **argv)
 		print_json(&host);
 	else
 		print_text(&host, dir);
+	RN_AUTO(rn_freep) char *cache = json ? NULL : cache_dir();
+	if (cache && host.rung > SANDBOX_CHROOT)
+		print_cache(cache);
 	int rc = host.rung == SANDBOX_NONE ? 3 : 0;
 	sandbox_host_clear(&host);
 	return rc;

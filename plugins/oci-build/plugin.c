@@ -98,9 +98,11 @@ static const struct runner_output outputs[] = {
 };
 
 static const char help[] =
-	"Reads the Dockerfile, and writes layers straight from the files that COPY and ADD name: base layers are never unpacked, "
-	"and no daemon, container or privilege is needed. Only the stages that the target needs are built. Every time in the image "
+	"Reads the Dockerfile, and writes layers straight from the files that COPY and ADD name: base layers are never unpacked "
+	"before a RUN needs them, and no daemon, container or privilege is needed. Only the stages that the target needs are built. Every time in the image "
 	"is that of `source_date_epoch`, entries are sorted, owners are numbers: the same input gives the same digest on any machine.\n\n"
+	"RUN executes in a sandbox: as root with namespaces, as a plain user in a user namespace, or as root in a locked-down container. The log "
+	"names which and why, and `runner doctor` says what would allow a better one. A failed RUN can be entered with `runner shell`.\n\n"
 	"What is not supported is an error at its line, never skipped.";
 
 /* ---- parameters without looking at anything ------------------------------------------------ */

@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OVERLAY_LAYERS_MAX 120 /* what one page of mount options holds, with room */
-
 /* ---- where, and on which rung ---------------------------------------------------------------- */
 
 /* Names this start of the machine: what is not synced is trusted only until its end. */
@@ -94,6 +92,50 @@ static void tell(const struct rootfs *r)
 		build_log(r->b, RUNNER_DEBUG, "a better sandbox: %s", r->host.cure);
 }
 
+static bool ours(const char *dir, struct stat *st)
+{
+	return lstat(dir, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid == geteuid() && !(st->st_mode & 022);
+}
+
+/* A folder of ours alone (what lies above it too: /tmp is everybody's), on another file system than `not`. */
+static bool usable(const char *dir, dev_t not)
+{
+	struct stat st;
+	RN_AUTO(rn_freep) char *above = rn_path_dir(dir);
+	return rn_mkdirs(dir, 0700, NULL) == 0 && ours(above, &st) && ours(dir, &st) && st.st_dev != not;
+}
+
+/*
+ * Where an overlay's upper folder may not lie (a container's own root is an overlay often, a home may be NFS) another
+ * place may do: beside the working folder, or a folder for temporary files.
+ */
+static void probe_elsewhere(struct rootfs *r)
+{
+	const char *state = r->b->host->info(r->b->stage, RUNNER_INFO_STATE), *temp = getenv("TMPDIR");
+	RN_AUTO(rn_strv_clear) struct rn_strv places = { 0 };
+	struct stat first;
+	if (state)
+		rn_strv_addf(&places, "%s/rootfs", state);
+	if (temp && *temp == '/')
+		rn_strv_addf(&places, "%s/runner-%u/rootfs", temp, geteuid());
+	rn_strv_addf(&places, "/var/tmp/runner-%u/rootfs", geteuid());
+	rn_strv_addf(&places, "/tmp/runner-%u/rootfs", geteuid());
+	for (size_t i = 0; i < places.n && stat(r->dir, &first) == 0; i++) {
+		struct sandbox_host other = { 0 };
+		if (!usable(places.v[i], first.st_dev) || sandbox_probe(places.v[i], &other, NULL) < 0)
+			continue;
+		if (other.rung == r->host.rung && other.overlay) {
+			build_log(r->b, RUNNER_INFO, "images are unpacked in %s: %s takes no overlay", places.v[i], r->dir);
+			sandbox_host_clear(&r->host);
+			r->host = other;
+			free(r->dir);
+			r->dir = rn_strdup(places.v[i]);
+			return;
+		}
+		sandbox_host_clear(&other);
+	}
+}
+
 static struct rootfs *open_rootfs(struct build *b, struct rn_error *err)
 {
 	const char *cache = b->host->info(b->stage, RUNNER_INFO_CACHE);
@@ -110,6 +152,8 @@ static struct rootfs *open_rootfs(struct build *b, struct rn_error *err)
 		rc = rn_hint(err, "%s. `runner doctor` shows all that was tried; everything but RUN works without",
 			     r->host.cure ? r->host.cure : "use another machine");
 	}
+	if (rc == 0 && !r->host.overlay && r->host.rung != SANDBOX_CHROOT)
+		probe_elsewhere(r);
 	if (rc == 0)
 		rc = open_folders(r, err);
 	if (rc < 0) {
@@ -172,10 +216,9 @@ static int make_place(struct rootfs_step *s, struct rn_error *err)
 static int make_upper(struct rootfs_step *s, struct fs_state *state, struct rn_error *err)
 {
 	struct layer_tree *tree = fs_state_tree(state, s->rootfs->b, err);
-	if (!tree || rootfs_lowers(s->rootfs, state, &s->lowers, err) < 0)
-		return -1;
-	if (s->lowers.n > OVERLAY_LAYERS_MAX)
-		return rn_fail(err, RN_ELIMIT, "the image has %zu layers, and RUN takes at most %d", s->lowers.n, OVERLAY_LAYERS_MAX);
+	int stacked = tree ? rootfs_lowers(s->rootfs, state, &s->lowers, err) : -1;
+	if (stacked <= 0)
+		return stacked < 0 ? -1 : rootfs_root_take(s, state, err);
 	const struct layer_node *top = layer_tree_root(tree);
 	s->upper = rn_path_join(s->dir, "upper");
 	s->work = rn_path_join(s->dir, "work");

@@ -25,7 +25,7 @@ struct rootfs *rootfs_get(struct build *b, struct rn_error *err);
 /** What build_clear calls; NULL is fine. */
 void rootfs_free(struct rootfs *r);
 const struct sandbox_host *rootfs_host(const struct rootfs *r);
-/** False where the files belong to ids that only exist in a user namespace, or to one id: the owners on disk say nothing. */
+/** True where one id exists: owners on disk say nothing. */
 bool rootfs_single_id(const struct rootfs *r);
 
 /* A step's own place. */

@@ -23,7 +23,10 @@ struct rootfs {
 
 /* ---- rootfs_layers.c ---- */
 
-/** Folders of all layers of a state, uppermost first; unpacks what is not there yet. */
+/**
+ * Folders of all layers of a state, uppermost first; unpacks what is not there yet. 1; 0 when these layers cannot lie over each
+ * other as an overlay (there are too many, or one puts files behind a link of a lower one); -1.
+ */
 int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret, struct rn_error *err);
 /** What unpacking needs to know of the machine. */
 void rootfs_unpack_settings(struct rootfs *r, struct unpack_job *j);

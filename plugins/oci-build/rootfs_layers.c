@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define OVERLAY_LAYERS_MAX 120 /* what one page of mount options holds, with room */
+
 /* ---- folders that a layer implies ------------------------------------------------------------------ */
 
 static void note_parents(const char *path, const struct rn_map *own, struct rn_map *seen)
@@ -158,7 +160,7 @@ char *rootfs_layer(struct rootfs *r, const struct digest *blob, const struct dig
 	return unpack_to(r, &job, digest_hex(diff_id), &fs, err) < 0 ? NULL : fs;
 }
 
-/* The folder of the layer that is the uppermost of `tree`. */
+/* The folder of the layer that is the uppermost of `tree`: 1, 0 when it cannot stand alone, -1. */
 static int layer_folder(struct rootfs *r, struct layer_tree *tree, const struct descriptor *layer, const struct digest *diff_id,
 			char **ret, struct rn_error *err)
 {
@@ -166,12 +168,10 @@ static int layer_folder(struct rootfs *r, struct layer_tree *tree, const struct 
 	bool link = false;
 	if (find_dirs(r, tree, &layer->digest, &job, &link, err) < 0)
 		return -1;
-	if (link) {
-		rn_fail(err, RN_EUNSUPPORTED, "layer %s puts files behind a link of a layer below it", layer->digest.text);
-		return rn_hint(err, "rebuild that image with a builder that writes resolved paths");
-	}
+	if (link)
+		return 0;
 	RN_AUTO(rn_freep) char *name = folder_name(diff_id, &job);
-	return need_blobs(r->b, layer, 1, err) < 0 ? -1 : unpack_to(r, &job, name, ret, err);
+	return need_blobs(r->b, layer, 1, err) < 0 || unpack_to(r, &job, name, ret, err) < 0 ? -1 : 1;
 }
 
 /* ---- all layers of a state -------------------------------------------------------------------------------- */
@@ -213,6 +213,8 @@ int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret,
 	RN_AUTO(rn_buf_clear) struct rn_buf chain = RN_BUF_INIT;
 	RN_AUTO(rn_strv_clear) struct rn_strv up = { 0 };
 	size_t have = 0;
+	if (state->n_layers > OVERLAY_LAYERS_MAX)
+		return 0;
 	for (size_t i = 0; i < state->n_layers; i++) {
 		struct digest diff_id;
 		if (config_diff_id(state->config, i, &diff_id, err) < 0)
@@ -224,15 +226,16 @@ int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret,
 			struct layer_tree *tree = last ? fs_state_tree(state, r->b, err) : NULL;
 			if (!last && grow_tree(r, state, i + 1, &own, &have, err) == 0)
 				tree = own;
-			if (!tree || layer_folder(r, tree, &state->layers[i], &diff_id, &path, err) < 0)
-				return -1;
+			int rc = tree ? layer_folder(r, tree, &state->layers[i], &diff_id, &path, err) : -1;
+			if (rc <= 0)
+				return rc;
 			learn(r, rn_buf_str(&chain), path);
 		}
 		rn_strv_take(&up, path);
 	}
 	for (size_t i = up.n; i-- > 0;)
 		rn_strv_add(ret, up.v[i]);
-	return 0;
+	return 1;
 }
 
 /* ---- from upper to lower --------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "dockerfile_parser.h"
 #include "file_source.h"
 #include "metadata.h"
+#include "rootfs_expect.h"
 #include "run_spec.h"
 #include "step_notes.h"
 
@@ -190,6 +191,8 @@ static int run_key(struct step *s, struct step_key *k)
 	size_t mounts = 0;
 	add_below(s, k);
 	key_add(&k->parts, "platform", platform);
+	if (rootfs_expect_single_id())
+		key_add(&k->parts, "owners", "one id"); /* chown has no effect there */
 	add_command(s, k);
 	for (size_t i = 0; i < s->i->n_flags; i++) {
 		const struct df_flag *f = &s->i->flags[i];

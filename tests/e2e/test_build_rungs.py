@@ -5,11 +5,14 @@ root in a locked-down container. What comes out must be what root with namespace
 One pipeline builds all of them, a stage each.
 """
 
+import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -19,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "differential"))
 
 import corners_copy  # noqa: E402, F401
 import corners_syntax  # noqa: E402, F401
-import corners_syntax  # noqa: E402, F401
+import harness  # noqa: E402
 from cases import CASES  # noqa: E402
 from harness import Builder, Registry, consistent, differences  # noqa: E402
 from tree import Image  # noqa: E402
@@ -130,3 +133,73 @@ def test_builds_what_root_builds(world, rung):
         lines = consistent(ours) + differences(ours, reference, DIFFERENT.get(rung, {}).get(case.name, []))
         problems += [f"{case.name}: {line.replace('buildah', 'root')}" for line in lines]
     assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("rung", TEXTS)
+def test_layers_that_cannot_be_stacked(world, rung):
+    """A layer that puts a file behind a link of a lower one: the root is a folder, compared before and after, on every rung."""
+    if rung == "mapped" and not shutil.which("newuidmap"):
+        pytest.skip("needs newuidmap")
+    home = world.folder / f"links-{rung}"
+    (home / "context").mkdir(parents=True)
+    linked_base(home / "base")
+    (home / "context/Dockerfile").write_text(
+        "FROM oci-layout://" + str(home / "base") + "\nRUN cat /way/new > /out && rm /etc/motd && chmod 700 /home && ln /out /out2\n"
+        "RUN --mount=type=tmpfs,target=/srv echo x > /srv/hidden && echo y > /way/more && rm -r /usr/share && mkdir /usr/share\n")
+    (home / "b.pipe").write_text(json.dumps({"name": "b", "stages": [{"id": "image", "uses": "oci-build", "with": {
+        "context": "context", "layout": str(home / "layout"), "platform": "linux/amd64"}}]}))
+    plain = rung in ("mapped", "single-id")
+    if plain:
+        subprocess.run(["chown", "-R", f"{world.user.uid}:{world.user.gid}", home], check=True)
+    env = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    program = (world.user.build if plain else BUILD) / "bin/runner"
+    done = subprocess.run([*world.wrap(rung), program, "b.pipe"], cwd=home, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, errors="replace", timeout=120)
+    assert done.returncode == 0 and "sandbox of RUN: " + TEXTS[rung] in done.stdout, done.stdout + done.stderr
+    image = Image.from_layout(home / "layout")
+    facts = image.describe()
+    assert consistent(image) == []
+    assert facts["out"].startswith("file 0644 0:0 4") and facts["out2"].endswith("= out") and facts["home"] == "dir 0700 0:0"
+    assert "etc/motd" not in facts and facts["real/more"].startswith("file") and facts["way"].endswith("-> real")
+    assert "srv/hidden" not in facts and [p for p in facts if p.startswith("usr/share")] == ["usr/share"]
+
+
+def linked_base(folder):
+    """busybox, and a second layer with a file behind a link of the first."""
+    harness.layout(folder, False)
+    blobs = folder / "blobs/sha256"
+    index = json.loads((folder / "index.json").read_text())
+    manifest = json.loads((blobs / index["manifests"][0]["digest"][7:]).read_text())
+    config = json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
+
+    def put(data):
+        name = hashlib.sha256(data).hexdigest()
+        (blobs / name).write_bytes(data)
+        return {"digest": "sha256:" + name, "size": len(data)}
+
+    for entries in ([("real", None, None), ("way", None, "real")], [("way/new", b"new\n", None)]):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as tar:
+            for name, data, link in entries:
+                harness.add(tar, name, 0o755 if data is None else 0o644, data, link)
+        manifest["layers"].append({"mediaType": "application/vnd.oci.image.layer.v1.tar", **put(out.getvalue())})
+        config["rootfs"]["diff_ids"].append("sha256:" + hashlib.sha256(out.getvalue()).hexdigest())
+        config["history"].append({"created_by": "more"})
+    manifest["config"].update(put(json.dumps(config).encode()))
+    index["manifests"][0].update(put(json.dumps(manifest).encode()))
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+def test_a_failed_step_is_entered_as_a_plain_user(world, plain_user):
+    home = plain_user.path("shell")
+    (home / "context").mkdir()
+    harness.layout(home / "base", False)
+    (home / "context/Dockerfile").write_text(f"FROM oci-layout://{home}/base\nUSER app\nRUN echo half > /home/app/half && exit 7\n")
+    (home / "b.pipe").write_text(json.dumps({"name": "b", "stages": [{"id": "image", "uses": "oci-build", "with": {"context": "context"}}]}))
+    subprocess.run(["chown", "-R", f"{plain_user.uid}:{plain_user.gid}", home], check=True)
+    env = {"XDG_CACHE_HOME": str(home / "cache")}
+    plain_user.runner("b.pipe", env=env, cwd=home, code=1)
+    shell = plain_user.runner("shell", "b.pipe", "image", "--", "/bin/sh", "-c", "id -u; cat /home/app/half", env=env, cwd=home)
+    assert shell.out == "1000\nhalf\n"
+    for path in (home / "cache/runner/rootfs").glob("*/steps/*"):
+        raise AssertionError(path)
