@@ -5,6 +5,15 @@
 #include "base/str.h"
 #include "base/time.h"
 
+/* Keys that somebody left on a runner of their own go before the role that the job was meant to have.
+ */
+static bool hides_id_token(const struct aws_session *s)
+{
+	return aws_session_env(s, "AWS_ROLE_ARN") &&
+	       (aws_session_env(s, "ACTIONS_ID_TOKEN_REQUEST_URL") ||
+		aws_session_env(s, "GITLAB_OIDC_TOKEN"));
+}
+
 static int load(const struct aws_provider_request *q, struct aws_credentials *ret,
 		struct rn_error *err)
 {
@@ -34,7 +43,9 @@ static int load(const struct aws_provider_request *q, struct aws_credentials *re
 		.token = rn_strdup(token),
 		.account = rn_strdup(aws_session_env(s, "AWS_ACCOUNT_ID")),
 		.expires_ms = expires,
-		.source = rn_strdup("environment"),
+		.source = rn_strdup(hides_id_token(s) ? "environment, not the job's ID token for "
+							"AWS_ROLE_ARN"
+						      : "environment"),
 	};
 	return 1;
 }

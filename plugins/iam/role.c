@@ -18,9 +18,12 @@ struct work {
 	struct stage *s;
 	struct aws_client *iam;
 	const struct role_wish *w;
+	struct aws_session *session;
 	struct role_found found;
 	struct stage_diff diff;
 };
+
+#define TRUST_PATIENCE_MS 20000
 
 static void work_clear(struct work *k)
 {
@@ -62,6 +65,61 @@ static int remove_call(struct work *k, const char *operation, cJSON *params, str
 		return -1;
 	rn_error_clear(err);
 	return 0;
+}
+
+/* One call with the trust policy in it, sent again while IAM does not know a principal yet. */
+struct trusting {
+	struct work *k;
+	const char *operation;
+	const cJSON *params;
+	struct aws_error aerr;
+	struct rn_error err;
+	int rc;
+};
+
+static int try_trust(void *ctx, struct rn_error *err)
+{
+	struct trusting *t = ctx;
+	(void)err;
+	rn_error_clear(&t->err);
+	t->rc = aws_query(t->k->iam, t->operation, t->params, NULL, &t->aerr, &t->err);
+	bool unknown = t->rc < 0 && aws_error_is(&t->aerr, "MalformedPolicyDocument") &&
+		       strstr(t->aerr.message, "Invalid principal");
+	return !unknown; /* anything else is an answer, good or bad */
+}
+
+static void tell_trust(void *ctx, int64_t elapsed_ms, int64_t left_ms)
+{
+	const struct trusting *t = ctx;
+	(void)left_ms;
+	if (elapsed_ms < 1000)
+		stage_info(t->k->s, "a principal of the trust policy is not known to IAM (yet): %s",
+			   t->aerr.message);
+}
+
+/*
+ * A role or user that was made a moment ago is not yet a valid principal everywhere, so a refusal
+ * for that reason counts only when it lasts.
+ */
+static int trust_call(struct work *k, const char *operation, const cJSON *params,
+		      struct aws_error *aerr, struct rn_error *err)
+{
+	struct trusting t = { .k = k, .operation = operation, .params = params };
+	struct aws_waiter waiter = { .what = "IAM to know the principals of the trust policy",
+				     .delay_ms = 1000,
+				     .max_delay_ms = 4000,
+				     .timeout_ms = TRUST_PATIENCE_MS,
+				     .tick = tell_trust };
+	if (stage_may_write(k->s, operation, err) < 0)
+		return -1;
+	if (aws_wait(k->session, &waiter, try_trust, &t, err) < 0 && err->code == RN_ECANCELLED)
+		return -1;
+	if (aerr)
+		*aerr = t.aerr;
+	*err = t.err;
+	if (t.rc < 0 && aws_error_is(&t.aerr, "MalformedPolicyDocument"))
+		stage_blame(k->s, "trust");
+	return t.rc;
 }
 
 static void add_text(cJSON *params, const char *name, const cJSON *doc)
@@ -111,9 +169,7 @@ static int create(struct work *k, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *params = creation(k->w);
 	struct aws_error aerr = { 0 };
-	if (stage_may_write(k->s, "CreateRole", err) < 0)
-		return -1;
-	if (aws_query(k->iam, "CreateRole", params, NULL, &aerr, err) == 0)
+	if (trust_call(k, "CreateRole", params, &aerr, err) == 0)
 		return 1;
 	if (!aws_error_is(&aerr, "EntityAlreadyExists"))
 		return -1;
@@ -145,9 +201,9 @@ static int converge_trust(struct work *k, struct rn_error *err)
 	RN_AUTO(rn_freep) char *after = policy_principals(k->w->trust);
 	if (!stage_diff_str(&k->diff, "trust", before, after))
 		stage_diff_note(&k->diff, "trust: the document differs");
-	cJSON *p = role_named(k->w->name);
+	RN_AUTO(rn_json_freep) cJSON *p = role_named(k->w->name);
 	add_text(p, "PolicyDocument", k->w->trust);
-	return write_call(k, "UpdateAssumeRolePolicy", p, err);
+	return planning(k) ? 0 : trust_call(k, "UpdateAssumeRolePolicy", p, NULL, err);
 }
 
 /* UpdateRole resets what it is not given, so both go along. */
@@ -375,7 +431,7 @@ static void tell_plan_of_new_role(struct work *k)
 int role_converge(struct stage *s, struct aws_client *iam, struct aws_session *session,
 		  const struct role_wish *w, struct rn_error *err)
 {
-	RN_AUTO(work_clear) struct work k = { .s = s, .iam = iam, .w = w };
+	RN_AUTO(work_clear) struct work k = { .s = s, .iam = iam, .w = w, .session = session };
 	bool made = false;
 	note_unknown(&k);
 	if (role_read(s, iam, w->name, w->manages_managed, w->inline_policies != NULL, &k.found,

@@ -247,6 +247,11 @@ def test_gitlab_id_token(tool):
     assert got["access_key"] == "ASIAGL" and "GitLab" in got["source"]
 
 
+def test_keys_left_in_the_environment_of_a_job_are_named_where_they_hide_its_id_token(tool):
+    got = tool(ASK, env={**KEYS, "GITLAB_OIDC_TOKEN": jwt(sub="x"), "AWS_ROLE_ARN": "arn:aws:iam::1:role/gl"})["answer"]
+    assert got["access_key"] == "AKIAENV" and "not the job's ID token" in got["source"]
+
+
 def sso_cache(home, name, **content):
     folder = home / ".aws/sso/cache"
     folder.mkdir(parents=True)

@@ -385,6 +385,19 @@ def test_functions_are_asked_one_by_one_for_what_the_list_does_not_say(stage, pu
 
 
 @pytest.mark.parametrize("recorded", ["cloud"], indirect=True)
+@pytest.mark.parametrize("kind", ["500", "reset_after", "expired"])
+def test_faults_while_old_images_go_are_survived(stage, pushes, kind):
+    for n in range(3):
+        pushes(n)
+    stage.proxy.reply("lambda.ListFunctions", lambda call: {"Functions": [{"FunctionName": "g", "Version": "7", "PackageType": "Image", "CodeSha256": "0" * 64}]})
+    stage.proxy.reply("lambda.GetFunction", lambda call: {"Code": {"ResolvedImageUri": "x/y@sha256:" + "1" * 64}})
+    stage.proxy.fault_each("*.*", kind)
+    pushes(3, keep=2)
+    assert {"ecr.DescribeImages", "ecr.BatchDeleteImage", "lambda.ListFunctions", "lambda.GetFunction"} <= {c.name for c in stage.proxy.calls if c.fault}
+    assert builds(stage) == ["build-2", "build-3"]
+
+
+@pytest.mark.parametrize("recorded", ["cloud"], indirect=True)
 def test_children_of_an_index_and_artifacts_go_with_it_and_are_not_counted(stage, pushes, tmp_path):
     layout = Layout(tmp_path / "multi")
     children = [{**layout.image(Image({"bootstrap": a.encode()}, architecture=a)), "platform": {"os": "linux", "architecture": a}} for a in ("amd64", "arm64")]

@@ -130,6 +130,22 @@ def test_a_busy_role_is_waited_for(stage):
     assert stage.proxy.count("iam.UpdateRole") == 3 and role(stage)["Description"] == "second"
 
 
+@pytest.mark.parametrize("operation", ["CreateRole", "UpdateAssumeRolePolicy"])
+def test_a_principal_that_iam_does_not_know_yet_is_waited_for(stage, operation):
+    if operation != "CreateRole":
+        stage("run", {"trust": ["ecs-tasks.amazonaws.com"]})
+    stage.proxy.fault(f"iam.{operation}", "error", status=400, code="MalformedPolicyDocument", message="Invalid principal in policy: AWS:arn:x")
+    shown = stage("run")
+    assert stage.proxy.count(f"iam.{operation}") == 2 and "not known to IAM (yet)" in shown.text
+    is_as_described(stage)
+
+
+def test_a_trust_policy_that_is_wrong_is_refused_at_once(stage):
+    stage.proxy.fault("iam.CreateRole", "error", status=400, code="MalformedPolicyDocument", message="Syntax errors in policy", times=9)
+    failed = stage("run", code=1)
+    assert stage.proxy.count("iam.CreateRole") == 1 and "Syntax errors" in failed.text and 'parameter "trust"' in failed.text
+
+
 def test_each_denied_call_ends_after_one_try_and_says_who_what_and_which(stage):
     for name in stage.operations():
         if name == "iam.CreateRole":
