@@ -90,7 +90,7 @@ int repository_destroy(struct stage *s, struct aws_client *ecr, const struct ecr
 {
 	RN_AUTO(repository_clear) struct repository r = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *images = NULL;
-	if (repository_read(ecr, p->repository, &r, err) < 0)
+	if (repository_read(ecr, p->repository, 0, &r, err) < 0)
 		return -1;
 	if (!r.arn) {
 		stage_info(s, "repository %s does not exist", p->repository);

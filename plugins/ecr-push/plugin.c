@@ -143,7 +143,7 @@ static int set_outputs(struct stage *s, const struct repository *r, const struct
 static int settle_made_on_push(struct stage *s, struct aws_client *ecr, const struct ecr_params *p, struct repository *r,
 			       struct rn_error *err)
 {
-	if (repository_read(ecr, p->repository, r, err) < 0)
+	if (repository_read(ecr, p->repository, repository_documents(s, p), r, err) < 0)
 		return -1;
 	if (!r->arn)
 		return rn_fail(err, RN_EREMOTE, "the push to repository \"%s\" went through, but ECR does not describe it", p->repository);
@@ -160,7 +160,7 @@ static int converge(struct stage *s, struct aws_session *session, struct aws_cli
 		return -1;
 	if (known && push_image_open(&image, p->layout, err) < 0)
 		return stage_blame(s, "layout");
-	if (repository_read(ecr, p->repository, &r, err) < 0 || repository_converge(s, ecr, p, &r, err) < 0)
+	if (repository_read(ecr, p->repository, repository_documents(s, p), &r, err) < 0 || repository_converge(s, ecr, p, &r, err) < 0)
 		return -1;
 	if (!known) {
 		stage_info(s, "the image is not built yet; run builds and pushes it");

@@ -11,6 +11,8 @@ void repository_clear(struct repository *r)
 	rn_freep(&r->uri);
 	rn_json_freep(&r->described);
 	rn_json_freep(&r->tags);
+	rn_json_freep(&r->lifecycle);
+	rn_json_freep(&r->policy);
 }
 
 /* {"repositoryName": name} */
@@ -31,25 +33,87 @@ static void take_description(struct repository *r, const cJSON *described)
 	r->uri = rn_strdup(rn_json_str(described, "repositoryUri"));
 }
 
-int repository_read(struct aws_client *ecr, const char *name, struct repository *ret, struct rn_error *err)
+unsigned repository_documents(const struct stage *s, const struct ecr_params *p)
+{
+	bool lifecycle = p->lifecycle.text && s->host->is_known(s->rs, "lifecycle");
+	return (lifecycle ? REPOSITORY_LIFECYCLE : 0u) | (p->lambda_pull ? REPOSITORY_POLICY : 0u);
+}
+
+/* A document of the repository that ECR hands out as text. */
+struct document {
+	struct aws_client *ecr;
+	const char *name;
+	const char *operation, *member, *none; /* `none`: the code when there is none */
+	cJSON **ret;
+};
+
+static int read_document(void *arg, struct rn_error *err)
+{
+	const struct document *d = arg;
+	struct aws_error aerr = { 0 };
+	RN_AUTO(rn_json_freep) cJSON *in = named(d->name), *answer = NULL;
+	if (aws_json(d->ecr, d->operation, in, &answer, &aerr, err) < 0) {
+		if (!aws_error_is(&aerr, d->none))
+			return -1;
+		rn_error_clear(err);
+		return 0;
+	}
+	const char *text = rn_json_str(answer, d->member);
+	*d->ret = text ? rn_json_parse_str(text, err) : NULL;
+	return *d->ret ? 0 : rn_wrap(err, "ECR %s", d->operation);
+}
+
+struct tagged {
+	struct aws_client *ecr;
+	const char *arn;
+	cJSON *tags;
+};
+
+static int read_tags(void *arg, struct rn_error *err)
+{
+	struct tagged *t = arg;
+	RN_AUTO(rn_json_freep) cJSON *in = cJSON_CreateObject(), *answer = NULL;
+	cJSON_AddStringToObject(in, "resourceArn", t->arn);
+	if (aws_json(t->ecr, "ListTagsForResource", in, &answer, NULL, err) < 0)
+		return -1;
+	t->tags = stage_tags_object(rn_json_get(answer, "tags"));
+	return 0;
+}
+
+static int read_details(struct aws_client *ecr, unsigned documents, struct repository *r, struct rn_error *err)
+{
+	struct tagged tagged = { .ecr = ecr, .arn = r->arn };
+	struct document lifecycle = { ecr, r->name, "GetLifecyclePolicy", "lifecyclePolicyText", "LifecyclePolicyNotFoundException", &r->lifecycle };
+	struct document policy = { ecr, r->name, "GetRepositoryPolicy", "policyText", "RepositoryPolicyNotFoundException", &r->policy };
+	struct stage_task tasks[3] = { { read_tags, &tagged } };
+	size_t n = 1;
+	if (documents & REPOSITORY_LIFECYCLE)
+		tasks[n++] = (struct stage_task){ read_document, &lifecycle };
+	if (documents & REPOSITORY_POLICY)
+		tasks[n++] = (struct stage_task){ read_document, &policy };
+	int rc = stage_parallel(tasks, n, err);
+	r->tags = tagged.tags;
+	return rc;
+}
+
+int repository_read(struct aws_client *ecr, const char *name, unsigned documents, struct repository *ret, struct rn_error *err)
 {
 	struct aws_error aerr = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *input = cJSON_CreateObject(), *answer = NULL;
 	cJSON_AddItemToArray(cJSON_AddArrayToObject(input, "repositoryNames"), cJSON_CreateString(name));
+	repository_clear(ret);
 	ret->name = name;
-	if (aws_json(ecr, "DescribeRepositories", input, &answer, &aerr, err) < 0)
-		return aws_error_is(&aerr, "RepositoryNotFoundException") ? 0 : -1;
+	if (aws_json(ecr, "DescribeRepositories", input, &answer, &aerr, err) < 0) {
+		if (!aws_error_is(&aerr, "RepositoryNotFoundException"))
+			return -1;
+		rn_error_clear(err);
+		return 0;
+	}
 	const cJSON *found = cJSON_GetArrayItem(rn_json_get(answer, "repositories"), 0);
 	if (!rn_json_str(found, "repositoryArn") || !rn_json_str(found, "repositoryUri"))
-		return rn_fail(err, RN_EREMOTE, "ecr DescribeRepositories: the answer has no repository \"%s\"", name);
-	RN_AUTO(rn_json_freep) cJSON *ask = cJSON_CreateObject(), *tagged = NULL;
-	cJSON_AddStringToObject(ask, "resourceArn", rn_json_str(found, "repositoryArn"));
-	if (aws_json(ecr, "ListTagsForResource", ask, &tagged, NULL, err) < 0)
-		return -1;
+		return rn_fail(err, RN_EREMOTE, "ECR DescribeRepositories: the answer has no repository \"%s\"", name);
 	take_description(ret, found);
-	rn_json_freep(&ret->tags);
-	ret->tags = stage_tags_object(rn_json_get(tagged, "tags"));
-	return 0;
+	return read_details(ecr, documents, ret, err);
 }
 
 /* ---- creating ---------------------------------------------------------------- */
@@ -184,7 +248,7 @@ static int create(struct stage *s, struct aws_client *ecr, const struct ecr_para
 		if (!aws_error_is(&aerr, "RepositoryAlreadyExistsException"))
 			return -1;
 		rn_error_clear(err);
-		if (repository_read(ecr, p->repository, r, err) < 0)
+		if (repository_read(ecr, p->repository, repository_documents(s, p), r, err) < 0)
 			return -1;
 		*ret_made = aerr.attempts > 1 && r->arn && stage_owns(s, r->tags);
 		return r->arn ? 0 : rn_fail(err, RN_EREMOTE, "ECR says that repository \"%s\" exists, but does not describe it", p->repository);
@@ -288,20 +352,6 @@ static int check_encryption(struct stage *s, const struct ecr_params *p, const s
 	return rn_hint(err, "use another repository name, or leave `encryption` and `kms_key` out");
 }
 
-/* The document under `member` that `operation` answers, parsed; *ret NULL when ECR says `none`. */
-static int read_document(struct aws_client *ecr, const char *operation, const char *name, const char *member,
-			 const char *none, cJSON **ret, struct rn_error *err)
-{
-	struct aws_error aerr = { 0 };
-	RN_AUTO(rn_json_freep) cJSON *in = named(name), *answer = NULL;
-	*ret = NULL;
-	if (aws_json(ecr, operation, in, &answer, &aerr, err) < 0)
-		return aws_error_is(&aerr, none) ? 0 : -1;
-	const char *text = rn_json_str(answer, member);
-	*ret = text ? rn_json_parse_str(text, err) : NULL;
-	return *ret ? 0 : rn_wrap(err, "ecr %s", operation);
-}
-
 /* `in` is consumed. A policy that is gone already (a try whose answer was lost) is what is wanted. */
 static int delete_lifecycle(struct stage *s, struct aws_client *ecr, cJSON *in, struct rn_error *err)
 {
@@ -325,15 +375,12 @@ static int converge_lifecycle(struct stage *s, struct aws_client *ecr, const str
 	if (!p->lifecycle.text || !s->host->is_known(s->rs, "lifecycle"))
 		return 0;
 	stage_blame(s, "lifecycle");
-	RN_AUTO(rn_json_freep) cJSON *want = lifecycle_document(p->lifecycle.text, err), *have = NULL;
+	RN_AUTO(rn_json_freep) cJSON *want = lifecycle_document(p->lifecycle.text, err);
 	if (!want)
 		return -1;
 	if (!cJSON_GetArraySize(rn_json_get(want, "rules")))
 		rn_json_freep(&want);
-	if (r->arn && read_document(ecr, "GetLifecyclePolicy", p->repository, "lifecyclePolicyText",
-				    "LifecyclePolicyNotFoundException", &have, err) < 0)
-		return -1;
-	if (!stage_diff_json(d, "lifecycle", have, want)) {
+	if (!stage_diff_json(d, "lifecycle", r->lifecycle, want)) {
 		s->param = NULL;
 		return 0;
 	}
@@ -350,17 +397,13 @@ static int converge_lifecycle(struct stage *s, struct aws_client *ecr, const str
 static int converge_lambda_pull(struct stage *s, struct aws_client *ecr, const struct ecr_params *p,
 				const struct repository *r, struct stage_diff *d, struct rn_error *err)
 {
-	RN_AUTO(rn_json_freep) cJSON *have = NULL;
 	if (!p->lambda_pull || (s->mode == STAGE_PLAN && !r->arn))
 		return 0;
-	if (read_document(ecr, "GetRepositoryPolicy", p->repository, "policyText", "RepositoryPolicyNotFoundException",
-			  &have, err) < 0)
-		return -1;
 	RN_AUTO(rn_json_freep) cJSON *statement = lambda_pull_statement(r->arn);
-	if (policy_has_statement(have, statement))
+	if (policy_has_statement(r->policy, statement))
 		return 0;
 	stage_diff_note(d, "policy: Lambda functions of this account may pull");
-	RN_AUTO(rn_json_freep) cJSON *want = policy_with_statement(have, statement);
+	RN_AUTO(rn_json_freep) cJSON *want = policy_with_statement(r->policy, statement);
 	RN_AUTO(rn_freep) char *text = rn_json_print(want);
 	cJSON *in = named(p->repository);
 	cJSON_AddStringToObject(in, "policyText", text);

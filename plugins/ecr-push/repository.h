@@ -32,12 +32,21 @@ struct repository {
 	char *uri;
 	cJSON *described; /* as DescribeRepositories answers                           */
 	cJSON *tags;      /* object; NULL when it does not exist                       */
+	cJSON *lifecycle; /* as far as asked for; NULL: none                           */
+	cJSON *policy;    /* the same                                                  */
 	bool on_push;     /* ECR makes it by a template when the first image is pushed */
 };
 void repository_clear(struct repository *r);
 
-/** Reads it; `ret->arn` stays NULL when there is none. */
-int repository_read(struct aws_client *ecr, const char *name, struct repository *ret, struct rn_error *err);
+/** Documents that repository_read fetches as well. */
+enum repository_documents {
+	REPOSITORY_LIFECYCLE = 1 << 0,
+	REPOSITORY_POLICY = 1 << 1,
+};
+/** Those that the parameters are compared with. */
+unsigned repository_documents(const struct stage *s, const struct ecr_params *p);
+/** Reads it, with the documents asked for side by side; `ret->arn` stays NULL when there is none. */
+int repository_read(struct aws_client *ecr, const char *name, unsigned documents, struct repository *ret, struct rn_error *err);
 /**
  * Brings it to what the parameters say: creates (when allowed), compares, writes; reports the change. In plan it only reports.
  * One that ECR makes on push is left to it (`r->on_push`, and still no `r->arn`): read and converge again after the push.

@@ -175,7 +175,7 @@ def test_each_denied_call_ends_after_one_try_and_says_who_what_and_which(stage):
         if name != "ecr.ListTagsForResource":
             stage.denied(name, resource="repository team/app")
     stage("run")
-    for name in ("ecr.ListTagsForResource", "ecr.BatchGetImage"):
+    for name in ("ecr.ListTagsForResource", "ecr.GetLifecyclePolicy", "ecr.GetRepositoryPolicy", "ecr.BatchGetImage"):
         stage.denied(name, resource="repository team/app")
     for name in ("ecr.DescribeRepositories", "ecr.ListImages", "ecr.DeleteRepository"):
         stage.denied(name, "destroy", resource="repository team/app")
