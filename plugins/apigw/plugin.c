@@ -145,6 +145,11 @@ static int check_routes(struct api *a, struct rn_error *err)
 	}
 	const struct runner_host *host = a->s->host;
 	const char *param = NULL;
+	if (rn_streq(a->p->endpoint_type, "PRIVATE") && !a->p->openapi) {
+		stage_blame(a->s, "endpoint_type");
+		rn_fail(err, RN_EUNSUPPORTED, "API Gateway deploys a private API only with a resource policy, which routes cannot give");
+		return rn_hint(err, "describe the API with openapi, and its policy there with x-amazon-apigateway-policy");
+	}
 	if (settings_check(a->p, &param, err) < 0)
 		return stage_blame(a->s, param);
 	for (size_t i = 0; i < a->routes.n && !a->p->openapi; i++) {

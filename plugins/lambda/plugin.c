@@ -113,21 +113,28 @@ static const char help[] =
 	"A function that exists but was made by nobody's pipeline is brought up to date in the settings that the pipeline "
 	"gives, and is left in place by `destroy`.";
 
+/* The alias, else the published version, else the function; NULL: not known yet (plan, and a new version would come). New string. */
+static char *qualified_arn(const struct function *f, const char *arn, const char *version)
+{
+	const char *alias = f->p->alias && *f->p->alias ? f->p->alias : NULL;
+	const char *qualifier = alias ? alias : version;
+	if (!qualifier)
+		return NULL;
+	return rn_starts(qualifier, "$") ? rn_strdup(arn) : rn_asprintf("%s:%s", arn, qualifier);
+}
+
 static int set_outputs(struct function *f, const char *version, struct rn_error *err)
 {
 	const char *arn = function_arn(f);
 	if (!arn)
 		return rn_fail(err, RN_EREMOTE, "Lambda does not tell the ARN of function %s", f->p->function_name);
-	bool alias = f->p->alias && *f->p->alias;
-	const char *qualifier = alias ? f->p->alias : version;
-	bool qualified = qualifier && !rn_starts(qualifier, "$");
-	RN_AUTO(rn_freep) char *whole = qualified ? rn_asprintf("%s:%s", arn, qualifier) : rn_strdup(arn);
-	if (stage_output(f->s, "arn", arn, err) < 0 ||
-	    stage_output(f->s, "function_name", f->p->function_name, err) < 0)
+	RN_AUTO(rn_freep) char *whole = qualified_arn(f, arn, version);
+	if (stage_output(f->s, "arn", arn, err) < 0 || stage_output(f->s, "function_name", f->p->function_name, err) < 0 ||
+	    (whole && stage_output(f->s, "qualified_arn", whole, err) < 0))
 		return -1;
-	if (!version) /* plan, and a new version would come */
+	if (!version)
 		return 0;
-	if (stage_output(f->s, "version", version, err) < 0 || stage_output(f->s, "qualified_arn", whole, err) < 0)
+	if (stage_output(f->s, "version", version, err) < 0)
 		return -1;
 	return f->image ? stage_output(f->s, "image", f->image, err) : 0;
 }

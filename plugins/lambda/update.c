@@ -236,8 +236,18 @@ static int put_tags(struct function *f, const cJSON *tags, struct stage_diff *d,
 	return function_write(f, "TagResource", "POST", path, body, NULL, NULL, err);
 }
 
+/* Lambda hides an environment whose key the caller may not use. */
+static void warn_hidden(const struct function *f)
+{
+	const cJSON *e = rn_json_path(function_configuration(f), "Environment.Error");
+	if (cJSON_IsObject(e))
+		stage_warn(f->s, "the environment of function %s cannot be read and so not compared (%s: %s): it is written anew",
+			   f->p->function_name, rn_json_str(e, "ErrorCode"), rn_json_str(e, "Message"));
+}
+
 static int update(struct function *f, struct stage_diff *told, struct rn_error *err)
 {
+	warn_hidden(f);
 	if (busy(function_configuration(f)) && f->s->mode == STAGE_RUN && function_settle(f, err) < 0)
 		return -1;
 	bool again = true;

@@ -379,6 +379,16 @@ def test_every_call_may_fail_once(stage, push, kind):
     assert not stage.exists() and stage.endpoint.direct.client("logs").describe_log_groups()["logGroups"] == []
 
 
+@pytest.mark.parametrize("kind", ["skewed", "expired"])
+def test_a_clock_that_is_wrong_and_tokens_that_expire_on_the_way(stage, kind):
+    stage.proxy.fault_each("*.*", kind)
+    stage(**CREATED)
+    assert any(c.fault for c in stage.proxy.calls) and stage.versions() == ["1"]
+    stage.proxy.clear_faults()
+    stage(**CREATED)
+    assert stage.writes() == []
+
+
 PASSING = [("CreateFunction", 400, "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.", "cannot assume the role yet"),
            ("CreateFunction", 403, "AccessDeniedException", "Lambda does not have permission to access the ECR image. Check the ECR permissions.", "cannot read the repository"),
            ("CreateFunction", 429, "TooManyRequestsException", "Rate exceeded", None),
@@ -439,3 +449,22 @@ def test_a_failed_update_is_told_with_its_cure(stage, reason):
     stage.proxy.rewrite("lambda.GetFunction", lambda call, body: fail(call, body) if stage.proxy.count("lambda.Update*") else body)
     failed = stage(code=1, memory=256)
     assert reason in failed.text and "because of it" in failed.text and "\n  do    " in failed.text, failed.text
+
+
+def test_a_hidden_environment_is_said_and_written(stage):
+    stage(environment={"AA": "1"})
+
+    def hide(call, body):
+        answer = json.loads(body)
+        answer["Configuration"]["Environment"] = {"Error": {"ErrorCode": "AccessDeniedException", "Message": "no kms:Decrypt"}}
+        return json.dumps(answer).encode()
+
+    stage.proxy.rewrite("lambda.GetFunction", hide)
+    shown = stage(environment={"AA": "1"})
+    assert "cannot be read" in shown.text and "no kms:Decrypt" in shown.text and "UpdateFunctionConfiguration" in stage.writes()
+
+
+def test_the_alias_is_known_in_a_plan_that_brings_a_new_version(stage, push):
+    stage(alias="live")
+    planned = stage("plan", alias="live", image=push("two"))
+    assert stage.configuration()["FunctionArn"] + ":live" in planned.text and "version of function fn" in planned.text
