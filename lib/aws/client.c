@@ -330,6 +330,7 @@ static int one_try(struct aws_client *c, const struct aws_call *call, const stru
 struct effort {
 	unsigned attempt;
 	bool clock_corrected;
+	int64_t clock_ms; /* of the session, minus ours, when the last try was signed */
 	bool renewed;
 	int spent; /* retry tokens of the last repetition */
 };
@@ -344,12 +345,20 @@ static enum aws_verdict judge(const struct aws_call *call, const struct aws_erro
 	return call->once && unsure ? AWS_FATAL : v;
 }
 
+static bool is_skew(int64_t ms)
+{
+	return ms >= SKEW_MIN_MS || ms <= -SKEW_MIN_MS;
+}
+
+/* Of several calls at the same time one corrects the clock; the others were signed before that, and go again. */
 static bool correct_clock(struct aws_client *c, const struct outcome *o, struct effort *f)
 {
-	int64_t now = aws_session_now_ms(c->session), off = o->date_ms - now;
-	if (f->clock_corrected || !o->date_ms || (off < SKEW_MIN_MS && off > -SKEW_MIN_MS))
+	int64_t off = o->date_ms - (rn_wall_ms() + f->clock_ms);
+	if (f->clock_corrected || !o->date_ms || !is_skew(off))
 		return false;
 	f->clock_corrected = true;
+	if (!is_skew(o->date_ms - aws_session_now_ms(c->session)))
+		return true;
 	aws_session_set_clock(c->session, o->date_ms);
 	aws_session_log(
 		c->session,
@@ -484,6 +493,7 @@ static int send_message(struct aws_client *c, const struct aws_call *call, const
 		rn_error_clear(err);
 		if (wait_for_turn(c, call, err) < 0)
 			return report(c, call, aerr, AWS_FATAL, &o, err);
+		f.clock_ms = aws_session_now_ms(c->session) - rn_wall_ms();
 		if (one_try(c, call, m, ret, aerr, &o, err) == 0) {
 			note_pace(c, false);
 			aws_session_quota_give(c->session, f.spent ? f.spent : 1);
