@@ -132,9 +132,7 @@ SETTINGS = {
     "log format": ({}, {"log_format": "JSON"}, ["C", "V"], ["Text", "JSON"], {"LoggingConfig": {"LogFormat": "Text"}}, False),
     "log group": ({}, {"log_group": "/mine"}, ["C", "V"], ["/aws/lambda/fn", "/mine"], {"LoggingConfig": {"LogGroup": "/theirs"}}, False),
     "log levels": ({"log_format": "JSON"}, {"log_format": "JSON", "log_level": "WARN", "system_log_level": "DEBUG"}, ["C", "V"],
-                   ["INFO", "WARN", "DEBUG"], {"LoggingConfig": {"ApplicationLogLevel": "ERROR"}}, False),
-    "dead letter": ({}, {"dead_letter": "arn:aws:sqs:us-east-1:000000000000:q"}, ["C", "V"], ["dead_letter", ":q"],
-                    {"DeadLetterConfig": {"TargetArn": ""}}, False),
+                   ["INFO", "WARN", "DEBUG"], {"LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "ERROR"}}, False),
 }
 SHORT = {"C": "UpdateFunctionConfiguration", "V": "PublishVersion"}
 
@@ -449,6 +447,14 @@ def test_a_failed_update_is_told_with_its_cure(stage, reason):
     stage.proxy.rewrite("lambda.GetFunction", lambda call, body: fail(call, body) if stage.proxy.count("lambda.Update*") else body)
     failed = stage(code=1, memory=256)
     assert reason in failed.text and "because of it" in failed.text and "\n  do    " in failed.text, failed.text
+
+
+def test_a_dead_letter_target_is_sent_and_what_the_cloud_says_of_it_is_told(stage):
+    stage()
+    failed = stage(code=1, dead_letter="arn:aws:sqs:us-east-1:000000000000:q")
+    sent = next(json.loads(c.body) for c in stage.proxy.calls if c.operation == "UpdateFunctionConfiguration")
+    assert sent["DeadLetterConfig"] == {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"} and "DeadLetterConfig" in failed.text
+    stage.proxy.assert_valid()
 
 
 def test_a_hidden_environment_is_said_and_written(stage):
