@@ -7,10 +7,12 @@ import resource
 import time
 from pathlib import Path
 
+import pytest
 import support
 
 PLUGINS = support.BUILD / "tests/plugins"
 PATH = ("--plugin-path", PLUGINS)
+plain_build = pytest.mark.skipif("sanitize" in support.BUILD.name, reason="sanitizers crash, remember and last in their own way")
 
 
 def stage(id, uses, stage_keys=None, **params):  # noqa: A002

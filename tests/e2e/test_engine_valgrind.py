@@ -6,11 +6,10 @@ import subprocess
 
 import pytest
 
-import support
-from engine import PATH, pipeline, sh, stage
+from engine import PATH, pipeline, plain_build, sh, stage
 
 pytestmark = [pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind"),
-              pytest.mark.skipif("sanitize" in support.BUILD.name, reason="two such tools at once do not work")]
+              plain_build]
 
 
 def valgrind(runner, tmp_path, *args, code=0):
