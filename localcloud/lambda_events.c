@@ -31,7 +31,7 @@ struct event {
 	int tries, throttled;
 };
 
-struct events {
+struct event_queue {
 	struct event *first;
 	size_t n;
 	unsigned workers, idle;
@@ -40,7 +40,7 @@ struct events {
 };
 
 /* With the lock. */
-static void insert(struct events *q, struct event *e)
+static void insert(struct event_queue *q, struct event *e)
 {
 	struct event **p = &q->first;
 	while (*p && (*p)->due_ms <= e->due_ms)
@@ -55,7 +55,7 @@ static void *work(void *arg);
 /* One more worker where all are busy. */
 static void call_worker(struct lambda *l)
 {
-	struct events *q = l->events;
+	struct event_queue *q = l->events;
 	pthread_mutex_lock(&l->lock);
 	bool more = q->first && q->idle == 0 && q->workers < WORKERS_MAX && !l->stopping;
 	q->workers += more;
@@ -71,7 +71,7 @@ static void call_worker(struct lambda *l)
 /* The first one that is due, waiting for it; NULL when there is nothing to do any more. */
 static struct event *take(struct lambda *l)
 {
-	struct events *q = l->events;
+	struct event_queue *q = l->events;
 	struct event *e = NULL;
 	pthread_mutex_lock(&l->lock);
 	q->idle++;
@@ -189,7 +189,7 @@ static void *work(void *arg)
 
 static bool has_room(struct lambda *l, char *ret_id)
 {
-	struct events *q = l->events;
+	struct event_queue *q = l->events;
 	pthread_mutex_lock(&l->lock);
 	bool room = q->n < EVENTS_MAX && !l->stopping;
 	/* by the clock, so that numbers go on behind those of an earlier process */
@@ -232,7 +232,7 @@ int events_add(struct lambda *l, const struct lambda_call *call, const char *req
 
 void events_start(struct lambda *l)
 {
-	struct events *q = l->events = rn_alloc(sizeof(*q));
+	struct event_queue *q = l->events = rn_alloc(sizeof(*q));
 	pthread_condattr_t attr;
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -260,7 +260,7 @@ void events_interrupt(struct lambda *l)
 
 void events_stop(struct lambda *l)
 {
-	struct events *q = l->events;
+	struct event_queue *q = l->events;
 	if (!q)
 		return;
 	for (struct event *e = q->first, *next; e; e = next) {

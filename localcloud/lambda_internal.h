@@ -25,7 +25,7 @@
 #define LATEST "$LATEST"
 
 struct instance;
-struct events;
+struct event_queue;
 
 /* cloud.service_data[CLOUD_SLOT_LAMBDA] */
 struct lambda {
@@ -39,7 +39,7 @@ struct lambda {
 	pthread_mutex_t prepare; /* one image at a time; also guards the probe */
 	bool probed;
 	struct sandbox_host host;
-	struct events *events;   /* asynchronous invocations that wait, by `lock` */
+	struct event_queue *events;   /* asynchronous invocations that wait, by `lock` */
 	cJSON *sessions;         /* {"ROLE FUNCTION": credentials}, by `lock` */
 };
 

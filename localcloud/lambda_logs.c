@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define GROUP "logs.group" /* by region and name */
 #define STREAM_BYTES_MAX ((size_t)256 << 20)
@@ -125,6 +126,47 @@ static void describe_groups(struct request *req, struct response *res)
 	response_json(req, res, 200, out);
 }
 
+/* The retentions that there are. */
+static bool days_valid(const cJSON *days)
+{
+	static const int DAYS[] = { 1,	 3,   5,   7,	14,  30,   60,	 90,   120,  150,  180,
+				    365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 };
+	for (size_t i = 0; cJSON_IsNumber(days) && i < RN_LEN(DAYS); i++)
+		if (days->valuedouble == DAYS[i])
+			return true;
+	return false;
+}
+
+/* Removes the group's streams that nothing was written to for so long. */
+static void expire(const struct cloud *c, const char *region, const char *group, double days)
+{
+	RN_AUTO(rn_freep) char *dir = group_dir(c, region, group);
+	RN_AUTO(rn_strv_clear) struct rn_strv files = { 0 };
+	if (rn_list_dir(dir, &files, NULL) < 0)
+		return;
+	for (size_t i = 0; i < files.n; i++) {
+		struct stat st;
+		RN_AUTO(rn_freep) char *path = rn_path_join(dir, files.v[i]);
+		if (stat(path, &st) == 0 && cloud_now() - (double)st.st_mtime > days * 86400)
+			unlink(path);
+	}
+}
+
+static int start(struct cloud *c, const struct service *self, struct rn_error *err)
+{
+	(void)self;
+	store_begin(c->store);
+	sqlite3_stmt *q = store_query(c->store,
+				      "SELECT parent, id, json_extract(doc, '$.retentionInDays') FROM object WHERE kind = ?1"
+				      " AND json_extract(doc, '$.retentionInDays') > 0",
+				      1, (const char *[]){ GROUP });
+	while (store_row(c->store, q))
+		expire(c, (const char *)sqlite3_column_text(q, 0), (const char *)sqlite3_column_text(q, 1),
+		       sqlite3_column_double(q, 2));
+	store_done(q);
+	return store_end(c->store, false, err);
+}
+
 static void put_retention(struct request *req, struct response *res)
 {
 	RN_AUTO(rn_freep) char *name = group_name(req, res, "logGroupName");
@@ -132,10 +174,16 @@ static void put_retention(struct request *req, struct response *res)
 	const cJSON *days = rn_json_get(req->json, "retentionInDays");
 	if (!g)
 		return;
-	if (!cJSON_IsNumber(days)) {
-		answer_error(req, res, 400, "InvalidParameterException", "retentionInDays must be a number");
+	if (!days_valid(days)) {
+		RN_AUTO(rn_freep) char *text = days ? rn_json_print(days) : rn_strdup("null");
+		answer_error(req, res, 400, "InvalidParameterException",
+			     "1 validation error detected: Value '%s' at 'retentionInDays' failed to satisfy constraint: Member must "
+			     "satisfy enum value set: [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, "
+			     "2192, 2557, 2922, 3288, 3653]",
+			     text);
 		return;
 	}
+	expire(req->cloud, req->region, name, days->valuedouble);
 	json_set(g, "retentionInDays", cJSON_CreateNumber(days->valuedouble));
 	store_put(req->cloud->store, GROUP, req->region, name, g, NULL);
 	answer_empty(req, res);
@@ -436,4 +484,5 @@ const struct service logs_service = {
 	.transaction = true,
 	.routes = ROUTES,
 	.n_routes = RN_LEN(ROUTES),
+	.start = start,
 };

@@ -355,6 +355,23 @@ def test_an_alias_sends_by_its_weights(function):
     assert {call("echo", Qualifier="live")["ExecutedVersion"] for _ in range(5)} == {"2"}
 
 
+def test_old_streams_go_by_the_groups_retention(function, cloud):
+    call = function()
+    call("log", "ancient")
+    logs = cloud.client("logs")
+    logs.put_retention_policy(logGroupName="/aws/lambda/probe", retentionInDays=3)
+    stream, = (cloud.state / "lambda/logs/us-east-1/~aws~lambda~probe").iterdir()
+    cloud.stop()
+    for age, left in ((2, 1), (4, 0)):  # days
+        os.utime(stream, (time.time() - age * 86400,) * 2)
+        cloud.start()
+        assert len(cloud.client("logs").describe_log_streams(logGroupName="/aws/lambda/probe")["logStreams"]) == left
+        cloud.stop()
+    cloud.start()
+    with pytest.raises(ClientError, match="retentionInDays"):
+        cloud.client("logs").put_retention_policy(logGroupName="/aws/lambda/probe", retentionInDays=2)
+
+
 def test_payload_must_be_json(function):
     call = function()
     with pytest.raises(call.client.exceptions.InvalidRequestContentException, match="Could not parse request body into json"):
