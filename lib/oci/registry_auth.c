@@ -172,8 +172,11 @@ static bool from_helper(struct registry_auth *a, const char *name, const char *s
 	}
 	RN_AUTO(rn_json_freep) cJSON *j = rn_json_parse(rn_buf_str(&out), out.len, NULL);
 	const char *user = rn_json_str(j, "Username"), *secret = rn_json_str(j, "Secret");
-	if (!user || !secret)
+	if (!user || !secret) {
+		RN_AUTO(rn_freep) char *text = rn_asprintf("%s gave no credentials that can be read for %s; going on without", program, server);
+		registry_auth_warn(a, text);
 		return false;
+	}
 	if (strcmp(user, "<token>") == 0) {
 		ret->identity_token = rn_strdup(secret);
 	} else {

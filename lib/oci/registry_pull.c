@@ -30,10 +30,10 @@ static void endpoints_clear(struct endpoints *e)
 }
 
 /* "HOST=URL" entries of that host, then the host itself. */
-static int endpoints_for(struct registry *r, const struct reference *ref, struct endpoints *ret, struct rn_error *err)
+static int endpoints_for(struct registry *r, const struct reference *ref, bool direct, struct endpoints *ret, struct rn_error *err)
 {
 	size_t len = strlen(ref->registry);
-	for (size_t i = 0; i < r->mirrors.n && ret->n + 1 < RN_LEN(ret->v); i++) {
+	for (size_t i = 0; !direct && i < r->mirrors.n && ret->n + 1 < RN_LEN(ret->v); i++) {
 		const char *m = r->mirrors.v[i];
 		RN_AUTO(url_clear) struct url u = { 0 };
 		if (strncmp(m, ref->registry, len) != 0 || m[len] != '=')
@@ -50,15 +50,15 @@ static int endpoints_for(struct registry *r, const struct reference *ref, struct
 	return registry_endpoint(r, reference_api_host(ref), &ret->v[ret->n++], err);
 }
 
-/* Tries each endpoint in turn until `ask` succeeds; the last one's error counts. */
-static int each_endpoint(struct registry *r, const struct reference *ref,
+/* Tries each endpoint in turn until `ask` succeeds; the last one's error counts. `direct`: no mirrors. */
+static int each_endpoint(struct registry *r, const struct reference *ref, bool direct,
 			 int (*ask)(struct registry *r, const struct endpoint *to, const struct reference *ref, void *ctx,
 				    struct rn_error *err),
 			 void *ctx, struct rn_error *err)
 {
 	RN_AUTO(endpoints_clear) struct endpoints all = { 0 };
 	struct rn_error own = { 0 };
-	if (endpoints_for(r, ref, &all, &own) < 0) {
+	if (endpoints_for(r, ref, direct, &all, &own) < 0) {
 		if (err)
 			*err = own;
 		return -1;
@@ -156,13 +156,13 @@ int registry_manifest(struct registry *r, const struct reference *ref, struct de
 		      struct rn_error *err)
 {
 	struct manifest_ask m = { .ret = ret, .body = ret_body };
-	return each_endpoint(r, ref, ask_manifest, &m, err);
+	return each_endpoint(r, ref, false, ask_manifest, &m, err);
 }
 
 int registry_resolve(struct registry *r, const struct reference *ref, struct descriptor *ret, struct rn_error *err)
 {
 	struct manifest_ask m = { .head = true, .ret = ret };
-	if (each_endpoint(r, ref, ask_manifest, &m, err) < 0)
+	if (each_endpoint(r, ref, false, ask_manifest, &m, err) < 0)
 		return -1;
 	if (!m.incomplete)
 		return 0;
@@ -345,19 +345,29 @@ static int ask_blob(struct registry *r, const struct endpoint *to, const struct 
 	}
 }
 
-int registry_read_blob(struct registry *r, const struct reference *ref, const struct descriptor *blob,
-		       int (*sink)(void *ctx, const void *data, size_t n), void *ctx, struct rn_error *err)
+/* *ret_lied: all bytes came, and they are others. */
+static int read_blob(struct registry *r, const struct reference *ref, const struct descriptor *blob, bool direct,
+		     int (*sink)(void *ctx, const void *data, size_t n), void *ctx, bool *ret_lied, struct rn_error *err)
 {
+	*ret_lied = false;
 	struct download d = { .r = r, .blob = blob, .hash = digester_new(&blob->digest), .sink = sink, .ctx = ctx };
-	int rc = each_endpoint(r, ref, ask_blob, &d, err);
+	int rc = each_endpoint(r, ref, direct, ask_blob, &d, err);
 	struct digest have = digester_peek(d.hash);
 	digester_free(d.hash);
 	if (rc < 0)
 		return rn_wrap(err, "blob %.19s", blob->digest.text);
-	if (!digest_equal(&have, &blob->digest))
+	*ret_lied = !digest_equal(&have, &blob->digest);
+	if (*ret_lied)
 		return rn_fail(err, RN_EREMOTE, "the registry sent other bytes for blob %s: they have digest %s", blob->digest.text, have.text);
 	registry_tell(r, REGISTRY_DONE, false, blob, blob->size, NULL);
 	return 0;
+}
+
+int registry_read_blob(struct registry *r, const struct reference *ref, const struct descriptor *blob,
+		       int (*sink)(void *ctx, const void *data, size_t n), void *ctx, struct rn_error *err)
+{
+	bool lied;
+	return read_blob(r, ref, blob, false, sink, ctx, &lied, err);
 }
 
 struct pull {
@@ -394,7 +404,13 @@ static int pull_one(void *ctx, size_t i, struct rn_error *err)
 	struct into_store s = { .w = blob_writer_new(p->store, &d->digest, err) };
 	if (!s.w)
 		return -1;
-	if (registry_read_blob(p->r, p->ref, d, write_blob, &s, err) < 0) {
+	bool lied;
+	int rc = read_blob(p->r, p->ref, d, false, write_blob, &s, &lied, err);
+	if (rc < 0 && lied && p->r->mirrors.n && blob_writer_rewind(s.w, err) == 0) { /* a mirror may be, the registry itself is not */
+		registry_tell(p->r, REGISTRY_RETRY, false, d, 0, "a mirror sent other bytes, the registry itself is asked");
+		rc = read_blob(p->r, p->ref, d, true, write_blob, &s, &lied, err);
+	}
+	if (rc < 0) {
 		blob_writer_abort(s.w);
 		if (s.err.code != RN_OK && err) /* the disk, not the registry */
 			*err = s.err;

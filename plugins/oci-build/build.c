@@ -254,7 +254,8 @@ static int open_store(struct build *b, struct rn_error *err)
 	b->auth = registry_auth_new(&auth);
 	const struct registry_options o = {
 		.auth = b->auth, .cancel_fd = build_cancel_fd(b), .insecure = b->params->insecure_registries.v,
-		.n_insecure = b->params->insecure_registries.n, .event = on_blob, .ctx = b,
+		.n_insecure = b->params->insecure_registries.n, .mirrors = b->params->registry_mirrors.v,
+		.n_mirrors = b->params->registry_mirrors.n, .event = on_blob, .ctx = b,
 	};
 	b->registry = registry_new(&o, err);
 	if (!b->registry)

@@ -40,6 +40,7 @@ struct build_params {
 	const char *archive;
 	bool pull;
 	struct runner_list insecure_registries;
+	struct runner_list registry_mirrors;
 	const char *compression;
 	int64_t compression_level;
 	int64_t source_date_epoch;

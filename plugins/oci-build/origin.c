@@ -138,8 +138,8 @@ static int from_registry(struct build *b, const char *name, const struct platfor
 	struct registry_image image = { 0 };
 	if (reference_parse(name, &ref, err) < 0)
 		return -1;
-	if (load_image(b, &ref, platform, &image, err) < 0)
-		return rn_wrap(err, "%s", name);
+	if (load_image(b, &ref, platform, &image, err) < 0) /* the error names it */
+		return -1;
 	remember(b, &image.manifest, &ref, NULL);
 	ret->name = reference_familiar(&ref);
 	ret->manifest = image.manifest;

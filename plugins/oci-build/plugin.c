@@ -9,8 +9,10 @@
 #include "step_notes.h"
 
 #include "base/fs.h"
+#include "http/url.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define PLATFORMS_MAX 16
 
@@ -61,6 +63,9 @@ static const struct runner_param params[] = {
 	RUNNER_PARAM(struct build_params, insecure_registries,
 		     .help = "Registries HOST:PORT that may speak http or have a certificate that nobody signed. Loopback always may.",
 		     .example = "['registry.lan:5000']"),
+	RUNNER_PARAM(struct build_params, registry_mirrors,
+		     .help = "Registries to ask first for base images, in this order: HOST=URL. What a mirror does not have, or not give, comes from HOST itself.",
+		     .example = "['docker.io=https://mirror.gcr.io']"),
 	RUNNER_PARAM(struct build_params, compression, .def = "gzip", .one_of = "gzip|zstd|none",
 		     .help = "Compression of the layers that are built. Lambda takes gzip only."),
 	RUNNER_PARAM(struct build_params, compression_level, .help = "1 to 12 for gzip, 1 to 19 for zstd; 0: the default."),
@@ -113,6 +118,22 @@ static int config_error(struct runner_stage *rs, const struct runner_host *host,
 	const struct runner_failure f = { .size = sizeof(f), .cls = RUNNER_FAIL_CONFIG, .message = message, .hint = hint,
 					  .param = param };
 	return host->fail(rs, &f);
+}
+
+static int check_mirrors(struct runner_stage *rs, const struct runner_host *host, const struct build_params *p)
+{
+	for (size_t i = 0; i < p->registry_mirrors.n; i++) {
+		const char *equals = strchr(p->registry_mirrors.v[i], '=');
+		RN_AUTO(url_clear) struct url u = { 0 };
+		struct rn_error err = { 0 };
+		if (!equals || equals == p->registry_mirrors.v[i])
+			return config_error(rs, host, "registry_mirrors", "a mirror without the registry that it stands for", "write HOST=URL");
+		if (url_parse(equals + 1, &u, &err) < 0)
+			return config_error(rs, host, "registry_mirrors", err.msg, "write HOST=https://MIRROR");
+		if (u.password)
+			return config_error(rs, host, "registry_mirrors", "a mirror's URL holds a password", "put it into docker's config.json");
+	}
+	return 0;
 }
 
 static int check_platforms(struct runner_stage *rs, const struct runner_host *host, const struct build_params *p)
@@ -183,7 +204,7 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 		return config_error(rs, host, "compression", "Lambda takes gzip layers only", "leave compression out");
 	if (host->is_known(rs, "secrets") && run_secrets_check(p->secrets.text, &err) < 0)
 		return config_error(rs, host, "secrets", err.msg, err.hint);
-	return check_platforms(rs, host, p);
+	return check_mirrors(rs, host, p) < 0 ? -1 : check_platforms(rs, host, p);
 }
 
 /* ---- run, plan, destroy ------------------------------------------------------------------------ */

@@ -136,7 +136,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def token(self):
         r = self.server.registry
-        if r.password and self.headers.get("Authorization") != "Basic " + base64.b64encode(r.password.encode()).decode():
+        given = self.headers.get("Authorization")
+        body = bytearray()
+        self.receive(body, None)
+        form = dict(urllib.parse.parse_qsl(body.decode()))
+        r.logins.append(given or form.get("refresh_token"))
+        right = given == "Basic " + base64.b64encode((r.password or "").encode()).decode()
+        if r.password and not right and not (r.anonymous and not given) and form.get("refresh_token") != r.password:
             return self.refuse(401, "UNAUTHORIZED")
         r.tokens += 1
         self.reply(200, {"Content-Type": "application/json"}, json.dumps({"token": f"token-{r.tokens}", "expires_in": 3600}))
@@ -271,7 +277,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FaultRegistry:
-    def __init__(self, token_uses=0, password=None, mounts=True, has_referrers=True):
+    """`token_uses`: a bearer token is asked for, good for that many requests; `password`: "user:password" or an identity token that gets one."""
+
+    def __init__(self, token_uses=0, password=None, mounts=True, has_referrers=True, anonymous=False):
+        self.anonymous, self.logins = anonymous, []  # does a request without login get a token; what logged in
         self.token_uses, self.password, self.mounts, self.has_referrers = token_uses, password, mounts, has_referrers
         self.strict = True
         self.blobs, self.members, self.manifests, self.uploads = {}, set(), {}, {}
