@@ -26,11 +26,16 @@ struct layer_writer {
 	uint64_t entries;
 	struct rn_error failed; /* what stopped the pipe, seen through libarchive */
 	char *piece;
+	bool given_up;
 };
 
 static la_ssize_t on_write(struct archive *a, void *ctx, const void *data, size_t n)
 {
 	struct layer_writer *w = ctx;
+	if (w->given_up) {
+		archive_set_error(a, EIO, "given up");
+		return -1;
+	}
 	if (layer_pipe_write(w->pipe, data, n, &w->failed) == 0)
 		return (la_ssize_t)n;
 	archive_set_error(a, EIO, "%s", w->failed.msg);
@@ -77,10 +82,9 @@ void layer_writer_abort(struct layer_writer *w)
 {
 	if (!w)
 		return;
-	if (w->a) {
-		archive_write_fail(w->a); /* writes nothing more */
+	w->given_up = true; /* writes nothing more; archive_write_fail would leave libarchive's own state behind */
+	if (w->a)
 		archive_write_free(w->a);
-	}
 	layer_pipe_abort(w->pipe);
 	rn_buf_clear(&w->records);
 	rn_map_clear(&w->paths);
