@@ -35,6 +35,6 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/%_fuzz.o $$(call FUZZ_OBJS,$$(call area_
 fuzz: deps-lint $(VENV)/ready all $(FUZZ_NAMES:%=build/fuzz/%)
 	@for t in $(FUZZ_NAMES); do mkdir -p build/corpus/$$t; echo "-- $$t"; \
 	build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 build/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
-	@if [ "$$(id -u)" = 0 ] && command -v buildah docker-registry >/dev/null; then echo "-- Dockerfiles"; \
+	@if [ "$$(id -u)" = 0 ] && command -v buildah >/dev/null && command -v docker-registry >/dev/null; then echo "-- Dockerfiles"; \
 	$(VENV)/bin/python tests/differential/generate.py --build $(B) --seconds $(FUZZ_SECONDS); fi
 .PHONY: fuzz fuzz-replays
