@@ -4,6 +4,7 @@
 #include "attest.h"
 #include "dockerfile_parser.h"
 #include "origin.h"
+#include "own_files.h"
 #include "rootfs.h"
 #include "rootfs_ahead.h"
 #include "step_cache.h"
@@ -294,7 +295,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
 	RN_AUTO(rn_freep) char *dockerfile = NULL;
 	if (open_cancel(b, err) < 0 || find_epoch(b, err) < 0 || layer_settings(b, err) < 0 || read_dockerfile(b, &dockerfile, err) < 0 ||
-	    read_ignore(b, dockerfile, err) < 0)
+	    read_ignore(b, dockerfile, err) < 0 || own_files_ignore(b, err) < 0)
 		return -1;
 	return open_store(b, err);
 }

@@ -64,6 +64,21 @@ def test_the_digest_does_not_depend_on_folder_times_order_or_umask(runner, tmp_p
     assert len(digests) == 1
 
 
+def test_what_a_run_writes_below_the_context_does_not_get_into_the_image(context, runner):
+    context.write("a", "a")
+    (context.folder / "out[1]").mkdir()
+    (context.folder / "Dockerfile").write_text("FROM scratch\nCOPY . /all/\n")
+    file = context.pipeline(context=".", layout="out[1]/layout", archive="out[1]/image.tar")
+    manifests = set()
+    for _ in range(3):
+        runner("run", file, cwd=context.folder)
+        manifests.add((context.folder / "out[1]/layout/index.json").read_text())
+    assert len(manifests) == 1
+    names = set(Image.from_layout(context.folder / "out[1]/layout").describe())
+    assert {"all/context/a", "all/build.pipe", "all/out[1]"} <= names
+    assert not {n for n in names if ".runner" in n or "layout" in n or "image.tar" in n}
+
+
 def test_a_changed_byte_or_mode_changes_the_digest(context):
     fill(context)
     context.build(REPRODUCE)
