@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define RECORD_SIZE_MAX ((size_t)1 << 20)
-#define DAY_MS (INT64_C(24) * 3600 * 1000)
+#define HOUR_MS (INT64_C(3600) * 1000)
+#define DAY_MS (24 * HOUR_MS)
 /* What stays behind without its blob (names of layers of a registry's cache, lists of files) is kept this long after its last change. */
 #define LEFTOVER_MS (30 * DAY_MS)
 
@@ -204,11 +205,26 @@ static int prune_unpacked(const char *cache, struct cache_prune *p, bool *ret_bu
 	return 0;
 }
 
+/* What a build that was killed while it tried out the sandbox left behind. */
+static void prune_probes(const char *cache)
+{
+	RN_AUTO(rn_freep) char *dir = rn_path_join(cache, "rootfs");
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	if (!rn_exists(dir) || rn_list_dir(dir, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		RN_AUTO(rn_freep) char *path = rn_path_join(dir, names.v[i]);
+		if (rn_starts(names.v[i], ".probe-") && older(path, HOUR_MS))
+			rn_remove_tree(path, NULL);
+	}
+}
+
 /* Unpacked layers, and with `all` the folders of cache mounts, unless a RUN may be using them. */
 static int prune_rootfs(const char *cache, struct cache_prune *p, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *mounts = rn_path_join(cache, "rootfs/mounts");
 	bool busy = false;
+	prune_probes(cache);
 	if (prune_unpacked(cache, p, &busy, err) < 0)
 		return -1;
 	return p->all && !busy && rn_exists(mounts) ? remove_folder(cache, mounts, p, err) : 0;

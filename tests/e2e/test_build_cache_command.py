@@ -106,7 +106,11 @@ def test_prune_keeps_what_was_used_last_within_the_limit(context):
     assert left["kept_bytes"] == 0 and left["removed"] > 4
     context.build()
     assert context.cached == 0
+    probe = context.store.parent / "rootfs/.probe-killed"
+    probe.mkdir(parents=True)
+    os.utime(probe, (1000, 1000))
     cache(context, "prune", "--all")
+    assert not probe.exists()
     assert json.loads(cache(context, "ls", "--json").out)["results"] == []
     context.build()
     assert context.cached == 0
