@@ -137,7 +137,9 @@ int layer_draft_parents(struct layer_draft *d, const char *path, struct draft_ow
 
 static struct layer_xattr *copy_xattrs(const struct layer_entry *e)
 {
-	struct layer_xattr *v = e->n_xattrs ? rn_alloc(e->n_xattrs * sizeof(*v)) : NULL;
+	if (e->n_xattrs == 0)
+		return NULL;
+	struct layer_xattr *v = rn_alloc(e->n_xattrs * sizeof(*v));
 	for (size_t i = 0; i < e->n_xattrs; i++)
 		v[i] = (struct layer_xattr){ rn_strdup(e->xattrs[i].name),
 					     rn_memdup(e->xattrs[i].value, e->xattrs[i].size), e->xattrs[i].size };

@@ -218,6 +218,9 @@ for name, text in {
 }.items():
     case("ignored-" + name, "FROM scratch\nCOPY . /\nCOPY run.sh /always", files={".dockerignore": text + "!run.sh\n", "s*r": "star\n", "a#b": "hash\n"},
          **IGNORED_OTHERWISE.get(name, {}))
+case("ignored-folder-with-exception-named", "FROM scratch\nCOPY dir /x\nCOPY dir/sub /y/", files={".dockerignore": "dir\n!dir/sub/three.txt\n"})
+case("ignored-folder-named", "FROM scratch\nCOPY dir /x", files={".dockerignore": "dir\n"}, error="dir", at="2:6")
+case("ignored-link-to-folder", "FROM scratch\nCOPY dirlink /x", files={".dockerignore": "dir/sub\n"})
 case("ignored-malformed", "FROM scratch\nCOPY a.txt /", files={".dockerignore": "ok\n[a-\n"}, error=".dockerignore:2")
 case("ignored-own-of-other-name", "FROM scratch\nCOPY nothing /", files={"sub/Other": "FROM scratch\nCOPY . /\n", "sub/Other.dockerignore": "b.txt\nsub\n", ".dockerignore": "a.txt\n"},
      params={"dockerfile": "sub/Other"}, reason=OLD, expect={"a.txt": "file 0644 0:0", "b.txt": None, "sub": None})
