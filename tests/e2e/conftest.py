@@ -23,6 +23,10 @@ from recording_proxy import RecordingProxy  # noqa: E402
 from stage_bench import StageBench  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption("--all-run-cases", action="store_true", help="test_build_rungs.py: all Dockerfiles with RUN on every rung")
+
+
 @pytest.fixture
 def runner(tmp_path):
     """runner("run", file, env={...}) -> Result; its own HOME, cache and working directory."""

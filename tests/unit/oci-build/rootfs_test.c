@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A plain root before and after, unpacking with the folders that a layer implies, mounts of RUN, and secrets. */
+#include "plugins/oci-build/rootfs_plain.h"
+#include "plugins/oci-build/rootfs_unpack.h"
+#include "plugins/oci-build/run_mount.h"
+#include "plugins/oci-build/run_secret.h"
+
+#include "base/fs.h"
+#include "oci/layer_reader.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char *folder;
+static struct blob_store *store;
+
+static int setup(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	folder = rn_temp_dir("/tmp", "rootfs-test-", &err);
+	RN_AUTO(rn_freep) char *dir = folder ? rn_path_join(folder, "store") : NULL;
+	store = dir ? blob_store_open(dir, &err) : NULL;
+	return store ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	blob_store_close(store);
+	rn_remove_tree(folder, NULL);
+	free(folder);
+	return 0;
+}
+
+static void put(const char *root, const char *name, const char *text)
+{
+	RN_AUTO(rn_freep) char *path = rn_path_join(root, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* "name type[=link]" of each entry of a layer, in order. */
+static void describe(const struct digest *layer, struct rn_buf *ret)
+{
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_closep) int fd = blob_store_open_blob(store, layer, NULL, &err);
+	RN_AUTO(layer_reader_freep) struct layer_reader *r = layer_reader_new(fd, NULL, &err);
+	struct layer_entry e;
+	assert_non_null(r);
+	while (layer_reader_next(r, &e, &err) > 0)
+		rn_buf_addf(ret, "%s %d%s%s\n", e.path, (int)e.type, e.type == LAYER_HARDLINK ? "=" : "",
+			    e.type == LAYER_HARDLINK ? e.link : "");
+}
+
+static void a_plain_root_is_compared(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *root = rn_path_join(folder, "root");
+	RN_AUTO(rn_freep) char *before = rn_path_join(folder, "before");
+	RN_AUTO(rn_freep) char *dir = rn_path_join(root, "d");
+	RN_AUTO(rn_freep) char *gone = rn_path_join(root, "gone");
+	RN_AUTO(rn_freep) char *below = rn_path_join(gone, "below");
+	RN_AUTO(rn_freep) char *swap = rn_path_join(root, "swap");
+	RN_AUTO(rn_freep) char *one = rn_path_join(dir, "one");
+	RN_AUTO(rn_freep) char *two = rn_path_join(dir, "two");
+	assert_int_equal(rn_mkdirs(dir, 0755, &err) | rn_mkdirs(below, 0755, &err) | rn_mkdirs(swap, 0755, &err), 0);
+	put(root, "kept", "kept");
+	put(root, "changed", "old");
+	put(below, "file", "x");
+	put(swap, "inner", "x");
+	assert_int_equal(plain_scan(root, before, &err), 0);
+	RN_AUTO(layer_tree_freep) struct layer_tree *base = layer_tree_new(store, NULL);
+	struct diff_job j = { .store = store, .base = base, .root = root, .before = before, .options = { .compression = LAYER_PLAIN },
+			      .single_id = true };
+	struct layer_result layer = { 0 };
+	bool empty = false;
+	assert_int_equal(chmod(root, 0755), 0);
+	assert_int_equal(diff_plain(&j, &layer, &empty, &err), 0);
+	assert_true(empty);
+
+	put(root, "changed", "new and longer");
+	put(dir, "one", "1");
+	assert_int_equal(link(one, two), 0);
+	assert_int_equal(rn_remove_tree(gone, &err) | rn_remove_tree(swap, &err), 0);
+	put(root, "swap", "a file now");
+	assert_int_equal(diff_plain(&j, &layer, &empty, &err), 0);
+	assert_false(empty);
+	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
+	describe(&layer.digest, &text);
+	/* d itself is new to the (empty) base image, whose files only this test put there */
+	assert_string_equal(rn_buf_str(&text), "changed 1\nd 2\nd/one 1\nd/two 4=d/one\n.wh.gone 1\nswap 1\n");
+}
+
+static void a_name_that_means_a_whiteout_is_refused(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *root = rn_path_join(folder, "marks");
+	assert_int_equal(rn_mkdirs(root, 0755, &err), 0);
+	put(root, ".wh.x", "");
+	RN_AUTO(layer_tree_freep) struct layer_tree *base = layer_tree_new(store, NULL);
+	struct diff_job j = { .store = store, .base = base, .root = root };
+	struct layer_result layer;
+	bool empty;
+	assert_int_equal(diff_overlay(&j, &layer, &empty, &err), -1);
+	assert_int_equal(err.code, RN_EUNSUPPORTED);
+	assert_non_null(strstr(err.hint, "another name"));
+}
+
+static void implied_folders_look_as_below(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	struct layer_writer *w = layer_writer_new(store, &(struct layer_options){ .compression = LAYER_PLAIN }, &err);
+	const struct layer_entry e = { .path = "a/b/f", .type = LAYER_FILE, .mode = 0644, .size = 1 };
+	struct layer_result layer;
+	assert_int_equal(layer_writer_add(w, &e, &(struct layer_source){ .data = "x" }, &err), 0);
+	assert_int_equal(layer_writer_finish(w, &layer, &err), 0);
+	struct unpack_dir dirs[] = { { .path = (char *)"a", .mode = 01777, .mtime = 5 }, { .path = (char *)"a/b", .mode = 0700, .mtime = 7 } };
+	RN_AUTO(rn_freep) char *to = rn_path_join(folder, "unpacked");
+	RN_AUTO(rn_freep) char *a = rn_path_join(to, "fs/a");
+	RN_AUTO(rn_freep) char *b = rn_path_join(a, "b");
+	const struct unpack_job j = { .store = store, .layers = &layer.digest, .n_layers = 1, .to = to, .dirs = dirs, .n_dirs = 2,
+				      .overlay = true, .cancel_fd = -1 };
+	struct stat st;
+	assert_int_equal(unpack_run(&j, &err), 0);
+	assert_int_equal(stat(a, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 01777);
+	assert_int_equal(st.st_mtim.tv_sec, 5);
+	assert_int_equal(stat(b, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(st.st_mtim.tv_sec, 7);
+	assert_int_equal(unpack_run(&j, &err), 0); /* it is there: nothing to do */
+}
+
+/* ---- mounts ---- */
+
+static char *expand(void *ctx, const char *value)
+{
+	(void)ctx;
+	return rn_replace(value, "$x", "12");
+}
+
+static void variables_of_mounts_wait_for_their_values(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	struct run_mount m = { 0 };
+	const char *text = "type=cache,target=/c/$x,uid=$x,sharing=locked";
+	assert_int_equal(run_mount_parse(text, NULL, NULL, &m, &err), 0);
+	assert_string_equal(m.target, "/c/$x");
+	run_mount_clear(&m);
+	assert_int_equal(run_mount_parse(text, expand, NULL, &m, &err), 0);
+	assert_string_equal(m.target, "/c/12");
+	assert_int_equal(m.uid, 12);
+	assert_int_equal(m.sharing, MOUNT_LOCKED);
+	run_mount_clear(&m);
+	assert_int_equal(run_mount_parse("type=bind,from=$x,target=/m", expand, NULL, &m, &err), -1);
+	assert_non_null(strstr(err.msg, "from takes no variables"));
+	assert_int_equal(run_mount_parse("type=cache,target=/c,uid=${y}z", expand, NULL, &m, &err), -1);
+}
+
+static void secrets_have_four_forms(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	assert_int_equal(run_secrets_check(NULL, &err), 0);
+	assert_int_equal(run_secrets_check("{\"a\":\"x\",\"b\":{\"file\":\"f\"},\"c\":{\"env\":\"E\"},\"d\":{\"value\":\"v\"}}", &err), 0);
+	static const char *const wrong[] = { "[]", "\"x\"", "{\"a\":1}", "{\"a\":{}}", "{\"a\":{\"fil\":\"x\"}}", "{\"a\":{\"file\":1}}",
+					     "{\"a\":{\"file\":\"x\",\"env\":\"y\"}}" };
+	for (size_t i = 0; i < RN_LEN(wrong); i++) {
+		assert_int_equal(run_secrets_check(wrong[i], &err), -1);
+		assert_non_null(strstr(err.hint, "{file: PATH}"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_plain_root_is_compared),
+		cmocka_unit_test(a_name_that_means_a_whiteout_is_refused),
+		cmocka_unit_test(implied_folders_look_as_below),
+		cmocka_unit_test(variables_of_mounts_wait_for_their_values),
+		cmocka_unit_test(secrets_have_four_forms),
+	};
+	return cmocka_run_group_tests_name("oci-build/rootfs", tests, setup, teardown);
+}
