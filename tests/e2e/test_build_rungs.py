@@ -113,7 +113,7 @@ def cases():
 @pytest.fixture(scope="module")
 def world(plain_user, pytestconfig):
     global everything
-    everything = pytestconfig.getoption("--all-run-cases")
+    everything = pytestconfig.getoption("--all-run-cases", default=False)
     made = World(plain_user)
     yield made
     made.close()
