@@ -112,7 +112,7 @@ CAUSES = {
     "no function": (other_function, {"path": "gone"}, ["function:nobody", "does not exist"]),
     "stopped": (stopped, {}, ["is stopped", "reserved concurrency is 0"]),
     "malformed": (None, {}, ["did not answer {\"statusCode\"", "/aws/lambda/fn"]),
-    "timeout": (slow, {"path": "slow", "headers": {"do": "sleep", "arg": "2"}}, ["longer than the integration waits (50 ms"]),
+    "timeout": (slow, {"path": "slow", "headers": {"do": "sleep", "arg": "2000"}}, ["longer than the integration waits (50 ms"]),
 }
 
 
