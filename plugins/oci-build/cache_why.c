@@ -92,7 +92,7 @@ void cache_why_all(const struct step_notes *n, const char *dir, struct rn_buf *t
 static bool is_named(const struct step_note *n, const char *step)
 {
 	int64_t number;
-	const char *colon = strrchr(step, ':');
+	const char *dot = strrchr(step, '.'), *colon = dot ? dot : strrchr(step, ':');
 	if (rn_starts(step, "line "))
 		return rn_parse_int(step + strlen("line "), 1, INT32_MAX, &number, NULL) == 0 && n->line == number;
 	if (rn_parse_int(colon ? colon + 1 : step, 1, INT32_MAX, &number, NULL) < 0 || n->number != number)
@@ -147,7 +147,7 @@ int cache_why_step(const struct step_notes *n, const char *step, const char *dir
 		return 0;
 	RN_AUTO(rn_buf_clear) struct rn_buf names = { .max = 512 };
 	for (size_t i = 0; i < n->n; i++)
-		rn_buf_addf(&names, "%s%s:%lld", i ? ", " : "", n->v[i].stage, (long long)n->v[i].number);
+		rn_buf_addf(&names, "%s%s.%lld", i ? ", " : "", n->v[i].stage, (long long)n->v[i].number);
 	rn_fail(err, RN_ENOTFOUND, "no step \"%s\" makes a layer", step);
 	return rn_hint(err, "there are %s", rn_buf_str(&names));
 }

@@ -8,8 +8,8 @@
 /** Every step that makes a layer: cached, or the first thing that differs. `dir`: the store, for lists of files. */
 void cache_why_all(const struct step_notes *n, const char *dir, struct rn_buf *to);
 /**
- * One step with all parts of its key. `step`: "N" of the stage that the image is, "STAGE:N" of another, or "LINE" written
- * "line N". RN_ENOTFOUND lists what there is.
+ * One step with all parts of its key. `step`: "N" of the stage that the image is, "STAGE.N" (or "STAGE:N") of another, or
+ * "line N" of the Dockerfile. RN_ENOTFOUND lists what there is.
  */
 int cache_why_step(const struct step_notes *n, const char *step, const char *dir, struct rn_buf *to, struct rn_error *err);
 

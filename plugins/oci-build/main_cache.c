@@ -28,7 +28,7 @@ static const char USAGE[] =
 	"          --older-than TIME what was not used for so long (12h, 7d), whatever fits\n"
 	"          --all             everything, the folders of cache mounts too\n"
 	"why     why each step of an oci-build stage ran or was taken from the cache, in the\n"
-	"        build before; with STEP (N, NAME:N as in the log, or \"line N\") all of its key\n"
+	"        build before; with STEP (N, NAME.N in another stage, or \"line N\") all of its key\n"
 	"\n"
 	"Exit status: 0 done, 1 it failed, 2 wrong usage.\n";
 

@@ -70,9 +70,9 @@ def test_why_names_the_file_and_the_part(context):
     context.build(DOCKERFILE.replace("d/f2 /added", "--chmod=700 d/f2 /added"))
     one = why(context, ":4")
     assert "--chmod is 700, and was nothing" in one and "* --chmod" in one and "sha256:" in one
-    assert "COPY d d" in why(context, ":build:4")
+    assert "COPY d d" in why(context, ":build.4") and "COPY d d" in why(context, ":build:4") and "COPY d d" in why(context, ":line 4")
     result = cache(context, "why", "build.pipe", "image:77", code=1)
-    assert "no step" in result.text and "build:4" in result.text
+    assert "no step" in result.text and "build.4" in result.text
 
 
 def test_why_of_a_failed_build_keeps_what_was_not_reached(context):
