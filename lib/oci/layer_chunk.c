@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "layer_chunk.h"
 
+#include "deflate_walk.h"
+
 #include <libdeflate.h>
-#include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 
 void layer_chunk_clear(struct layer_chunk_coder *c)
@@ -12,10 +12,6 @@ void layer_chunk_clear(struct layer_chunk_coder *c)
 	if (c->deflate)
 		libdeflate_free_compressor(c->deflate);
 	ZSTD_freeCCtx(c->zstd);
-	if (c->z)
-		inflateEnd(c->z);
-	free(c->z);
-	free(c->scratch);
 	*c = (struct layer_chunk_coder){ 0 };
 }
 
@@ -23,9 +19,7 @@ static void set_up(struct layer_chunk_coder *c, enum layer_compression how, int 
 {
 	if (how == LAYER_GZIP && !c->deflate) {
 		c->deflate = libdeflate_alloc_compressor(level);
-		c->z = rn_alloc(sizeof(z_stream));
-		c->scratch = rn_alloc(LAYER_CHUNK);
-		if (!c->deflate || inflateInit2((z_stream *)c->z, -15) != Z_OK)
+		if (!c->deflate)
 			rn_die("out of memory");
 	}
 	if (how == LAYER_ZSTD && !c->zstd) {
@@ -36,41 +30,11 @@ static void set_up(struct layer_chunk_coder *c, enum layer_compression how, int 
 	}
 }
 
-/*
- * Bit offsets of the last block's header and of the end of the stream. inflate with Z_BLOCK stops behind each
- * block and tells the bits of the last byte that it has not used (zlib.h, inflate, data_type).
- */
-static int find_last_block(struct layer_chunk_coder *c, const unsigned char *data, size_t n, uint64_t *ret_last, uint64_t *ret_end)
-{
-	z_stream *z = c->z;
-	uint64_t begin = 0;
-	if (inflateReset(z) != Z_OK)
-		return -1;
-	z->next_in = (unsigned char *)data;
-	z->avail_in = (uInt)n;
-	z->next_out = c->scratch;
-	z->avail_out = LAYER_CHUNK;
-	for (;;) {
-		int rc = inflate(z, Z_BLOCK);
-		if (rc != Z_OK)
-			return -1;
-		if (!(z->data_type & 128)) /* not between blocks: it only asked for room, which it has */
-			continue;
-		uint64_t bit = (uint64_t)z->total_in * 8 - (uint64_t)(z->data_type & 7);
-		if (z->data_type & 64) {
-			*ret_last = begin;
-			*ret_end = bit;
-			return 0;
-		}
-		begin = bit;
-	}
-}
-
 /* Makes the stream joinable: its last block is no longer the last, and an empty stored block fills up to a byte. */
-static int open_end(struct layer_chunk_coder *c, struct rn_buf *b, struct rn_error *err)
+static int open_end(struct rn_buf *b, struct rn_error *err)
 {
 	uint64_t last, end;
-	if (find_last_block(c, (unsigned char *)b->p, b->len, &last, &end) < 0)
+	if (deflate_last_block(b->p, b->len, &last, &end) < 0)
 		return rn_fail(err, RN_EINTERNAL, "a compressed chunk cannot be read back");
 	b->p[last / 8] = (char)(b->p[last / 8] & ~(1 << (last % 8)));
 	unsigned used = (unsigned)(end % 8);
@@ -102,7 +66,7 @@ int layer_chunk_compress(struct layer_chunk_coder *c, enum layer_compression how
 		return 0;
 	}
 	ret->len = libdeflate_deflate_compress(c->deflate, data, n, to, room);
-	return ret->len ? open_end(c, ret, err) : rn_fail(err, RN_EINTERNAL, "libdeflate did not fit its own bound");
+	return ret->len ? open_end(ret, err) : rn_fail(err, RN_EINTERNAL, "libdeflate did not fit its own bound");
 }
 
 void layer_gzip_header(struct rn_buf *ret)

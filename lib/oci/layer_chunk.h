@@ -16,8 +16,6 @@
 struct layer_chunk_coder {
 	struct libdeflate_compressor *deflate;
 	struct ZSTD_CCtx_s *zstd;
-	void *z;       /* z_stream that finds where the last block begins */
-	void *scratch; /* what it unpacks to                               */
 };
 void layer_chunk_clear(struct layer_chunk_coder *c);
 
