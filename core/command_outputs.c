@@ -21,7 +21,7 @@ static int open_records(const struct outputs_values *v, struct record_list *ret,
 	RN_AUTO(rn_freep) char *root = rn_path_join(cwd ? cwd : "", ".runner");
 	RN_AUTO(rn_freep) char *file = v->file ? rn_path_abs(NULL, v->file) : NULL;
 	struct record_list all = { 0 };
-	record_list_read(root, file, &all);
+	record_list_read(root, file, 0, &all);
 	if (!all.n) {
 		rn_fail(err, RN_ENOTFOUND, "no run%s%s is recorded in %s", file ? " of " : "", file ? file : "", root);
 		return rn_hint(err, "run a pipeline first, or go to the folder where it was run");
@@ -29,7 +29,7 @@ static int open_records(const struct outputs_values *v, struct record_list *ret,
 	if (!file) {
 		RN_AUTO(rn_freep) char *newest = rn_strdup(all.v[0]->file);
 		record_list_clear(&all);
-		record_list_read(root, newest, &all);
+		record_list_read(root, newest, 0, &all);
 	}
 	*ret = all;
 	return 0;

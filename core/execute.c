@@ -205,8 +205,9 @@ static int open_state(struct execution *x, struct rn_error *err)
 				       v->wait ? -1 : v->lock_wait_ms };
 	if (records && !(x->lease = lease_take(&lease, err)))
 		return -1;
-	if (records || v->resume || v->only.n || v->from || v->until)
-		record_list_read(x->root, x->loaded.pipeline->file, &x->earlier);
+	bool all = v->resume || v->only.n || v->from || v->until || x->call == SCHEDULE_ROLLBACK;
+	if (records || all) /* a plain run wants to know only whether the last one came to its end */
+		record_list_read(x->root, x->loaded.pipeline->file, all ? 0 : 1, &x->earlier);
 	if (x->call == SCHEDULE_ROLLBACK && find_run(x, err) < 0)
 		return -1;
 	if (v->local && !v->dry_run && local_start(x->root, &x->local, err) < 0)

@@ -70,7 +70,7 @@ static void point_latest(const struct journal *j)
 		unlink(temp);
 }
 
-static char *new_id(void)
+static char *id_of_now(void)
 {
 	char time[32], tail[9], *id = rn_alloc(40);
 	rn_iso8601(rn_wall_ms(), true, time);
@@ -82,6 +82,22 @@ static char *new_id(void)
 				id[n++] = '-';
 		}
 	snprintf(id + n, 40 - n, "-%s", rn_random_hex(2, tail));
+	return id;
+}
+
+/* Runs are told apart in time by their names: none begins in the millisecond of another. */
+static char *new_id(const char *root)
+{
+	RN_AUTO(rn_freep) char *runs = rn_path_join(root, "runs");
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	rn_list_dir(runs, &names, NULL);
+	char *id = id_of_now();
+	size_t n = strlen(id) - strlen("-0000");
+	while (names.n && strncmp(names.v[names.n - 1], id, n) == 0) {
+		rn_sleep_ms(1, -1);
+		free(id);
+		id = id_of_now();
+	}
 	return id;
 }
 
@@ -126,7 +142,7 @@ struct journal *journal_create(const char *root, const struct journal_head *head
 	RN_AUTO(journal_freep) struct journal *j = rn_alloc(sizeof(*j));
 	j->fd = -1;
 	j->root = rn_strdup(root);
-	j->id = new_id();
+	j->id = new_id(root);
 	j->dir = rn_asprintf("%s/runs/%s", root, j->id);
 	j->keys = cJSON_CreateObject();
 	j->outputs = cJSON_CreateObject();

@@ -103,7 +103,13 @@ static void take_line(struct record *r, const cJSON *line)
 	}
 }
 
-struct record *record_read(const char *run_dir, struct rn_error *err)
+/* Of another pipeline than `file` (NULL: any): told by the first line, without reading the rest. */
+static bool is_other(const struct record *r, const char *file)
+{
+	return file && r->file && !rn_streq(r->file, file);
+}
+
+static struct record *read_run(const char *run_dir, const char *file, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = rn_path_join(run_dir, "journal");
 	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
@@ -116,12 +122,19 @@ struct record *record_read(const char *run_dir, struct rn_error *err)
 		RN_AUTO(rn_json_freep) cJSON *j = rn_json_parse_str(line, NULL);
 		if (j)
 			take_line(r, j);
+		if (is_other(r, file))
+			break;
 	}
 	if (r->id && r->command && r->pipeline && r->file)
 		return r;
 	rn_fail(err, RN_EINVAL, "%s is no journal of a run", path);
 	record_free(r);
 	return NULL;
+}
+
+struct record *record_read(const char *run_dir, struct rn_error *err)
+{
+	return read_run(run_dir, NULL, err);
 }
 
 void record_free(struct record *r)
@@ -172,21 +185,21 @@ static void apply_rollback(const struct record *by, const struct record_list *l)
 		}
 }
 
-void record_list_read(const char *root, const char *file, struct record_list *ret)
+void record_list_read(const char *root, const char *file, size_t max, struct record_list *ret)
 {
 	RN_AUTO(rn_freep) char *runs = rn_path_join(root, "runs");
 	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	size_t counted = 0;
 	if (rn_list_dir(runs, &names, NULL) < 0)
 		return;
-	for (size_t i = names.n; i-- > 0;) {
+	for (size_t i = names.n; i-- > 0 && (!max || counted < max);) {
 		RN_AUTO(rn_freep) char *dir = rn_path_join(runs, names.v[i]);
-		struct record *r = record_read(dir, NULL);
-		if (!r)
-			continue;
-		if (file && !rn_streq(r->file, file)) {
+		struct record *r = read_run(dir, file, NULL);
+		if (!r || is_other(r, file)) {
 			record_free(r);
 			continue;
 		}
+		counted += !r->of;
 		ret->v = rn_grow(ret->v, &ret->cap, ret->n + 1, sizeof(struct record *));
 		ret->v[ret->n++] = r;
 	}

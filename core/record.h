@@ -42,12 +42,12 @@ void record_free(struct record *r);
 void record_freep(struct record **r);
 const struct record_stage *record_stage(const struct record *r, const char *id);
 
-/** The runs below `root` (.runner), newest first; with `file`, only those of that pipeline. */
+/** The runs below `root` (.runner), newest first; with `file`, only those of that pipeline; the newest `max` beside rollbacks, 0: all. */
 struct record_list {
 	struct record **v;
 	size_t n, cap;
 };
-void record_list_read(const char *root, const char *file, struct record_list *ret);
+void record_list_read(const char *root, const char *file, size_t max, struct record_list *ret);
 void record_list_clear(struct record_list *l);
 /**
  * The newest run in which the stage began or was reused; older ones do not count any more,

@@ -77,6 +77,10 @@ void node_fail(struct node *n, const struct event_failure *f);
 /** Takes over the outputs of an earlier run; false when there is no finished one. */
 bool node_recall(struct node *n, const struct record_stage *earlier);
 
+/** What the stage's expressions see: outputs of others, and how they ended. */
+void node_scope(struct node *n, struct scope *ret);
+/** Whether what it waits for went well (SCOPE_SUCCESS), or some of it failed. */
+bool node_status(const struct node *n, enum scope_status what);
 /** The environment, folders and facts of a call into n->env and n->info; `own`: the stage's own variables. */
 void node_equip(struct node *n, const cJSON *own);
 /** Parameters into n->params and own variables into *ret_env; false with `f` filled by new strings (event_failure_clear). */

@@ -20,7 +20,7 @@ struct run {
 
 static void begin(struct run *r, const char *root, const char *command)
 {
-	struct journal_head head = { command, "demo", "/x/demo.pipe" };
+	struct journal_head head = { command, "demo", "/x/demo.pipe", NULL };
 	r->journal = journal_create(root, &head, NULL);
 	assert_non_null(r->journal);
 	bus_stage(&r->bus, "a", "exec", NULL);
@@ -54,7 +54,7 @@ static void a_run_is_read_back(void **state)
 	finish_a(&r, EVENT_OK);
 	bus_emit(&r.bus, &(struct event){ .kind = EVENT_STAGE_START, .stage = "b", .index = 1, .attempt = 1 });
 	struct record_list list = { 0 };
-	record_list_read(*state, "/x/demo.pipe", &list);
+	record_list_read(*state, "/x/demo.pipe", 0, &list);
 	assert_int_equal(list.n, 1);
 	assert_string_equal(list.v[0]->id, journal_run_id(r.journal));
 	assert_false(list.v[0]->ended);
@@ -85,19 +85,113 @@ static void the_newest_run_of_a_stage_counts_and_a_destroy_ends_all(void **state
 	end(&r);
 	begin(&r, *state, "run"); /* `a` does not begin in this one */
 	end(&r);
-	record_list_read(*state, NULL, &list);
+	record_list_read(*state, NULL, 0, &list);
 	assert_int_equal(record_find(&list, "a", &run)->status, EVENT_OK);
 	record_list_clear(&list);
 	begin(&r, *state, "run");
 	finish_a(&r, EVENT_FAILED);
 	end(&r);
-	record_list_read(*state, NULL, &list);
+	record_list_read(*state, NULL, 0, &list);
 	assert_int_equal(record_find(&list, "a", &run)->status, EVENT_FAILED);
 	record_list_clear(&list);
 	begin(&r, *state, "destroy");
 	end(&r);
-	record_list_read(*state, NULL, &list);
+	record_list_read(*state, NULL, 0, &list);
 	assert_null(record_find(&list, "a", &run));
+	record_list_clear(&list);
+}
+
+static void remember(struct run *r, const char *key, const char *json)
+{
+	RN_AUTO(rn_json_freep) cJSON *record = rn_json_parse_str(json, NULL);
+	assert_int_equal(journal_remember(r->journal, "a", key, record, NULL), 0);
+}
+
+static void end_with(struct run *r, enum event_status status)
+{
+	bus_emit(&r->bus, &(struct event){ .kind = EVENT_RUN_END, .status = status });
+	end(r);
+}
+
+/* Whether stage a of the newest run waits for a decision. */
+static bool is_open(const char *root)
+{
+	struct record_list list = { 0 };
+	record_list_read(root, "/x/demo.pipe", 1, &list);
+	const struct record *run = record_changed(&list);
+	bool open = run && record_open(run, record_stage(run, "a"));
+	record_list_clear(&list);
+	return open;
+}
+
+static void what_was_there_before_waits_for_a_decision_after_a_kill_only(void **state)
+{
+	static const struct {
+		bool ends;
+		enum event_status status;
+		bool open;
+	} cases[] = { { true, EVENT_OK, false }, { true, EVENT_FAILED, false }, { true, EVENT_CANCELLED, true }, { false, EVENT_OK, true } };
+	for (size_t i = 0; i < RN_LEN(cases); i++) {
+		struct run r = { 0 };
+		begin(&r, *state, "run");
+		remember(&r, "image", "\"one\"");
+		finish_a(&r, EVENT_OK);
+		if (cases[i].ends)
+			end_with(&r, cases[i].status);
+		else
+			end(&r);
+		assert_int_equal(is_open(*state), cases[i].open);
+	}
+}
+
+static void the_first_record_of_a_key_counts(void **state)
+{
+	struct run r = { 0 };
+	struct record_list list = { 0 };
+	begin(&r, *state, "run");
+	remember(&r, "image", "\"one\"");
+	remember(&r, "alias", "null");
+	remember(&r, "image", "\"two\"");
+	end(&r);
+	record_list_read(*state, NULL, 0, &list);
+	const struct record_stage *a = record_stage(record_changed(&list), "a");
+	assert_string_equal(rn_json_str(a->records, "image"), "one");
+	assert_true(cJSON_IsNull(rn_json_get(a->records, "alias")));
+	assert_string_equal(cJSON_GetArrayItem(a->records, 0)->string, "image");
+	record_list_clear(&list);
+}
+
+static void a_rollback_is_a_fact_about_the_run_that_it_put_back(void **state)
+{
+	struct run r = { 0 };
+	struct record_list list = { 0 };
+	const struct record *run = NULL;
+	begin(&r, *state, "run");
+	remember(&r, "image", "\"one\"");
+	finish_a(&r, EVENT_OK);
+	RN_AUTO(rn_freep) char *id = rn_strdup(journal_run_id(r.journal));
+	end(&r); /* killed */
+	for (int good = 0; good < 2; good++) {
+		struct journal_head head = { "rollback", "demo", "/x/demo.pipe", id };
+		r.journal = journal_create(*state, &head, NULL);
+		bus_stage(&r.bus, "a", "exec", NULL);
+		bus_add(&r.bus, journal_reporter(r.journal));
+		bus_emit(&r.bus, &(struct event){ .kind = EVENT_STAGE_START, .stage = "a", .attempt = 1 });
+		bus_emit(&r.bus, &(struct event){ .kind = EVENT_STAGE_END, .stage = "a", .status = good ? EVENT_OK : EVENT_FAILED });
+		end_with(&r, good ? EVENT_OK : EVENT_FAILED);
+		assert_int_equal(is_open(*state), !good);
+	}
+	record_list_read(*state, "/x/demo.pipe", 1, &list);
+	assert_int_equal(list.n, 3); /* rollbacks do not count */
+	assert_true(record_find(&list, "a", &run)->put_back);
+	assert_string_equal(run->id, id);
+	record_list_clear(&list);
+	record_list_read(*state, "/another", 0, &list);
+	assert_int_equal(list.n, 0);
+	begin(&r, *state, "destroy");
+	end(&r);
+	record_list_read(*state, NULL, 0, &list);
+	assert_null(record_changed(&list));
 	record_list_clear(&list);
 }
 
@@ -194,6 +288,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_run_is_read_back, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(the_newest_run_of_a_stage_counts_and_a_destroy_ends_all, in_folder, out_of_folder),
+		cmocka_unit_test_setup_teardown(what_was_there_before_waits_for_a_decision_after_a_kill_only, in_folder, out_of_folder),
+		cmocka_unit_test_setup_teardown(the_first_record_of_a_key_counts, in_folder, out_of_folder),
+		cmocka_unit_test_setup_teardown(a_rollback_is_a_fact_about_the_run_that_it_put_back, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(a_journal_cut_anywhere_is_readable, in_folder, out_of_folder),
 		cmocka_unit_test(what_changed_is_told_in_words),
 		cmocka_unit_test(secrets_have_no_part_in_a_key),
