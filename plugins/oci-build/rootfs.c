@@ -77,6 +77,11 @@ static int open_folders(struct rootfs *r, struct rn_error *err)
 	RN_AUTO(rn_freep) char *lock = rn_path_join(r->base, "lock");
 	if (rn_mkdirs(r->layers, 0755, err) < 0 || rn_mkdirs(r->steps, 0755, err) < 0)
 		return -1;
+	r->use_lock = rn_lock_file(lock, false, false, NULL);
+	if (r->use_lock >= 0) {
+		rootfs_sweep_layers(r); /* nobody else is here */
+		rn_closep(&r->use_lock);
+	}
 	r->use_lock = rn_lock_file(lock, true, true, err);
 	if (r->use_lock < 0)
 		return -1;

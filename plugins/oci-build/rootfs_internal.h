@@ -28,6 +28,8 @@ struct rootfs {
  * other as an overlay (there are too many, or one puts files behind a link of a lower one); -1.
  */
 int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret, struct rn_error *err);
+/** Removes folders of layers that no build used for a week, and unfinished ones. Only while no other build uses any. */
+void rootfs_sweep_layers(struct rootfs *r);
 /** What unpacking needs to know of the machine. */
 void rootfs_unpack_settings(struct rootfs *r, struct unpack_job *j);
 /** Makes the step's upper folder the folder of the state's uppermost layer. No harm when it cannot. */

@@ -7,6 +7,7 @@
 #include "rootfs_internal.h"
 
 #include "base/fs.h"
+#include "base/time.h"
 #include "oci/config.h"
 #include "oci/layer_record.h"
 
@@ -18,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define UNUSED_SECONDS (7 * 86400)
 #define OVERLAY_LAYERS_MAX 120 /* what one page of mount options holds, with room */
 
 /* ---- folders that a layer implies ------------------------------------------------------------------ */
@@ -139,6 +141,7 @@ static int unpack_to(struct rootfs *r, struct unpack_job *job, const char *name,
 	RN_AUTO(rn_freep) char *to = rn_path_join(r->layers, name);
 	RN_AUTO(rn_freep) char *fs = rn_path_join(to, "fs");
 	if (rn_exists(fs)) {
+		(void)!utimensat(AT_FDCWD, to, NULL, 0); /* used now, see rootfs_sweep_layers */
 		*ret = rn_take(&fs);
 		return 0;
 	}
@@ -172,6 +175,21 @@ static int layer_folder(struct rootfs *r, struct layer_tree *tree, const struct 
 		return 0;
 	RN_AUTO(rn_freep) char *name = folder_name(diff_id, &job);
 	return need_blobs(r->b, layer, 1, err) < 0 || unpack_to(r, &job, name, ret, err) < 0 ? -1 : 1;
+}
+
+void rootfs_sweep_layers(struct rootfs *r)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	int64_t now = rn_wall_ms() / 1000;
+	if (rn_list_dir(r->layers, &names, NULL) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		RN_AUTO(rn_freep) char *path = rn_path_join(r->layers, names.v[i]);
+		struct stat st;
+		bool unfinished = rn_starts(names.v[i], ".new-");
+		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && (unfinished || now - st.st_mtim.tv_sec > UNUSED_SECONDS))
+			rootfs_remove(r, path);
+	}
 }
 
 /* ---- all layers of a state -------------------------------------------------------------------------------- */

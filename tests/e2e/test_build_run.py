@@ -262,6 +262,11 @@ def test_a_base_is_unpacked_once(context, base):
     first = layers()
     context.build(base + "RUN echo 2 > /two\n")
     assert len(first) == 2 and len(layers()) == 3 and first.items() < layers().items()
+    folders = list((context.store.parent / "rootfs").glob("*/layers/[0-9a-f]*"))
+    for folder in folders:
+        os.utime(folder, (0, 0))
+    context.build(base + "RUN echo 3 > /three\n")  # what nothing used for long goes, and what is needed comes back
+    assert len(layers()) == 2 and not first.items() <= layers().items()
 
 
 def test_the_same_bytes_from_a_cold_and_a_warm_machine(context, base):
