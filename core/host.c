@@ -307,4 +307,6 @@ const struct runner_host host_services = {
 	.recall = host_recall,
 	.recall_key = host_recall_key,
 	.changed = host_changed,
+	.longest_secret = host_longest_secret,
+	.reveals = host_reveals,
 };

@@ -32,6 +32,7 @@ struct runner_stage {
 	size_t n_owned, cap_owned;
 };
 
+
 struct host_fds {
 	int event;  /* frames to the host                        */
 	int reply;  /* answers from the host                     */
@@ -52,6 +53,9 @@ bool host_cancelled(struct runner_stage *stage);
 cJSON *host_event(const char *type);
 /** Adds text, at most HOST_TEXT_MAX bytes; NULL adds nothing. */
 void host_add_text(cJSON *j, const char *name, const char *text);
+/** Of ABI 1.1; see host_secrets.c. */
+uint64_t host_longest_secret(struct runner_stage *stage);
+bool host_reveals(struct runner_stage *stage, const void *data, uint64_t n);
 /** The services of ABI 1.1; see host_records.c. */
 int host_remember(struct runner_stage *stage, const char *key, const char *json);
 const char *host_recall(struct runner_stage *stage, const char *key);

@@ -359,6 +359,7 @@ static void clear(struct schedule *s)
 		cJSON_Delete(n->info);
 		cJSON_Delete(n->records);
 		rn_strv_clear(&n->secrets);
+		rn_strv_clear(&n->given);
 		rn_strv_clear(&n->lost);
 		free(n->forced);
 		free(n->reason);

@@ -118,6 +118,9 @@ bool node_resolve(struct node *n, cJSON **ret_env, struct event_failure *f)
 		rc = -1;
 	}
 	mask_all(n, &secrets);
+	rn_strv_clear(&n->given);
+	n->given = secrets;
+	secrets = (struct rn_strv){ 0 };
 	diags_clear(&diags);
 	return rc == 0;
 }

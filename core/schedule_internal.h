@@ -35,6 +35,7 @@ struct node {
 	struct rn_strv secrets;  /* names of outputs that are secret */
 	struct rn_strv lost;     /* names of secret outputs of an earlier run: known to exist, value unknown */
 	cJSON *params, *env, *info; /* of the running call */
+	struct rn_strv given;    /* texts in them that are secret */
 	cJSON *records;          /* key -> what was there before this run (or one that was killed) changed it */
 	bool rolling;            /* after the run: what it changed is being put back */
 	int64_t rolling_ms;      /* since when */

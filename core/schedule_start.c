@@ -209,7 +209,7 @@ int node_spawn(struct node *n, struct rn_error *err)
 	env_strings(o->env, &env);
 	struct stage_spec spec = {
 		.id = n->stage->id, .index = n->stage->index, .call = schedule_call_name(call), .plugin = n->plugin,
-		.params = n->params, .env = n->env, .info = n->info,
+		.params = n->params, .env = n->env, .info = n->info, .secrets = &n->given,
 		.records = call == SCHEDULE_ROLLBACK ? n->records : NULL, .worker_env = (const char *const *)env.v,
 		.log = n->log, .append = n->attempt > 1 || n->rolling, .rollback = n->rolling, .file = o->pipeline->file,
 		.line = n->stage->at.line, .column = n->stage->at.column,

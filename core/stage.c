@@ -78,6 +78,9 @@ static cJSON *spec_json(const struct stage_spec *spec)
 	cJSON_AddItemReferenceToObject(j, "params", (cJSON *)spec->params);
 	cJSON_AddItemReferenceToObject(j, "env", (cJSON *)spec->env);
 	cJSON_AddItemReferenceToObject(j, "info", (cJSON *)spec->info);
+	cJSON *secrets = cJSON_AddArrayToObject(j, "secrets");
+	for (size_t i = 0; i < spec->secrets->n; i++)
+		cJSON_AddItemToArray(secrets, cJSON_CreateString(spec->secrets->v[i]));
 	if (spec->records)
 		cJSON_AddItemReferenceToObject(j, "records", (cJSON *)spec->records);
 	return j;

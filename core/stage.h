@@ -20,6 +20,7 @@ struct stage_spec {
 	const cJSON *params;              /* of params_resolve                            */
 	const cJSON *env;                 /* whole environment of the stage: name -> text */
 	const cJSON *info;                /* answers of the service `info`                */
+	const struct rn_strv *secrets;    /* texts in parameters and environment that are secret */
 	const cJSON *records;             /* of a rollback: key -> what was there before; else NULL */
 	const char *const *worker_env;    /* environment of the supervisor: no secrets    */
 	const char *log;                  /* path; NULL: no file                          */

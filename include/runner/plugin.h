@@ -25,6 +25,7 @@
  *   1.0   first version
  *   1.1   descriptor: `rollback`. Services: `remember`, `recall`, `recall_key` (what was there
  *         before, so that it can be put back), `changed` (old and new value of each field).
+ *         `longest_secret`, `reveals` (secrets that must not get into what a stage publishes).
  *         `permissions`: a line may name a resource behind the action
  */
 #ifndef RUNNER_PLUGIN_H
@@ -323,6 +324,14 @@ struct runner_host {
 	const char *(*recall_key)(struct runner_stage *, uint32_t i);
 	/** `change` with the old and the new value of each field, for `plan` and reports. */
 	void (*changed)(struct runner_stage *, const struct runner_change *);
+	/** Bytes of the longest secret that the pipeline gives this stage; 0: none, and `reveals` is always false. */
+	uint64_t (*longest_secret)(struct runner_stage *);
+	/**
+	 * True when data[0..n) holds a secret that the pipeline gives this stage, as it is: for a stage that
+	 * publishes what it is given (an image, a page), before it does. Secrets of less than 6 bytes are not looked
+	 * for. For a stream, keep longest_secret() - 1 bytes from one call to the next.
+	 */
+	bool (*reveals)(struct runner_stage *, const void *data, uint64_t n);
 };
 
 /** True when the running host has the service `f`. */

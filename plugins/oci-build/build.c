@@ -7,6 +7,7 @@
 #include "own_files.h"
 #include "rootfs.h"
 #include "rootfs_ahead.h"
+#include "secret_guard.h"
 #include "step_cache.h"
 #include "step_notes.h"
 
@@ -294,8 +295,8 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 	rn_map_init(&b->materials, free);
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
 	RN_AUTO(rn_freep) char *dockerfile = NULL;
-	if (open_cancel(b, err) < 0 || find_epoch(b, err) < 0 || layer_settings(b, err) < 0 || read_dockerfile(b, &dockerfile, err) < 0 ||
-	    read_ignore(b, dockerfile, err) < 0 || own_files_ignore(b, err) < 0)
+	if (secret_guard_params(b, err) < 0 || open_cancel(b, err) < 0 || find_epoch(b, err) < 0 || layer_settings(b, err) < 0 ||
+	    read_dockerfile(b, &dockerfile, err) < 0 || read_ignore(b, dockerfile, err) < 0 || own_files_ignore(b, err) < 0)
 		return -1;
 	return open_store(b, err);
 }
@@ -303,6 +304,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 void build_clear(struct build *b)
 {
 	rootfs_ahead_end(b);
+	secret_guard_clear(b);
 	rootfs_free(b->rootfs);
 	push_streams_free(b->streams);
 	step_cache_close(b->cache);

@@ -95,6 +95,7 @@ struct build {
 	atomic_bool cache_lost;    /* a layer that the cache of a registry promised could not be had */
 	struct rootfs *rootfs;     /* where RUN runs; NULL until one does                 */
 	pthread_mutex_t rootfs_lock;
+	struct rn_strv secrets;    /* read for RUN, see secret_guard.h; under `lock`       */
 	struct rootfs_ahead *ahead; /* threads of rootfs_ahead.h; under `lock`              */
 };
 

@@ -3,7 +3,9 @@
 
 #include "copy.h"
 #include "metadata.h"
+#include "rootfs.h"
 #include "rootfs_ahead.h"
+#include "secret_guard.h"
 #include "step_cache.h"
 #include "step_key.h"
 #include "step_notes.h"
@@ -83,11 +85,28 @@ static int not_cached(struct step *s)
 	return rn_fail(s->err, RN_ECANCELLED, "the step is not in the cache");
 }
 
+/* Runs the step; its layers are looked through before anybody keeps them. */
+static int run_guarded(struct step *s, step_fn *fn)
+{
+	struct fs_state *state = &s->stage->state;
+	size_t before = state->n_layers;
+	if (fn(s) < 0)
+		return -1;
+	for (size_t i = before; i < state->n_layers; i++)
+		if (secret_guard_layer(s->b, &state->layers[i].digest, s->err) < 0) {
+			blob_store_remove(s->b->store, &state->layers[i].digest, NULL);
+			if (s->b->rootfs)
+				rootfs_disown(s->b->rootfs, state);
+			return -1;
+		}
+	return 0;
+}
+
 static int run_and_remember(struct step *s, step_fn *fn, const struct step_key *k, const struct step_key *content)
 {
 	size_t layers = s->stage->state.n_layers;
 	rootfs_ahead(s);
-	if (fn(s) < 0)
+	if (run_guarded(s, fn) < 0)
 		return -1;
 	const struct step_key *files = content ? content : k;
 	if (!still_the_same(s, files)) {
@@ -121,7 +140,7 @@ int execute_cached(struct step *s, step_fn *fn)
 	if (s->b->only_cached && !hit)
 		return not_cached(s);
 	if (rc < 0)
-		return fn(s);
+		return run_guarded(s, fn);
 	step_notes_add(s, &key, content.parts.n ? &content : NULL, hit);
 	if (!hit)
 		return run_and_remember(s, fn, &key, key.by_source ? &content : NULL);

@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include "attest.h"
+#include "secret_guard.h"
 
 #include "base/fs.h"
 #include "oci/config.h"
@@ -59,6 +60,8 @@ int output_image(struct stage_graph *g, struct built *ret, struct rn_error *err)
 	add_labels(b, s->config);
 	cJSON_DeleteItemFromObjectCaseSensitive(s->config, "created");
 	cJSON_AddStringToObject(s->config, "created", b->created);
+	if (secret_guard_config(b, s->config, err) < 0)
+		return -1;
 	config_print(s->config, &text);
 	if (put(b, &text, MEDIA_OCI_CONFIG, &m.config, err) < 0)
 		return -1;

@@ -44,6 +44,8 @@ struct rootfs_step {
 
 /** Layers of the state as folders, and an empty upper folder above them. rootfs_step_clear removes it. */
 int rootfs_step_begin(struct rootfs *r, struct fs_state *state, struct rootfs_step *ret, struct rn_error *err);
+/** Takes the folder of the state's uppermost layer away again: it may not be kept. */
+void rootfs_disown(struct rootfs *r, const struct fs_state *state);
 struct rootfs_commit {
 	uint32_t uid, gid;                   /* who owns what is new where the disk cannot tell */
 	const char *created_by;              /* for the history                                 */

@@ -294,3 +294,22 @@ void rootfs_adopt(struct rootfs_step *s, struct fs_state *state)
 	if (lock >= 0 && (rn_exists(fs) || move_upper(s, to, NULL) == 0))
 		learn(r, rn_buf_str(&chain), fs);
 }
+
+void rootfs_disown(struct rootfs *r, const struct fs_state *state)
+{
+	RN_AUTO(rn_buf_clear) struct rn_buf chain = RN_BUF_INIT;
+	struct digest diff_id;
+	for (size_t i = 0; i < state->n_layers; i++) {
+		if (config_diff_id(state->config, i, &diff_id, NULL) < 0)
+			return;
+		rn_buf_addf(&chain, "%s\n", diff_id.text);
+	}
+	RN_AUTO(rn_freep) char *fs = known(r, rn_buf_str(&chain));
+	RN_AUTO(rn_freep) char *folder = fs ? rn_path_dir(fs) : NULL;
+	if (!folder)
+		return;
+	rootfs_remove(r, folder);
+	pthread_mutex_lock(&r->lock);
+	rn_map_remove(&r->known, rn_buf_str(&chain));
+	pthread_mutex_unlock(&r->lock);
+}

@@ -5,6 +5,7 @@
 #include "run_cache.h"
 #include "run_secret.h"
 #include "run_ssh.h"
+#include "secret_guard.h"
 
 #include "base/fs.h"
 
@@ -85,6 +86,7 @@ static int add_secret(struct step *s, const struct run_mount *m, struct df_at at
 	if (rc == 0)
 		return missing(s, m, at, "secrets", "{file: PATH}");
 	ret->n_secrets++;
+	secret_guard_add(s->b, rn_buf_str(value));
 	if (m->env)
 		rn_strv_addf(&ret->env, "%s=%s", m->env, rn_buf_str(value));
 	if (!m->target)

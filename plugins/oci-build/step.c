@@ -2,6 +2,7 @@
 #include "step.h"
 
 #include "dockerfile_parser.h"
+#include "secret_guard.h"
 
 #include "oci/config.h"
 
@@ -88,7 +89,8 @@ cJSON *step_config(const struct step *s)
 
 const struct layer_options *step_layer_options(const struct step *s)
 {
-	for (const struct build_stage *t = s->graph->target; t; t = t->parent)
+	bool guarded = secret_guard_needed(s->b); /* nothing leaves before it has been looked through */
+	for (const struct build_stage *t = s->graph->target; t && !guarded; t = t->parent)
 		if (t == s->stage)
 			return &s->b->streamed;
 	return &s->b->layer_options;

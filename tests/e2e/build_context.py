@@ -23,14 +23,14 @@ class Context:
         path.chmod(mode)
         return path
 
-    def pipeline(self, dockerfile=None, **params):
-        """Writes the pipeline (and the Dockerfile) without running it."""
+    def pipeline(self, dockerfile=None, pipeline_secrets=None, **params):
+        """Writes the pipeline (and the Dockerfile) without running it; pipeline_secrets: name -> {env: …} or {file: …}."""
         if dockerfile is not None:
             self.write("Dockerfile", dockerfile)
         file = self.folder / "build.pipe"
         given = {"context": "context", "layout": "layout", "platform": "linux/amd64", **params}
         stage = {"id": "image", "uses": "oci-build", "with": {k: v for k, v in given.items() if v is not None}}
-        file.write_text(json.dumps({"name": "build", "stages": [stage]}))
+        file.write_text(json.dumps({"name": "build", "secrets": pipeline_secrets or {}, "stages": [stage]}))
         return file
 
     def build(self, dockerfile=None, code=0, env=None, **params):

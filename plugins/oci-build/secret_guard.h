@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Secrets of the pipeline that would get into the image: an ENV or a label that is given one, a file that a RUN
+ * wrote one to. What is found is an error, before anything is kept or published. Costs nothing without secrets.
+ */
+#ifndef SECRET_GUARD_H
+#define SECRET_GUARD_H
+
+#include "build.h"
+
+/** Whether there is anything to look for. */
+bool secret_guard_needed(const struct build *b);
+/** A secret that the plugin read itself, for RUN. Its bytes are kept until build_clear. */
+void secret_guard_add(struct build *b, const char *secret);
+/** RN_EINVAL with the name of the first build argument, label or annotation that holds a secret. */
+int secret_guard_params(const struct build *b, struct rn_error *err);
+/** The same of every text in the image's configuration. */
+int secret_guard_config(const struct build *b, const cJSON *config, struct rn_error *err);
+/** The same of every file of a layer in the store. RN_EINVAL names the file. */
+int secret_guard_layer(const struct build *b, const struct digest *blob, struct rn_error *err);
+/** What build_clear calls. */
+void secret_guard_clear(struct build *b);
+
+#endif

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A secret of the pipeline cannot get into an image: not by an argument, a label, a file that is copied or one that RUN writes."""
+
+import gzip
+import json
+import os
+
+import pytest
+
+import harness_base
+from build_context import Context
+
+SECRET = "correct-horse-battery-staple"
+GIVEN = {"secrets": {"t": "${{ secrets.token }}"}}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base") / "base"
+    harness_base.layout(folder)
+    return f"FROM oci-layout://{folder}\n"
+
+
+@pytest.fixture
+def build(runner, tmp_path):
+    context = Context(runner, tmp_path / "work")
+
+    def build(dockerfile, code=0, **params):
+        return context, context.build(dockerfile, code=code, env={"TOKEN": SECRET}, pipeline_secrets={"token": {"env": "TOKEN"}}, **params)
+    return build
+
+
+def kept(context):
+    """All that the cache of the machine and the layout hold, unpacked."""
+    for folder in (context.store.parent, context.folder / "layout"):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                data = path.read_bytes()
+                yield path, gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def refused(build, dockerfile, what, code, **params):
+    context, failed = build(dockerfile, code=code, **params)
+    assert what in failed.text and SECRET not in failed.text and "--mount=type=secret" in failed.text
+    for path, data in kept(context):
+        assert SECRET.encode() not in data, path
+    return failed
+
+
+@pytest.mark.parametrize("params, what", [
+    ({"build_args": {"TOKEN": "${{ secrets.token }}"}}, "the build argument TOKEN holds a secret"),
+    ({"build_args": {"URL": "https://me:${{ secrets.token }}@example.com"}}, "the build argument URL holds a secret"),
+    ({"labels": {"note": "${{ secrets.token }}"}}, "the label note holds a secret"),
+    ({"annotations": {"note": "${{ secrets.token }}"}}, "the annotation note holds a secret"),
+])
+def test_a_parameter_that_would_publish_it_is_refused(build, params, what):
+    refused(build, "FROM scratch\nARG TOKEN\nARG URL\nCOPY Dockerfile /\n", what, 1, **params)
+
+
+def test_the_configuration_is_looked_through(build):
+    refused(build, f"FROM scratch\nENV A=1 B={SECRET}\n", 'configuration ("Env")', 1, **GIVEN)
+
+
+def test_a_copied_file_that_holds_it_is_named(build, tmp_path):
+    (tmp_path / "work/context/conf").mkdir(parents=True)
+    far = b"x" * ((1 << 18) - 10)  # across the border of two pieces
+    (tmp_path / "work/context/conf/pip.conf").write_bytes(far + f"index-url = https://u:{SECRET}@host".encode())
+    failed = refused(build, "FROM scratch\nCOPY conf /etc/\n", "/etc/pip.conf holds it", 1, **GIVEN)
+    assert "Dockerfile:2:1" in failed.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other rungs are in test_build_rungs.py")
+def test_a_file_that_a_run_wrote_it_to_is_named(build, base):
+    text = base + "RUN true\nRUN --mount=type=secret,id=t cat /run/secrets/t > /root.txt\n"
+    failed = refused(build, text, "/root.txt holds it", 1, **GIVEN)
+    assert "Dockerfile:3:1" in failed.text
+    refused(build, text.replace("root.txt", "other.txt"), "/other.txt holds it", 1, **GIVEN)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other rungs are in test_build_rungs.py")
+def test_a_run_that_only_uses_it_is_fine(build, base):
+    context, image = build(base + "RUN --mount=type=secret,id=t wc -c < /run/secrets/t > /length\n", **GIVEN)
+    assert image.layers and json.loads((context.folder / "layout/index.json").read_text())["manifests"]
