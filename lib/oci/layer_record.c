@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file is MAGIC, the length of the rest, the records. A record: type, mode, uid, gid, mtime, size, device, offset and count of xattrs as
+ * A file is MAGIC, the diff_id as a string, the length of the rest, the records. A record: type, mode, uid, gid, mtime, size, device, offset and count of xattrs as
  * 64-bit little-endian numbers, then strings, each its length and its bytes with a NUL.
  */
 #include "layer_record.h"
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define MAGIC "RNIDX1\n"
+#define MAGIC "RNIDX2\n"
 #define RECORD_MAX ((size_t)2 << 30)
 
 static void add_number(struct rn_buf *b, uint64_t v)
@@ -41,11 +41,12 @@ void layer_record_add(struct rn_buf *b, const struct layer_entry *e, uint64_t of
 	}
 }
 
-void layer_record_store(struct blob_store *s, const struct digest *layer, const struct rn_buf *b)
+void layer_record_store(struct blob_store *s, const struct digest *layer, const struct digest *diff_id, const struct rn_buf *b)
 {
 	RN_AUTO(rn_freep) char *path = blob_store_derived(s, layer, LAYER_RECORD_KIND), *dir = rn_path_dir(path);
 	RN_AUTO(rn_buf_clear) struct rn_buf file = { .max = RECORD_MAX };
 	rn_buf_adds(&file, MAGIC);
+	add_bytes(&file, diff_id->text, strlen(diff_id->text));
 	add_number(&file, b->len);
 	rn_buf_add(&file, rn_buf_str(b), b->len);
 	if (!b->overflow && !file.overflow && rn_mkdirs(dir, 0700, NULL) == 0)
@@ -75,14 +76,19 @@ static bool take_bytes(const struct rn_buf *b, size_t *at, const char **ret, siz
 	return true;
 }
 
-bool layer_record_load(struct blob_store *s, const struct digest *layer, struct rn_buf *ret)
+bool layer_record_load(struct blob_store *s, const struct digest *layer, struct digest *ret_diff_id, struct rn_buf *ret)
 {
+	struct digest diff_id = { 0 };
+	const char *text;
 	RN_AUTO(rn_freep) char *path = blob_store_derived(s, layer, LAYER_RECORD_KIND);
 	uint64_t n;
-	size_t at = strlen(MAGIC);
+	size_t at = strlen(MAGIC), text_size;
 	if (rn_read_file(path, RECORD_MAX, ret, NULL) < 0)
 		return false;
-	if (ret->len >= at && memcmp(ret->p, MAGIC, at) == 0 && take_number(ret, &at, &n) && n == ret->len - at) {
+	if (ret->len >= at && memcmp(ret->p, MAGIC, at) == 0 && take_bytes(ret, &at, &text, &text_size) &&
+	    (text_size == 0 || digest_parse(text, &diff_id, NULL) == 0) && take_number(ret, &at, &n) && n == ret->len - at) {
+		if (ret_diff_id)
+			*ret_diff_id = diff_id;
 		rn_buf_drop(ret, at);
 		return true;
 	}

@@ -397,6 +397,25 @@ int layer_tree_open_blob(struct layer_tree *t, size_t layer, struct rn_error *er
 	return blob_store_open_blob(t->store, d, NULL, err);
 }
 
+/* What the image says of a layer decides what is taken from a cache: it must be true. */
+static int check_diff_id(const struct tree_layer *l, const struct digest *have, struct rn_error *err)
+{
+	if (!digest_is_set(&l->diff_id) || digest_equal(have, &l->diff_id))
+		return 0;
+	return rn_fail(err, RN_EINVAL, "layer %s unpacks to %s, the image says %s", l->digest.text, have->text, l->diff_id.text);
+}
+
+/* The records that an earlier reading kept. A layer of which nobody knows yet what it unpacks to is read again. */
+static bool known_records(struct layer_tree *t, struct tree_layer *l, struct digest *ret_diff_id)
+{
+	if (!layer_record_load(t->store, &l->digest, ret_diff_id, &l->records))
+		return false;
+	if (digest_is_set(ret_diff_id) || !digest_is_set(&l->diff_id))
+		return true;
+	rn_buf_clear(&l->records);
+	return false;
+}
+
 /* Reads the layer's headers, checks its diff_id, and keeps the records for the next time. */
 static int read_records(struct layer_tree *t, struct tree_layer *l, struct rn_error *err)
 {
@@ -410,22 +429,21 @@ static int read_records(struct layer_tree *t, struct tree_layer *l, struct rn_er
 		layer_record_add(&l->records, &e, layer_reader_offset(r));
 	if (rc < 0 || layer_reader_finish(r, &diff_id, NULL, err) < 0 || rn_buf_check(&l->records, "index of the layer", err) < 0)
 		return rn_wrap(err, "layer %.19s", l->digest.text);
-	if (digest_is_set(&l->diff_id) && !digest_equal(&diff_id, &l->diff_id))
-		return rn_fail(err, RN_EINVAL, "layer %s unpacks to %s, the image says %s", l->digest.text, diff_id.text, l->diff_id.text);
-	layer_record_store(t->store, &l->digest, &l->records);
-	return 0;
+	layer_record_store(t->store, &l->digest, &diff_id, &l->records);
+	return check_diff_id(l, &diff_id, err);
 }
 
 int layer_tree_add(struct layer_tree *t, const struct digest *layer, const struct digest *diff_id, struct rn_error *err)
 {
 	struct tree_layer *l = rn_alloc(sizeof(*l));
+	struct digest have = { 0 };
 	l->digest = *layer;
 	if (diff_id)
 		l->diff_id = *diff_id;
 	l->records.max = RECORDS_MAX;
 	t->layers = rn_grow(t->layers, &t->cap_layers, t->n_layers + 1, sizeof(*t->layers));
 	t->layers[t->n_layers++] = l;
-	if (!layer_record_load(t->store, layer, &l->records) && read_records(t, l, err) < 0) {
+	if ((known_records(t, l, &have) ? check_diff_id(l, &have, err) : read_records(t, l, err)) < 0) {
 		t->n_layers--;
 		rn_buf_clear(&l->records);
 		free(l);

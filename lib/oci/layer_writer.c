@@ -215,7 +215,7 @@ int layer_writer_finish(struct layer_writer *w, struct layer_result *ret, struct
 		rc = layer_pipe_finish(rn_take(&w->pipe), &result, err);
 	if (rc == 0) {
 		result.entries = w->entries;
-		layer_record_store(w->store, &result.digest, &w->records);
+		layer_record_store(w->store, &result.digest, &result.diff_id, &w->records);
 		*ret = result;
 	}
 	layer_writer_abort(w);

@@ -43,7 +43,7 @@ static int read_parents(struct rootfs *r, const struct digest *layer, struct rn_
 	struct layer_xattr xattrs[LAYER_RECORD_XATTRS];
 	struct layer_entry e;
 	uint64_t offset;
-	if (!layer_record_load(r->b->store, layer, &records))
+	if (!layer_record_load(r->b->store, layer, NULL, &records))
 		return rn_fail(err, RN_EIO, "the index of layer %.19s cannot be read", layer->text);
 	for (size_t at = 0; layer_record_next(&records, &at, &e, &offset, xattrs);)
 		if (e.type == LAYER_DIR)

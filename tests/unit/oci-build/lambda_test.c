@@ -25,11 +25,11 @@ static int check(uint64_t size, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *dir = rn_temp_dir("/tmp", "runner-lambda-", NULL);
 	struct blob_store *store = blob_store_open(dir, NULL);
-	struct digest d = digest_of("layer", 5);
+	const struct digest d = digest_of("layer", 5), unknown = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf records = RN_BUF_INIT;
 	const struct layer_entry e = { .path = "huge", .type = LAYER_FILE, .mode = 0755, .size = size };
 	layer_record_add(&records, &e, 0);
-	layer_record_store(store, &d, &records);
+	layer_record_store(store, &d, &unknown, &records);
 	RN_AUTO(rn_json_freep) cJSON *config = rn_json_parse_str("{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"/none\"]}}", NULL);
 	RN_AUTO(layer_tree_freep) struct layer_tree *t = layer_tree_new(store, NULL);
 	assert_int_equal(layer_tree_add(t, &d, NULL, err), 0);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Layers as bytes: the same for any number of threads, one gzip member, every corner of tar, limits against bombs. */
+#include "oci/layer_index.h"
 #include "oci/layer_reader.h"
+#include "oci/layer_record.h"
 #include "oci/layer_stream.h"
 #include "oci/layer_writer.h"
 #include "oci/manifest.h"
@@ -84,6 +86,26 @@ static void bytes_do_not_depend_on_the_number_of_threads(void **state)
 		}
 	}
 	free(data);
+}
+
+/* An image that calls its layer by the diff_id of another would get into the cache under the other's name. */
+static void an_image_cannot_lie_about_a_layer_that_is_known(void **state)
+{
+	(void)state;
+	const struct layer_options o = { .compression = LAYER_GZIP };
+	struct layer_result honest = write_one(&o, "honest", 6), evil = write_one(&o, "hostile", 7);
+	for (int known = 1; known >= 0; known--) {
+		struct rn_error err = { 0 };
+		RN_AUTO(rn_freep) char *record = blob_store_derived(store, &evil.digest, LAYER_RECORD_KIND);
+		if (!known)
+			assert_int_equal(unlink(record), 0);
+		struct layer_tree *t = layer_tree_new(store, NULL);
+		assert_int_equal(layer_tree_add(t, &evil.digest, &honest.diff_id, &err), -1);
+		assert_non_null(strstr(err.msg, "the image says"));
+		assert_int_equal(layer_tree_add(t, &evil.digest, &evil.diff_id, &err), 0);
+		assert_non_null(layer_tree_find(t, "f", true, &err));
+		layer_tree_free(t);
+	}
 }
 
 static void levels_differ_and_each_is_one_gzip_member(void **state)
@@ -371,6 +393,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_shrinks_while_it_is_read_is_an_error),
 		cmocka_unit_test(bombs_stop_at_the_limit),
 		cmocka_unit_test(a_layer_has_no_more_entries_than_the_limit),
+		cmocka_unit_test(an_image_cannot_lie_about_a_layer_that_is_known),
 		cmocka_unit_test(a_blob_of_a_foreign_store_is_verified),
 	};
 	return cmocka_run_group_tests(tests, begin, end);
