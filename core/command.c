@@ -67,13 +67,25 @@ static int usage_error(const struct command *c, const char *path, const struct r
 	return EXIT_USAGE;
 }
 
-static int check_count(const struct command *c, size_t n, struct rn_error *err)
+static const char *nearest_command(const char *word)
 {
+	const char *names[RN_LEN(commands)];
+	size_t n = 0;
+	for (; commands[n]; n++)
+		names[n] = commands[n]->name;
+	return rn_nearest(word, names, n);
+}
+
+static int check_count(const struct command *c, const struct rn_strv *args, struct rn_error *err)
+{
+	size_t n = args->n;
 	if (n < c->min_args)
 		return rn_fail(err, RN_EINVAL, n ? "more arguments are needed" : "an argument is missing");
-	if (n > c->max_args)
-		return rn_fail(err, RN_EINVAL, c->max_args ? "too many arguments" : "it takes no arguments");
-	return 0;
+	if (n <= c->max_args)
+		return 0;
+	rn_fail(err, RN_EINVAL, c->max_args ? "too many arguments" : "it takes no arguments");
+	const char *near = c == &command_run ? nearest_command(args->v[0]) : NULL;
+	return near ? rn_hint(err, "did you mean \"runner %s\"?", near) : -1;
 }
 
 static int run_command(const struct command *c, const char *path, int argc, char *const *argv)
@@ -86,7 +98,7 @@ static int run_command(const struct command *c, const char *path, int argc, char
 	call.values = values;
 	int code;
 	if (options_parse(c->options, values, argc, argv, &call.args, &err) < 0 ||
-	    check_count(c, call.args.n, &err) < 0)
+	    check_count(c, &call.args, &err) < 0)
 		code = usage_error(c, path, &err);
 	else
 		code = c->run(&call);
@@ -169,6 +181,54 @@ static bool looks_like_file(const char *word)
 	return strchr(word, '/') || (stat(word, &st) == 0 && !S_ISDIR(st.st_mode));
 }
 
+/* ---- options before the command ---- */
+
+static const struct option_row *row_in(const struct command *const *list, const char *name, size_t n, char letter)
+{
+	for (; *list; list++) {
+		for (const struct option_row *r = (*list)->options; r && r->name; r++)
+			if (name ? strlen(r->name) == n && !memcmp(r->name, name, n) : letter && r->letter == letter)
+				return r;
+		const struct option_row *r = (*list)->subcommands ? row_in((*list)->subcommands, name, n, letter) : NULL;
+		if (r)
+			return r;
+	}
+	return NULL;
+}
+
+/* Whether the value of this option is the next argument. No two commands differ in whether an option has one. */
+static bool takes_next(const char *option)
+{
+	if (option[1] == '-') {
+		size_t n = strcspn(option + 2, "=");
+		const struct option_row *r = option[2 + n] ? NULL : row_in(commands, option + 2, n, 0);
+		return r && r->kind != OPTION_FLAG;
+	}
+	for (const char *p = option + 1; *p; p++) {
+		const struct option_row *r = row_in(commands, NULL, 0, *p);
+		if (r && r->kind != OPTION_FLAG)
+			return !p[1];
+	}
+	return false;
+}
+
+/* `runner -j 2 --local destroy FILE` is `runner destroy -j 2 --local FILE`; without a command, they belong to `run`. */
+static int options_first(int argc, char *const *argv)
+{
+	int at = 0;
+	while (at < argc && argv[at][0] == '-' && argv[at][1] && strcmp(argv[at], "--") != 0)
+		at += takes_next(argv[at]) ? 2 : 1;
+	const struct command *c = at < argc ? command_find(commands, argv[at]) : NULL;
+	if (!c)
+		return run_command(&command_run, "", argc, argv);
+	int words = c->subcommands && at + 1 < argc && command_find(c->subcommands, argv[at + 1]) ? 2 : 1;
+	RN_AUTO(rn_freep) char **moved = rn_alloc((size_t)argc * sizeof(*moved));
+	memcpy(moved, argv + at, (size_t)words * sizeof(*moved));
+	memcpy(moved + words, argv, (size_t)at * sizeof(*moved));
+	memcpy(moved + words + at, argv + at + words, (size_t)(argc - at - words) * sizeof(*moved));
+	return command_dispatch(argc, moved);
+}
+
 int command_dispatch(int argc, char *const *argv)
 {
 	if (argc == 0) {
@@ -182,15 +242,8 @@ int command_dispatch(int argc, char *const *argv)
 		return print_help(NULL, "");
 	if (strcmp(word, "--version") == 0)
 		return run_command(&command_version, "", 0, NULL);
-	const struct command *after = argc > 1 && strcmp(word, "--local") == 0 ? command_find(commands, argv[1]) : NULL;
-	if (after && !after->subcommands) { /* `runner --local plan FILE` */
-		RN_AUTO(rn_freep) char **swapped = rn_alloc(((size_t)argc + 1) * sizeof(*swapped));
-		memcpy(swapped + 1, argv + 2, ((size_t)argc - 2) * sizeof(*swapped));
-		swapped[0] = argv[0];
-		return run_command(after, "", argc - 1, swapped);
-	}
-	if (*word == '-') /* options of `run` before the file */
-		return run_command(&command_run, "", argc, argv);
+	if (*word == '-') /* before a command, or those of `run` before the file */
+		return options_first(argc, argv);
 	const struct command *c = command_find(commands, word);
 	if (c)
 		return c->subcommands ? run_subcommand(c, argc - 1, argv + 1) :

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run whose cloud is not there, goes away, or says no."""
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -31,6 +32,21 @@ def test_local_goes_with_every_command_that_takes_a_pipeline(runner, pipe):
     runner("--local", "plan", "--detailed-exitcode", file, code=0)
     assert "deleted    a  role r1" in runner("--local", "destroy", file).out
     runner("--local", "plan", "--detailed-exitcode", file, code=2)
+
+
+@pytest.mark.parametrize("line", ["-j 2 -v --local plan", "--local -vj2 plan --jobs=1", "--set destroy=1 validate", "--set destroy=1 -v plan --local"])
+def test_options_may_stand_before_the_command(runner, pipe, line):
+    file = pipe(pipeline(sh("a", "echo ran > ran"), vars={"destroy": "0"}))
+    runner(*line.split(), file)
+    assert not (file.parent / "ran").exists(), "the command was taken, not `run`"
+
+
+def test_options_before_a_command_that_has_them_not_are_refused_in_words(runner, pipe):
+    file = pipe(pipeline(sh("a", "true")))
+    assert "validate: unknown option --local" in runner("--local", "validate", file, code=2).err
+    assert 'did you mean "runner destroy"?' in runner("--local", "destory", file, code=2).err
+    assert json.loads(runner("-o", "json", "plugins", "list").out)
+    runner("--local", file)
 
 
 def test_without_credentials_all_that_was_tried_is_listed(runner, pipe):
