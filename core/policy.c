@@ -56,7 +56,8 @@ static const char *param_text(const cJSON *params, char *name)
 	return usable ? text : NULL;
 }
 
-/* The resource with each ${name} replaced; "*" when one of them is not known. New string. */
+/* The resource with each ${name} replaced; "*" when one of them is not known. A value that is a whole ARN already also stands
+   for what the template has before it. New string. */
 static char *resource_of(const char *template, const cJSON *params)
 {
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
@@ -70,6 +71,8 @@ static char *resource_of(const char *template, const cJSON *params)
 		const char *value = param_text(params, name);
 		if (!value)
 			return rn_strdup("*");
+		if (rn_starts(value, "arn:"))
+			rn_buf_reset(&b);
 		rn_buf_adds(&b, value);
 		p = end + 1;
 	}

@@ -371,7 +371,8 @@ struct runner_plugin {
 	 *  (for AWS stages the IAM actions, "iam:GetRole"); NULL: not said. Since 1.1 a line may name
 	 *  behind the action the resources that it is limited to, with spaces between, in which
 	 *  ${name} stands for a parameter of the stage: "iam:GetRole arn:aws:iam::*:role/${role_name}".
-	 *  ${name:-text} is the text when the parameter is not given. A resource with a parameter
+	 *  ${name:-text} is the text when the parameter is not given. A value that is an ARN itself
+	 *  also replaces what stands before it: "arn:*:iam::*:role/${role}" fits names and ARNs. A resource with a parameter
 	 *  that has no value, or none yet, is "*" as a whole. Several lines may name the same
 	 *  action; `runner plan --iam-policy` gathers them. */
 	const char *permissions;

@@ -87,9 +87,9 @@ static const struct runner_output outputs[] = {
 	{ 0 },
 };
 
-#define ON_FUNCTION " arn:aws:lambda:*:*:function:${function_name}\n"
-#define ON_VERSION " arn:aws:lambda:*:*:function:${function_name}:*\n"
-#define ON_LOGS " arn:aws:logs:*:*:log-group:*\n"
+#define ON_FUNCTION " arn:*:lambda:*:*:function:${function_name}\n"
+#define ON_VERSION " arn:*:lambda:*:*:function:${function_name}:*\n"
+#define ON_LOGS " arn:*:logs:*:*:log-group:*\n"
 
 static const char permissions[] =
 	"lambda:GetFunction" ON_FUNCTION "lambda:GetFunctionConfiguration" ON_FUNCTION "lambda:GetFunctionConfiguration" ON_VERSION
@@ -98,7 +98,7 @@ static const char permissions[] =
 	"lambda:GetAlias" ON_FUNCTION "lambda:CreateAlias" ON_FUNCTION "lambda:UpdateAlias" ON_FUNCTION
 	"lambda:DeleteAlias" ON_FUNCTION "lambda:InvokeFunction" ON_FUNCTION "lambda:InvokeFunction" ON_VERSION
 	"lambda:TagResource" ON_FUNCTION "lambda:PutFunctionConcurrency" ON_FUNCTION "lambda:DeleteFunctionConcurrency" ON_FUNCTION
-	"iam:PassRole ${role}\necr:DescribeImages\necr:GetRepositoryPolicy\necr:SetRepositoryPolicy\n"
+	"iam:PassRole arn:*:iam::*:role/${role}\necr:DescribeImages\necr:GetRepositoryPolicy\necr:SetRepositoryPolicy\n"
 	"logs:DescribeLogGroups\nlogs:CreateLogGroup" ON_LOGS "logs:PutRetentionPolicy" ON_LOGS "logs:DeleteLogGroup" ON_LOGS
 	"logs:ListTagsForResource" ON_LOGS "logs:TagResource" ON_LOGS;
 

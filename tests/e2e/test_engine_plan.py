@@ -75,3 +75,11 @@ def test_the_policy_narrows_what_is_known_and_contacts_nothing(runner, pipe, tmp
     assert only["Statement"] == policy["Statement"][:2]
     assert not (tmp_path / ".runner").exists()
     assert "runs nothing" in runner("plan", *PATH, "--iam-policy", "--until", "x", file, code=2).err
+
+
+def test_a_value_that_is_an_arn_stands_for_the_whole_resource(runner, pipe):
+    arn = "arn:aws:iam::000000000000:role/path/r"
+    for role, expected in ((arn, arn), ("r", "arn:*:iam::*:role/r"), ("${{ stages.x.arn }}", "*")):
+        file = pipe(pipeline(sh("x", "true"), stage("f", "lambda", function_name="f", role=role, image="i")))
+        statements = json.loads(runner("plan", "--iam-policy", file).out)["Statement"]
+        assert [s["Resource"] for s in statements if "iam:PassRole" in s["Action"]] == [expected]
