@@ -10,6 +10,9 @@
 #include "base/encode.h"
 
 #include <string.h>
+#include <strings.h>
+
+#define HEALTH "/_runner/health"
 
 /* lambda before apigateway: it is interrupted first and stopped last */
 static const struct service *const SERVICES[] = {
@@ -236,6 +239,29 @@ static void handle_health(struct request *req, struct response *res)
 	response_json(req, res, 200, doc);
 }
 
+/*
+ * Whether the client means this machine. A web page can have its own name resolve to 127.0.0.1, and its scripts would then be
+ * let read the answers of what needs no signature; such requests carry that name.
+ */
+static bool is_for_loopback(const struct request *req)
+{
+	const char *host = request_header(req, "Host");
+	if (!host)
+		return true; /* HTTP/1.0; no browser */
+	RN_AUTO(rn_freep) char *name = rn_strndup(host, strcspn(host, ":"));
+	size_t n = strlen(name);
+	return !strcasecmp(name, "localhost") || (n > 10 && !strcasecmp(name + n - 10, ".localhost")) ||
+	       (rn_starts(name, "127.") && strspn(name, "0123456789.") == n);
+}
+
+/* What is answered to those who have neither the cloud's keys nor a token of it. */
+static bool needs_no_key(const struct request *req)
+{
+	const char *header = request_header(req, "Authorization");
+	bool is_signed = (header && rn_starts(header, "AWS4-")) || request_arg(req, "X-Amz-Credential");
+	return !strcmp(req->path, HEALTH) || gateway_is_call(req) || !is_signed;
+}
+
 void route_begin(struct request *req)
 {
 	req->protocol = PROTOCOL_REST_JSON;
@@ -250,10 +276,13 @@ void route_handle(struct request *req, struct response *res)
 	} else if (req->body_error.code == RN_ELIMIT) {
 		answer_error(req, res, 413, "RequestEntityTooLargeException", "%s",
 			     req->body_error.msg);
-	} else if (!strcmp(req->path, "/_runner/health")) {
-		handle_health(req, res);
 	} else if (faults_is_request(req)) {
 		faults_handle(req, res);
+	} else if (needs_no_key(req) && !is_for_loopback(req)) {
+		answer_error(req, res, 403, "AccessDeniedException", "this local cloud answers under loopback names only "
+			     "(127.0.0.1, localhost), not as \"%s\"", request_header(req, "Host"));
+	} else if (!strcmp(req->path, HEALTH)) {
+		handle_health(req, res);
 	} else if (gateway_is_call(req)) {
 		gateway_handle(req, res);
 	} else {

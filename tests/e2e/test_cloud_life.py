@@ -296,3 +296,11 @@ def test_slow_clients_hold_nobody_up(cloud):
         for s in slow:
             s.close()
     assert cloud.stop() == 0
+
+
+@pytest.mark.parametrize("path", ["/_runner/health", "/restapis/a/test/_user_request_/x", "/?Action=AssumeRoleWithWebIdentity"])
+def test_a_web_page_whose_name_resolves_to_this_machine_learns_nothing(cloud, path):
+    """Without a signature only loopback names are answered; a forged header does not count as one."""
+    for host, refused in (("rebound.example:80", True), ("127.0.0.1.rebound.example", True), ("localhost:1", False), ("127.0.0.1", False)):
+        body = http("GET", cloud.url + path, {"Host": host, "Authorization": "Bearer x"})[2].decode()
+        assert ("loopback names only" in body) == refused
