@@ -109,7 +109,7 @@ static void fill_events(struct supervisor *s)
 	ssize_t n = 1;
 	for (int i = 0; i < EVENT_READS && s->event_fd >= 0 && n > 0; i++)
 		n = frame_reader_fill(&s->events, s->event_fd);
-	if (n == 0 || (n < 0 && errno != EAGAIN))
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EOVERFLOW)) /* full: there is room again once frames have been handed out */
 		rn_closep(&s->event_fd);
 }
 
