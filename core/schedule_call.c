@@ -5,9 +5,10 @@
 #include "params.h"
 #include "self.h"
 
+#include "base/fs.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- what expressions see ---- */
 
@@ -141,6 +142,13 @@ static void add_path(cJSON *info, const char *name, char *path)
 	free(path);
 }
 
+/* A plan has no folder of its own. Its name is not to be guessed: in /tmp, another user could have made it before us. */
+static char *plan_scratch(void)
+{
+	const char *temp = getenv("TMPDIR");
+	return rn_temp_dir(temp && *temp ? temp : "/tmp", "runner-plan-", NULL);
+}
+
 static cJSON *make_info(const struct node *n)
 {
 	const struct schedule_options *o = n->schedule->o;
@@ -151,12 +159,9 @@ static cJSON *make_info(const struct node *n)
 	cJSON_AddStringToObject(info, "stage", n->stage->id);
 	cJSON_AddStringToObject(info, "run", o->journal ? journal_run_id(o->journal) : "plan");
 	cJSON_AddStringToObject(info, "version", RUNNER_VERSION);
-	const char *temp = getenv("TMPDIR");
-	if (o->journal)
-		add_path(info, "scratch", rn_asprintf("%s/scratch/%s", journal_dir(o->journal), n->stage->id));
-	else
-		add_path(info, "scratch", rn_asprintf("%s/runner-plan-%d/%s", temp && *temp ? temp : "/tmp", (int)getpid(),
-						      n->stage->id));
+	char *scratch = o->journal ? rn_asprintf("%s/scratch/%s", journal_dir(o->journal), n->stage->id) : plan_scratch();
+	if (scratch)
+		add_path(info, "scratch", scratch);
 	add_path(info, "state", rn_asprintf("%s/state/%s/%s", o->root, o->pipeline->name, n->stage->id));
 	char *cache = self_cache();
 	add_path(info, "cache", cache ? cache : rn_asprintf("%s/cache", o->root));

@@ -238,8 +238,10 @@ void node_launch(struct node *n)
 	e.attempt = n->attempt;
 	e.text = n->reason;
 	emit(n, &e);
-	if (node_spawn(n, &err) < 0)
-		fail_with(n, RUNNER_FAIL_MACHINE, n->stage->at, err.msg, err.hint);
+	if (node_spawn(n, &err) == 0)
+		return;
+	remove_scratch(n);
+	fail_with(n, RUNNER_FAIL_MACHINE, n->stage->at, err.msg, err.hint);
 }
 
 bool node_recall(struct node *n, const struct record_stage *earlier)

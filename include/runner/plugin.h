@@ -254,7 +254,7 @@ enum runner_info {
 	RUNNER_INFO_DIR,          /* absolute folder of the pipeline file                   */
 	RUNNER_INFO_STAGE,        /* id of this stage                                       */
 	RUNNER_INFO_RUN_ID,       /* id of this run, unique                                 */
-	RUNNER_INFO_SCRATCH,      /* private empty folder, removed after the stage          */
+	RUNNER_INFO_SCRATCH,      /* private empty folder, removed after the stage; NULL in `plan` when there is no room for one */
 	RUNNER_INFO_CACHE,        /* folder kept between runs, shared by all runs of a user; lock what you share */
 	RUNNER_INFO_STATE,        /* folder kept between runs of this stage of this pipeline, under .runner/; in `plan` it may not exist */
 	RUNNER_INFO_LIBEXEC,      /* folder of the runner's helper programs                 */

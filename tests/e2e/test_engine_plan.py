@@ -3,6 +3,7 @@
 
 import json
 import re
+import subprocess
 
 import support
 from engine import PATH, pipeline, sh, stage
@@ -83,3 +84,14 @@ def test_a_value_that_is_an_arn_stands_for_the_whole_resource(runner, pipe):
         file = pipe(pipeline(sh("x", "true"), stage("f", "lambda", function_name="f", role=role, image="i")))
         statements = json.loads(runner("plan", "--iam-policy", file).out)["Statement"]
         assert [s["Resource"] for s in statements if "iam:PassRole" in s["Action"]] == [expected]
+
+
+def test_notes_of_a_plan_do_not_get_into_folders_that_others_made(runner, pipe, tmp_path):
+    (tmp_path / "temp").mkdir()
+    (tmp_path / "theirs").mkdir()
+    prepare = 'mkdir "$TMPDIR/runner-plan-$$" && ln -s ../../theirs "$TMPDIR/runner-plan-$$/a" && exec "$@"'
+    done = subprocess.run(["sh", "-c", prepare, "sh", support.BUILD / "bin/runner", "plan", *PATH, pipe(pipeline(keeper("a", "a")))],
+                          env={**support.clean_env(tmp_path), "TMPDIR": str(tmp_path / "temp")}, cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == 0
+    (guessed,) = (tmp_path / "temp").iterdir()  # its own is gone
+    assert (guessed / "a").is_symlink() and (tmp_path / "theirs").is_dir() and not list((tmp_path / "theirs").iterdir())
