@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -162,6 +163,15 @@ static void prune_leftovers(const char *store, const char *name, const struct ca
 	}
 }
 
+/* All unpacked layers at once get out of the way of a build that comes while, or after, they are removed. */
+static void set_aside(const char *folder)
+{
+	char id[25];
+	RN_AUTO(rn_freep) char *layers = rn_path_join(folder, "layers");
+	RN_AUTO(rn_freep) char *gone = rn_asprintf("%s/steps/gone-%s", folder, rn_random_hex(12, id));
+	(void)!rename(layers, gone);
+}
+
 /* Folders that may hold files of other user ids: their owners are known to the sandbox alone. */
 static int remove_folder(const char *cache, const char *path, struct cache_prune *p, struct rn_error *err)
 {
@@ -199,7 +209,7 @@ static int prune_unpacked(const char *cache, struct cache_prune *p, bool *ret_bu
 		bool excess = p->max_bytes && p->kept_bytes + bytes > p->max_bytes;
 		if (!p->all && !excess && !older(lock_path, p->max_age_ms))
 			p->kept_bytes += bytes;
-		else if (remove_folder(cache, folders.v[i], p, err) < 0)
+		else if (set_aside(folders.v[i]), remove_folder(cache, folders.v[i], p, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOCK_TRIES 10
+
 /* ---- where, and on which rung ---------------------------------------------------------------- */
 
 /* Names this start of the machine: what is not synced is trusted only until its end. */
@@ -67,6 +69,35 @@ static void sweep_boots(struct rootfs *r, const char *boot)
 	}
 }
 
+/* Is the lock that we hold still the one that lies there? `runner cache prune` removes it with all beside it. */
+static bool lock_lies_there(int fd, const char *path)
+{
+	struct stat ours, there;
+	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+/* Makes the folders and holds them against being removed. */
+static int hold_folders(struct rootfs *r, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *lock = rn_path_join(r->base, "lock");
+	for (unsigned tries = 0; tries < LOCK_TRIES; tries++) {
+		if (rn_mkdirs(r->layers, 0755, err) < 0 || rn_mkdirs(r->steps, 0755, err) < 0)
+			return -1;
+		r->use_lock = rn_lock_file(lock, false, false, NULL);
+		if (r->use_lock >= 0) {
+			rootfs_sweep_layers(r); /* nobody else is here */
+			rn_closep(&r->use_lock);
+		}
+		r->use_lock = rn_lock_file(lock, true, true, err);
+		if (r->use_lock < 0)
+			return -1;
+		if (lock_lies_there(r->use_lock, lock) && rn_exists(r->layers) && rn_exists(r->steps))
+			return 0;
+		rn_closep(&r->use_lock);
+	}
+	return rn_fail(err, RN_EIO, "%s is removed again and again while it is opened", r->base);
+}
+
 static int open_folders(struct rootfs *r, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *boot = boot_name();
@@ -74,16 +105,8 @@ static int open_folders(struct rootfs *r, struct rn_error *err)
 	r->base = rn_asprintf("%s/%s-%s", r->dir, boot, r->kind);
 	r->layers = rn_path_join(r->base, "layers");
 	r->steps = rn_path_join(r->base, "steps");
-	RN_AUTO(rn_freep) char *lock = rn_path_join(r->base, "lock");
-	if (rn_mkdirs(r->layers, 0755, err) < 0 || rn_mkdirs(r->steps, 0755, err) < 0)
-		return -1;
-	r->use_lock = rn_lock_file(lock, false, false, NULL);
-	if (r->use_lock >= 0) {
-		rootfs_sweep_layers(r); /* nobody else is here */
-		rn_closep(&r->use_lock);
-	}
-	r->use_lock = rn_lock_file(lock, true, true, err);
-	if (r->use_lock < 0)
+	(void)!chmod(r->dir, 0700); /* an image's setuid programs are nothing for this machine's other users */
+	if (hold_folders(r, err) < 0)
 		return -1;
 	sweep_steps(r);
 	sweep_boots(r, boot);

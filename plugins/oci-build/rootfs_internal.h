@@ -52,5 +52,10 @@ int rootfs_diff(struct rootfs *r, const struct diff_job *j, const struct fs_stat
 		bool *ret_empty, struct rn_error *err);
 /** Removes all of it, as far as that goes. */
 void rootfs_remove(struct rootfs *r, const char *path);
+/**
+ * As rootfs_remove, for a folder that is believed to be complete where it lies: it is moved below `steps` first, so that whoever
+ * is killed meanwhile leaves no half of it there. What stays below `steps` the next build sweeps.
+ */
+void rootfs_discard(struct rootfs *r, const char *steps, const char *path);
 
 #endif

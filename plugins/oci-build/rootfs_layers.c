@@ -188,7 +188,7 @@ void rootfs_sweep_layers(struct rootfs *r)
 		struct stat st;
 		bool unfinished = rn_starts(names.v[i], ".new-");
 		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && (unfinished || now - st.st_mtim.tv_sec > UNUSED_SECONDS))
-			rootfs_remove(r, path);
+			rootfs_discard(r, r->steps, path);
 	}
 }
 
@@ -308,7 +308,7 @@ void rootfs_disown(struct rootfs *r, const struct fs_state *state)
 	RN_AUTO(rn_freep) char *folder = fs ? rn_path_dir(fs) : NULL;
 	if (!folder)
 		return;
-	rootfs_remove(r, folder);
+	rootfs_discard(r, r->steps, folder);
 	pthread_mutex_lock(&r->lock);
 	rn_map_remove(&r->known, rn_buf_str(&chain));
 	pthread_mutex_unlock(&r->lock);

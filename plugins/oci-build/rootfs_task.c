@@ -9,9 +9,11 @@
 #include "rootfs_wire.h"
 
 #include "base/fs.h"
+#include "base/time.h"
 #include "oci/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -142,4 +144,11 @@ void rootfs_remove(struct rootfs *r, const char *path)
 {
 	if (rn_remove_tree(path, NULL) < 0 && remote(r))
 		ask_only(r, wire_remove(path), NULL);
+}
+
+void rootfs_discard(struct rootfs *r, const char *steps, const char *path)
+{
+	char id[25];
+	RN_AUTO(rn_freep) char *gone = rn_asprintf("%s/gone-%s", steps, rn_random_hex(12, id));
+	rootfs_remove(r, rename(path, gone) == 0 ? gone : path);
 }

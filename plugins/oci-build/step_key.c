@@ -202,7 +202,7 @@ static int run_key(struct step *s, struct step_key *k)
 		else if (add_mount(s, k, f, ++mounts) < 0)
 			return -1;
 	}
-	if (!df_flag(s->i, "network") && s->b->params->network && !rn_streq(s->b->params->network, "default"))
+	if (s->b->params->network && /* also --network=default is what the pipeline says */ !rn_streq(s->b->params->network, "default"))
 		key_add(&k->parts, "network", s->b->params->network);
 	const char *user = rn_json_str(step_config(s), "User"), *workdir = rn_json_str(step_config(s), "WorkingDir");
 	key_add(&k->parts, "USER", user ? user : "");

@@ -122,6 +122,15 @@ def test_network_none(context, base):
     assert out(image, "out2") == "1\n"
 
 
+def test_network_default_is_what_the_pipeline_says_also_for_the_cache(context, base):
+    text = base + "RUN --network=default ip addr | grep -c inet > /out; true\n"
+    context.build(text, network="none")
+    context.build(text, network="host")
+    assert context.cached == 0
+    context.build(text, network="none")
+    assert context.cached == 1
+
+
 # ---- mounts ----
 
 def test_binds_see_what_dockerignore_leaves(context, base):
