@@ -298,6 +298,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 	if (secret_guard_params(b, err) < 0 || open_cancel(b, err) < 0 || find_epoch(b, err) < 0 || layer_settings(b, err) < 0 ||
 	    read_dockerfile(b, &dockerfile, err) < 0 || read_ignore(b, dockerfile, err) < 0 || own_files_ignore(b, err) < 0)
 		return -1;
+	secret_guard_gather(b);
 	return open_store(b, err);
 }
 

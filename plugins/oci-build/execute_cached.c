@@ -144,6 +144,9 @@ int execute_cached(struct step *s, step_fn *fn)
 	step_notes_add(s, &key, content.parts.n ? &content : NULL, hit);
 	if (!hit)
 		return run_and_remember(s, fn, &key, key.by_source ? &content : NULL);
+	/* made before this secret was one, or by a run that had none: the key cannot know */
+	if (r.has_layer && secret_guard_layer(s->b, &r.layer.digest, s->err) < 0)
+		return -1;
 	if (content.parts.n > 0) { /* next time without looking into the source */
 		r.key = key.id;
 		r.content = content.id;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "secret_guard.h"
 
+#include "run_secret.h"
+
 #include "oci/layer_reader.h"
 
 #include <stdlib.h>
@@ -35,13 +37,26 @@ void secret_guard_add(struct build *b, const char *secret)
 {
 	RN_AUTO(rn_freep) char *copy = rn_strdup(secret);
 	const char *text = rn_trim(copy);
-	if (strlen(text) < SECRET_MIN)
-		return;
 	pthread_mutex_lock(&b->lock);
-	if (!rn_strv_has(&b->secrets, text))
+	if (strlen(text) >= SECRET_MIN && !rn_strv_has(&b->secrets, text))
 		rn_strv_add(&b->secrets, text);
 	pthread_mutex_unlock(&b->lock);
 	rn_wipe(copy, strlen(secret));
+}
+
+/* One that cannot be read says so to the RUN that asks for it. */
+void secret_guard_gather(struct build *b)
+{
+	const char *text = b->params->secrets.text;
+	RN_AUTO(rn_json_freep) cJSON *all = text ? rn_json_parse_str(text, NULL) : NULL;
+	const cJSON *one;
+	cJSON_ArrayForEach(one, all) {
+		RN_AUTO(rn_buf_clear) struct rn_buf value = RN_BUF_INIT;
+		if (run_secret_find(b->host, b->stage, text, one->string, &value, NULL) <= 0)
+			continue;
+		secret_guard_add(b, rn_buf_str(&value));
+		rn_wipe(value.p, value.len);
+	}
 }
 
 void secret_guard_clear(struct build *b)
@@ -159,7 +174,7 @@ static int scan(struct build *b, struct layer_reader *r, struct rn_error *err)
 
 int secret_guard_layer(const struct build *b, const struct digest *blob, struct rn_error *err)
 {
-	if (!secret_guard_needed(b))
+	if (!secret_guard_needed(b) || !blob_store_has(b->store, blob, NULL))
 		return 0;
 	RN_AUTO(rn_closep) int fd = blob_store_open_blob(b->store, blob, NULL, err);
 	const struct layer_reader_options o = { 0 };

@@ -69,6 +69,22 @@ def test_a_copied_file_that_holds_it_is_named(build, tmp_path):
     assert "Dockerfile:2:1" in failed.text
 
 
+def test_a_layer_of_the_cache_that_holds_it_is_refused(build, tmp_path):
+    (tmp_path / "work/context").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "work/context/conf").write_text(SECRET)
+    context, _ = build("FROM scratch\nCOPY conf /etc/\n")  # nobody said that it is a secret
+    failed = context.build("FROM scratch\nCOPY conf /etc/\n", code=1, env={"TOKEN": SECRET}, pipeline_secrets={"token": {"env": "TOKEN"}}, **GIVEN)
+    assert "cached" not in failed.text and "/etc/conf holds it" in failed.text and "Dockerfile:2:1" in failed.text
+
+
+def test_a_secret_of_the_stage_alone_is_known_before_a_run_asks_for_it(build, tmp_path):
+    (tmp_path / "work/context").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "work/context/conf").write_text("token=of-the-stage-alone\n")
+    (tmp_path / "work/token").write_text("of-the-stage-alone\n")
+    _, failed = build("FROM scratch\nCOPY conf /etc/\n", code=1, secrets={"t": {"file": "token"}})
+    assert "/etc/conf holds it" in failed.text and "of-the-stage-alone" not in failed.text
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other rungs are in test_build_rungs.py")
 def test_a_file_that_a_run_wrote_it_to_is_named(build, base):
     text = base + "RUN true\nRUN --mount=type=secret,id=t cat /run/secrets/t > /root.txt\n"
