@@ -95,14 +95,15 @@ static void service_step(struct runner_stage *stage, const char *name)
 
 static bool progress_due(struct runner_stage *stage, const char *what, bool last)
 {
+	uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+	for (const char *p = what ? what : ""; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * UINT64_C(1099511628211);
 	pthread_mutex_lock(&stage->lock);
 	int64_t now = rn_now_ms();
-	bool due = last || !rn_streq(what, stage->progress_what) || now - stage->progress_ms >= PROGRESS_MS;
-	if (due) {
-		stage->progress_ms = now;
-		free(stage->progress_what);
-		stage->progress_what = rn_strdup(what);
-	}
+	struct host_progress *p = &stage->progress[hash % HOST_PROGRESS];
+	bool due = p->what != hash || (last ? !p->ended : now - p->ms >= PROGRESS_MS);
+	if (due)
+		*p = (struct host_progress){ hash, now, last };
 	pthread_mutex_unlock(&stage->lock);
 	return due;
 }

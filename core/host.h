@@ -16,6 +16,15 @@ enum { HOST_OUTPUT_MAX = 1 << 20, HOST_TEXT_MAX = 1 << 20, HOST_CAPTURE_MAX = 64
 /** Of `remember`: bytes of a key and of a record, records of a stage. */
 enum { HOST_KEY_MAX = 128, HOST_RECORD_MAX = 256 << 10, HOST_RECORDS_MAX = 1000 };
 
+enum { HOST_PROGRESS = 16 };
+
+/* What was last said of one piece of work; several go on at once. */
+struct host_progress {
+	uint64_t what; /* hash of its name */
+	int64_t ms;    /* when             */
+	bool ended;    /* that it is done  */
+};
+
 struct runner_stage {
 	const cJSON *spec;                  /* what the host sent; see stage.h        */
 	const struct runner_plugin *plugin; /* accepted descriptor                    */
@@ -24,8 +33,7 @@ struct runner_stage {
 	pthread_mutex_t lock;               /* guards the pipe and all below          */
 	bool failed;                        /* `fail` was called                      */
 	bool final;                         /* what was said counts; later words do not */
-	int64_t progress_ms;                /* when progress was last sent            */
-	char *progress_what;
+	struct host_progress progress[HOST_PROGRESS];
 	int reply_fd;                       /* the host's answers to `remember`       */
 	pthread_mutex_t asking;             /* one question to the host at a time     */
 	void **owned;                       /* strings handed out, freed at exit      */

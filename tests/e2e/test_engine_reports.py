@@ -184,3 +184,12 @@ def test_lines_of_the_tree_never_wrap(terminal, pipe, letter):
 def test_ctrl_c_at_a_terminal_stops_the_run(terminal, pipe):
     code, text = terminal("run", "-v", pipe(pipeline(sh("a", "echo ready; sleep 60"))), interrupt="ready")
     assert code == 130 and "interrupted" in text
+
+
+def test_progress_of_several_works_is_told_at_a_bounded_rate_and_its_end_once(runner, pipe):
+    events = runner("run", *PATH, "--output", "json", pipe(pipeline(stage("a", "two-works")))).json_lines()
+    progress = [e for e in events if e["event"] == "progress"]
+    assert len(progress) < 1000  # of 4100 that the plugin tells
+    for what in ("one", "two"):
+        assert [e["done"] for e in progress if e["what"] == what][-1] == 2000
+        assert sum(e["what"] == what and e["done"] == 2000 for e in progress) == 1
