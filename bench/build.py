@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """oci-build against buildah, paired, with a docker-registry on loopback."""
 
+import contextlib
 import json
 import os
 import random
@@ -169,6 +170,18 @@ def small_files(bench):
     bench.pair("(e) 10,000 small files, cold", "small", ">= 5x", cold=True)
 
 
+@contextlib.contextmanager
+def other_registry(folder):
+    """Host of an empty registry."""
+    from harness import Registry
+    folder.mkdir()
+    registry = Registry(folder)
+    try:
+        yield registry.host
+    finally:
+        registry.close()
+
+
 def pull_and_push(bench):
     """The 500 MB image of (b): into a layout, and from there to the registry under another name."""
     name, layout = f"{bench.registry.host}/bench-python:runner", bench.folder / "skopeo-layout"
@@ -181,6 +194,8 @@ def pull_and_push(bench):
     bench.table.add("pull 500 MB into a layout", mine, "", peer, "skopeo")
     pulled = bench.layout()
     bench.forget_runner()
-    mine = bench.run_runner("moved", {"build_args": {"IMAGE": f"oci-layout://{pulled}"}, "layout": None, "tags": [f"{bench.registry.host}/moved/runner:1"]}, 1)
-    peer = bench.timed(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:x", f"docker://{bench.registry.host}/moved/skopeo:1"], 1)
+    with other_registry(bench.folder / "other") as other:  # a registry that has nothing, so that nobody can mount what is there
+        mine = bench.run_runner("moved", {"build_args": {"IMAGE": f"oci-layout://{pulled}"}, "layout": None, "tags": [f"{other}/moved/runner:1"]}, 1)
+    with other_registry(bench.folder / "another") as other:
+        peer = bench.timed(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:x", f"docker://{other}/moved/skopeo:1"], 1)
     bench.table.add("push 500 MB from a layout", mine, "", peer, "skopeo")
