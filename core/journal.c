@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +48,15 @@ int journal_make_dir(const char *path, const char *root, struct rn_error *err)
 	return journal_explain(err, root);
 }
 
-/* Runs beyond the newest JOURNAL_KEEP_RUNS go; a run that is going on is among the newest. */
+/* The process of a run keeps its journal locked. */
+static bool goes_on(const char *dir)
+{
+	RN_AUTO(rn_freep) char *path = rn_path_join(dir, "journal");
+	RN_AUTO(rn_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/* Runs beyond the newest JOURNAL_KEEP_RUNS go, except those of other pipelines that are not over: they write there. */
 static void prune(const char *root)
 {
 	RN_AUTO(rn_freep) char *runs = rn_path_join(root, "runs");
@@ -56,7 +65,8 @@ static void prune(const char *root)
 		return;
 	for (size_t i = 0; i + JOURNAL_KEEP_RUNS < names.n; i++) {
 		RN_AUTO(rn_freep) char *dir = rn_path_join(runs, names.v[i]);
-		rn_remove_tree(dir, NULL);
+		if (!goes_on(dir))
+			rn_remove_tree(dir, NULL);
 	}
 }
 
@@ -159,6 +169,7 @@ struct journal *journal_create(const char *root, const struct journal_head *head
 		journal_explain(err, root);
 		return NULL;
 	}
+	(void)!flock(j->fd, LOCK_EX | LOCK_NB); /* see prune; where there are no locks, nothing else depends on it */
 	if (write_head(j, head, err) < 0)
 		return NULL;
 	point_latest(j);

@@ -195,6 +195,22 @@ static void a_rollback_is_a_fact_about_the_run_that_it_put_back(void **state)
 	record_list_clear(&list);
 }
 
+static void old_runs_go_but_not_one_that_goes_on(void **state)
+{
+	struct run long_one = { 0 }, r = { 0 };
+	begin(&long_one, *state, "run");
+	RN_AUTO(rn_freep) char *dir = rn_strdup(journal_dir(long_one.journal));
+	for (int i = 0; i <= JOURNAL_KEEP_RUNS; i++) {
+		begin(&r, *state, "run");
+		end(&r);
+	}
+	assert_true(rn_exists(dir));
+	end(&long_one);
+	begin(&r, *state, "run");
+	end(&r);
+	assert_false(rn_exists(dir));
+}
+
 static void a_journal_cut_anywhere_is_readable(void **state)
 {
 	struct run r = { 0 };
@@ -291,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_there_before_waits_for_a_decision_after_a_kill_only, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(the_first_record_of_a_key_counts, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(a_rollback_is_a_fact_about_the_run_that_it_put_back, in_folder, out_of_folder),
+		cmocka_unit_test_setup_teardown(old_runs_go_but_not_one_that_goes_on, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(a_journal_cut_anywhere_is_readable, in_folder, out_of_folder),
 		cmocka_unit_test(what_changed_is_told_in_words),
 		cmocka_unit_test(secrets_have_no_part_in_a_key),
