@@ -22,18 +22,18 @@ COPY = r"""
 # check=error=true
 ARG BASE
 FROM $BASE AS files
-WORKDIR /work/deep
+WORKDIR /srv/deep
 COPY . .
 COPY --chown=app:web --chmod=u=rwX,go=rX tree /owned/
 ADD packed.tar /unpacked/
 FROM files AS second
 ENV VERSION=1
-COPY --from=files /work/deep/tree /again
+COPY --from=files /srv/deep/tree /again
 COPY <<EOF /made/from/text
 version $VERSION
 EOF
 FROM second
-COPY --from=files --link /work/deep/large.bin /
+COPY --from=files --link /srv/deep/large.bin /
 USER app
 WORKDIR /home/app/new
 LABEL z=1 a=2
@@ -43,7 +43,7 @@ CMD ["x"]
 RUN = COPY + r"""
 USER root
 RUN mkdir -p /made/b /made/a && for n in 3 1 2; do echo $n > /made/a/f$n; done && ln /made/a/f1 /made/b/same && ln -s ../a /made/b/link
-RUN rm -r /usr/share && chmod 4755 /made/a/f2 && umask > /made/umask && touch /work/deep/tree/new
+RUN rm -r /usr/share && chmod 4755 /made/a/f2 && umask > /made/umask && touch /srv/deep/tree/new
 RUN --mount=type=cache,target=/cache --mount=type=bind,source=tree,target=/tree cp /tree/f0 /made/f0 && echo x > /cache/x
 RUN pwd > /made/pwd; env | sort > /made/env; id > /made/id; hostname > /made/host
 """
