@@ -202,9 +202,21 @@ static int enter_file(struct copy_job *j, const struct remote_file *f, const cha
 	return layer_draft_add(j->draft, &e, &content, NULL, j->s->err);
 }
 
+/* As of git repositories: it would stand in the history of every image. */
+static int refuse_user(const char *url, struct rn_error *err)
+{
+	const char *host = strstr(url, "://") + 3;
+	if (!memchr(host, '@', strcspn(host, "/?#")))
+		return 0;
+	rn_fail(err, RN_EINVAL, "the URL holds a user or a password, which would be in the image's history");
+	return rn_hint(err, "fetch it in a RUN with --mount=type=secret, or before the build and COPY it");
+}
+
 int add_remote(struct copy_job *j, const char *url, const char *checksum, bool unpack)
 {
 	struct digest want = { 0 };
+	if (refuse_user(url, j->s->err) < 0)
+		return -1;
 	if (checksum && digest_parse(checksum, &want, j->s->err) < 0)
 		return rn_wrap(j->s->err, "--checksum");
 	const struct remote_file *f = find(j, url, &want);

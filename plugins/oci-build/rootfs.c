@@ -294,10 +294,14 @@ void rootfs_step_clear(struct rootfs_step *s)
 
 /* ---- kept for a look inside ---------------------------------------------------------------------- */
 
+char *rootfs_kept(const struct rootfs *r, const char *name)
+{
+	return rn_asprintf("%s/kept/%.32s", r->base, name);
+}
+
 char *rootfs_step_keep(struct rootfs_step *s, const char *name)
 {
-	RN_AUTO(rn_freep) char *dir = rn_path_join(s->rootfs->base, "kept");
-	RN_AUTO(rn_freep) char *kept = rn_asprintf("%s/%.32s", dir, name);
+	RN_AUTO(rn_freep) char *kept = rootfs_kept(s->rootfs, name);
 	RN_AUTO(rn_freep) char *to = rn_path_join(kept, "fs");
 	const char *from = s->upper ? s->upper : s->root;
 	rootfs_forget(s->rootfs, kept);

@@ -62,6 +62,8 @@ int rootfs_step_commit(struct rootfs_step *s, struct fs_state *state, const stru
 void rootfs_step_clear(struct rootfs_step *s);
 /** Keeps what the step did in a folder of that name, to look at it later, in place of what was kept there before. Returns the folder; new string, NULL when it cannot. */
 char *rootfs_step_keep(struct rootfs_step *s, const char *name);
+/** Where that is. New string. */
+char *rootfs_kept(const struct rootfs *r, const char *name);
 /** Puts what was kept into a step that begins again. */
 int rootfs_step_restore(struct rootfs_step *s, const char *kept, struct rn_error *err);
 /** Removes what was kept. */

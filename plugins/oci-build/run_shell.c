@@ -36,6 +36,15 @@ void run_shell_keep(struct step *s, struct rootfs_step *place)
 		rootfs_forget(place->rootfs, kept);
 }
 
+/* The description lies in the project's folder, where anybody may have put it: it names no folder but the stage's own. */
+static bool is_ours(struct build *b, const char *path, const char *kept, struct rn_error *err)
+{
+	struct rootfs *r = kept && rn_exists(kept) ? rootfs_get(b, err) : NULL;
+	struct digest name = digest_of(path, strlen(path));
+	RN_AUTO(rn_freep) char *own = r ? rootfs_kept(r, digest_hex(&name)) : NULL;
+	return own && rn_streq(own, kept);
+}
+
 /* A new run: what the last one left goes. */
 static void forget(struct build *b)
 {
@@ -45,9 +54,8 @@ static void forget(struct build *b)
 	RN_AUTO(rn_json_freep) cJSON *j = rn_json_read_file(path, DESCRIPTION_MAX, NULL);
 	const char *kept = rn_json_str(j, "root");
 	struct rn_error ignored = { 0 };
-	struct rootfs *r = kept && rn_exists(kept) ? rootfs_get(b, &ignored) : NULL;
-	if (r)
-		rootfs_forget(r, kept);
+	if (is_ours(b, path, kept, &ignored))
+		rootfs_forget(b->rootfs, kept);
 	rn_remove_tree(path, NULL);
 }
 
@@ -65,7 +73,7 @@ static int find_failed(struct stage_graph *g, struct run_shell *r, struct rn_err
 	RN_AUTO(rn_freep) char *path = description_path(g->b);
 	RN_AUTO(rn_json_freep) cJSON *j = rn_json_read_file(path, DESCRIPTION_MAX, NULL);
 	const char *kept = rn_json_str(j, "root");
-	if (!kept || !rn_exists(kept)) {
+	if (!is_ours(g->b, path, kept, err)) {
 		rn_fail(err, RN_ENOTFOUND, "no RUN of this stage failed in the last run, or what it left is gone");
 		return rn_hint(err, "name a step, as the log numbers them: runner shell FILE %s:3",
 			       g->b->host->info(g->b->stage, RUNNER_INFO_STAGE));

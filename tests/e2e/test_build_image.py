@@ -130,6 +130,7 @@ def test_history_counts_layers(context):
     ("FROM scratch\nSTOPSIGNAL SIGNOPE\n", "2:12", ["no signal"]),
     ("FROM scratch\nEXPOSE 70000\n", "2:8", ["no port"]),
     ("FROM scratch\nADD http://127.0.0.1:1/x.git /x\n", "2:5", ["git"]),
+    ("FROM scratch\nADD http://me:hunter2@127.0.0.1:1/x /x\n", "2:5", ["history", "type=secret"]),
     ("FROM scratch\nCOPY https://example.com/x /x\n", "2:6", ["COPY takes no URL", "ADD"]),
     ("FROM scratch\nHEALTHCHECK --interval=5 CMD x\n", "2:24", ["no length of time"]),
     ("FROM $none\n", "1:6", ["empty"]),

@@ -3,6 +3,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import re
@@ -307,6 +308,18 @@ def test_a_failed_step_is_entered_as_it_was_left(context, base):
     _, err = shell(context, "image", "--", "true", code=125)
     assert "no RUN of this stage failed" in err
     assert not list((context.store.parent / "rootfs").glob("*/kept/*"))
+
+
+def test_what_a_failed_step_left_is_never_another_folder(context, base):
+    context.build(base + FAILING, code=1, secrets={"t": "hidden-in-the-step"})
+    [description] = context.folder.rglob("failed-step.json")
+    precious = context.folder / "precious"
+    precious.mkdir()
+    description.write_text(json.dumps({**json.loads(description.read_text()), "root": str(precious)}))
+    _, err = shell(context, "image", "--", "true", code=125)
+    assert "no RUN of this stage failed" in err
+    context.build(base + "RUN true\n")
+    assert precious.is_dir() and not description.exists()
 
 
 def test_any_step_is_entered_before_it_runs(context, base):
