@@ -4,6 +4,8 @@
 #include "plugin.h"
 #include "worker.h"
 
+#include "base/fs.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,5 +28,5 @@ int main(int argc, char **argv)
 		return worker_main();
 	if (argc == 2 && strcmp(argv[1], "--probe") == 0)
 		return plugin_probe_main();
-	return command_dispatch(argc - 1, argv + 1);
+	return rn_end_output(command_dispatch(argc - 1, argv + 1), EXIT_MACHINE);
 }

@@ -171,5 +171,5 @@ int main(int argc, char **argv)
 	struct rn_error err = { 0 };
 	int rc = options_parse(argc, argv, &o, &err) < 0 ? options_report(&err) : run(&o);
 	options_clear(&o);
-	return rc;
+	return rn_end_output(rc, 3);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `runner aws whoami`: which credentials win, who they belong to, where calls go. */
+#include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -160,5 +161,5 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return EXIT_DONE;
 	}
-	return whoami(&a);
+	return rn_end_output(whoami(&a), 3);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +280,21 @@ int rn_open_in_root(int root_fd, const char *path, int flags, mode_t mode)
 		if (fd >= 0 || errno != EAGAIN || tries > 100) /* EAGAIN: raced with a rename */
 			return (int)fd;
 	}
+}
+
+int rn_end_output(int code, int failed)
+{
+	bool broken = ferror(stdout);
+	if (fflush(stdout) == 0 && !broken)
+		return code;
+	char why[128] = "";
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	if (!broken) /* errno is that of now */
+		snprintf(why, sizeof(why), ": %s", strerror(errno));
+	if (poll(&p, 1, 0) > 0 && p.revents & POLLERR)
+		return code;
+	fprintf(stderr, "%s: cannot write to standard output%s\n", program_invocation_short_name, why);
+	return code ? code : failed;
 }
 
 int rn_lock_file(const char *path, bool shared, bool wait, struct rn_error *err)

@@ -51,4 +51,7 @@ int rn_open_in_root(int root_fd, const char *path, int flags, mode_t mode);
 /** Exclusive (or shared) advisory lock on `path`, made when missing. `wait`: block, else RN_EEXISTS when held. Returns a descriptor that holds the lock until closed, or -1. */
 int rn_lock_file(const char *path, bool shared, bool wait, struct rn_error *err);
 
+/** For the end of a program: writes out stdout. Returns `code`; or says on stderr that what was printed is not all there, and returns `failed` instead of 0. A reader that went away (`| head`) is no failure. */
+int rn_end_output(int code, int failed);
+
 #endif

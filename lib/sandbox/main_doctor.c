@@ -4,6 +4,7 @@
 
 #include "doctor_facts.h"
 
+#include "base/fs.h"
 #include "base/json.h"
 
 #include <getopt.h>
@@ -138,5 +139,5 @@ int main(int argc, char **argv)
 		print_cache(cache);
 	int rc = host.rung == SANDBOX_NONE ? 3 : 0;
 	sandbox_host_clear(&host);
-	return rc;
+	return rn_end_output(rc, 3);
 }

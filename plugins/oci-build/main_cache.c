@@ -247,10 +247,10 @@ int main(int argc, char **argv)
 	if (!cache)
 		return bad_usage("neither XDG_CACHE_HOME nor HOME says where the cache is");
 	if (rn_streq(command, "ls") && left == 1)
-		return list(cache, &o);
+		return rn_end_output(list(cache, &o), EXIT_FAILED);
 	if (rn_streq(command, "prune") && left == 1)
-		return prune(cache, &o);
+		return rn_end_output(prune(cache, &o), EXIT_FAILED);
 	if (rn_streq(command, "why") && left == 3)
-		return why(cache, argv[optind + 1], argv[optind + 2]);
+		return rn_end_output(why(cache, argv[optind + 1], argv[optind + 2]), EXIT_FAILED);
 	return bad_usage(command ? "unknown command, or wrong number of arguments" : "what of it: ls, prune or why?");
 }

@@ -4,10 +4,13 @@
 import os
 import pty
 import re
+import signal
+import subprocess
 import unicodedata
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+import support
 from engine import PATH, pipeline, sh, stage
 
 MIXED = pipeline(sh("a", "echo hello; echo v=1 >> $RUNNER_OUTPUT"), stage("b", "fail", {"continue_on_error": True}, message="50% <off> & \"so\""),
@@ -193,3 +196,18 @@ def test_progress_of_several_works_is_told_at_a_bounded_rate_and_its_end_once(ru
     for what in ("one", "two"):
         assert [e["done"] for e in progress if e["what"] == what][-1] == 2000
         assert sum(e["what"] == what and e["done"] == 2000 for e in progress) == 1
+
+
+@pytest.mark.parametrize("line", ["plan --json", "validate", "graph", "plugins list"])
+def test_output_that_could_not_be_written_is_no_success(runner, pipe, tmp_path, line):
+    file = pipe(pipeline(sh("a", "true")))
+    for target, code in (("/dev/full", 3), (None, 0)):  # None: a reader that went away
+        read, write = os.pipe() if target is None else (None, os.open(target, os.O_WRONLY))
+        if read is not None:
+            os.close(read)
+        command = [support.BUILD / "bin/runner", *line.split(), *([] if "list" in line else [file])]
+        done = subprocess.run(command, cwd=tmp_path, env=support.clean_env(tmp_path), stdout=write, stderr=subprocess.PIPE, text=True,
+                              timeout=60, check=False)
+        os.close(write)
+        assert done.returncode in (code, -signal.SIGPIPE if target is None else code), done.stderr
+        assert ("cannot write to standard output" in done.stderr) == (code == 3)
