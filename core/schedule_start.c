@@ -345,13 +345,14 @@ static bool skipped_by_rollback(struct node *n)
 	const struct schedule_options *o = n->schedule->o;
 	const struct record_stage *then = record_stage(o->of, n->stage->id);
 	RN_AUTO(rn_freep) char *why = NULL;
-	if (!then || !cJSON_GetArraySize(then->records))
+	bool changed = then && cJSON_GetArraySize(then->records);
+	if (!changed)
 		why = rn_asprintf("it changed nothing in run %s", o->of->id);
 	else if (then->put_back)
 		why = rn_asprintf("it was put back already");
 	else if (!n->plugin->has_rollback)
 		why = rn_asprintf("`%s` has no rollback any more", n->stage->uses);
-	if (why) {
+	if (!changed || why) {
 		node_finish(n, EVENT_SKIPPED, why);
 		return true;
 	}

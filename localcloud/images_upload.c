@@ -74,7 +74,8 @@ static void hash_keep(struct upload *u)
 {
 	struct hashes *all = u->cloud->service_data[CLOUD_SLOT_UPLOADS];
 	struct hash *h = rn_alloc(sizeof(*h));
-	*h = (struct hash){ .ctx = rn_take(&u->hash), .size = u->size };
+	h->ctx = rn_take(&u->hash);
+	h->size = u->size;
 	pthread_mutex_lock(&all->lock);
 	if (all->by_id.live >= HASHES_MAX) {
 		rn_map_clear(&all->by_id);

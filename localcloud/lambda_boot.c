@@ -48,7 +48,7 @@ static cJSON *make_session(struct cloud *c, const cJSON *role, const char *funct
 	cJSON_AddStringToObject(credentials, "AccessKeyId", key);
 	cJSON_AddStringToObject(credentials, "SecretAccessKey", secret);
 	cJSON_AddStringToObject(credentials, "SessionToken", token);
-	cJSON_AddNumberToObject(credentials, "expires", cloud_now() + SESSION_SECONDS / 2);
+	cJSON_AddNumberToObject(credentials, "expires", cloud_now() + SESSION_SECONDS / 2.0);
 	return credentials;
 }
 

@@ -52,8 +52,10 @@ int upload_begin(struct upload *u, const char *mount_from, struct rn_error *err)
 		return -1;
 	if (a.status == 201 && mount_from)
 		return 1;
-	if (a.status != 202)
-		return registry_refused(&a, "upload to", u->ref, err);
+	if (a.status != 202) {
+		registry_refused(&a, "upload to", u->ref, err);
+		return -1;
+	}
 	u->offset = 0;
 	return take_location(u, &a, err);
 }

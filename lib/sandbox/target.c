@@ -47,7 +47,7 @@ static int make_link_target(struct apply *a, int root, const char *path, int par
 static int make_one(struct apply *a, int root, const char *path, bool folder, bool keep, int depth,
 		    struct rn_error *err)
 {
-	const char *name;
+	const char *name = NULL;
 	RN_AUTO(rn_closep) int parent = target_parent(root, path, &name, err);
 	if (parent < 0)
 		return -1;

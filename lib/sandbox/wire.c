@@ -108,7 +108,7 @@ static size_t items(struct codec *c, const void *array, size_t n, size_t size, c
 {
 	uint64_t count = array ? n : 0;
 	raw(c, &count, sizeof(count));
-	if (c->out) {
+	if (!c->store) { /* writing */
 		*ret = array;
 		return n;
 	}

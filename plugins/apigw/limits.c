@@ -172,9 +172,9 @@ int key_parse(const struct apigw_params *p, bool key_needed, struct key_wish *re
 		}
 		w.value = rn_strdup(value->valuestring);
 	}
-	w.wanted = o || key_needed;
-	*ret = w;
-	w = (struct key_wish){ 0 };
+	ret->wanted = o || key_needed;
+	ret->name = rn_take(&w.name);
+	ret->value = rn_take(&w.value);
 	return 0;
 }
 

@@ -140,7 +140,7 @@ static int missing_tags(struct aws_client *ecr, const char *name, const struct d
 		add_id(ids, "imageTag", tags->v[i]);
 	if (get_images(ecr, name, ids, &answer, err) < 0)
 		return -1;
-	const cJSON *image;
+	const cJSON *image = NULL;
 	*ret_present = false;
 	cJSON_ArrayForEach(image, rn_json_get(answer, "images"))
 		*ret_present = *ret_present || rn_streq(digest_of_image(image), digest->text);
@@ -318,11 +318,11 @@ static int check_immutable(struct stage *s, const struct repository *r, const st
 	return 0;
 }
 
-/* Reports each tag that was (or would be) set. */
+/* Reports each tag that was (or would be) set; `old` has as many as `tags`. */
 static void report(struct stage *s, const struct repository *r, const struct digest *digest, const struct rn_strv *tags,
 		   const struct rn_strv *old, bool present)
 {
-	for (size_t i = 0; i < tags->n; i++) {
+	for (size_t i = 0; i < old->n; i++) {
 		RN_AUTO(rn_freep) char *detail = old->v[i][0] ? rn_asprintf("digest: %.19s -> %.19s", old->v[i], digest->text)
 							     : rn_asprintf("%.19s", digest->text);
 		stage_change(s, old->v[i][0] ? RUNNER_UPDATED : RUNNER_CREATED, detail, "image %s:%s", r->name, tags->v[i]);

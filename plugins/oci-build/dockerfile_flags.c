@@ -132,15 +132,16 @@ int df_read_flags(struct df_reading *r)
 			r->at++;
 		if (!rn_starts(s + r->at, "--"))
 			return 0;
-		RN_AUTO(rn_buf_clear) struct rn_buf word = RN_BUF_INIT;
+		struct rn_buf word_read = RN_BUF_INIT;
 		size_t from = r->at, value_from = 0;
-		r->at = flag_word(s, from, &word, &value_from);
-		if (rn_streq(rn_buf_str(&word), "--")) {
+		r->at = flag_word(s, from, &word_read, &value_from);
+		RN_AUTO(rn_freep) char *word = rn_buf_take(&word_read);
+		if (rn_streq(word, "--")) {
 			while (blank(s[r->at]))
 				r->at++;
 			return 0;
 		}
-		char *name = word.p + 2, *equals = strchr(name, '=');
+		char *name = word + 2, *equals = strchr(name, '=');
 		if (equals)
 			*equals = '\0';
 		if (check_flag(r, name, equals ? equals + 1 : NULL, from, r->at - from) < 0)

@@ -64,6 +64,7 @@ static int run_step(struct step *s)
 		return run_shell_open(&s->graph->shell, s);
 	s->downloads = &downloads;
 	int rc = step_key_applies(s) ? execute_cached(s, functions[s->i->op]) : functions[s->i->op](s);
+	s->downloads = NULL;
 	return rc < 0 ? step_locate(s, s->i->at) : 0;
 }
 

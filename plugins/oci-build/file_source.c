@@ -189,7 +189,7 @@ static int list_dir(struct file_source *s, const struct file_node *dir, struct r
 		rn_fail(err, RN_EIO, "list \"%s\" in %s: %m", dir->path, s->label);
 		return rn_hint(err, "leave it out with .dockerignore, or make it readable");
 	}
-	fd = -1;
+	rn_take_fd(&fd); /* it is d's now */
 	for (struct dirent *e; (e = readdir(d));) {
 		if (rn_streq(e->d_name, ".") || rn_streq(e->d_name, ".."))
 			continue;

@@ -58,7 +58,8 @@ static const struct layer_node *find_plain(struct layer_tree *tree, const char *
 {
 	const struct layer_node *n = layer_tree_root(tree);
 	RN_AUTO(rn_freep) char *copy = rn_strdup(path);
-	for (char *save = NULL, *p = strtok_r(copy, "/", &save); p && n; p = strtok_r(NULL, "/", &save)) {
+	char *save = NULL;
+	for (char *p = strtok_r(copy, "/", &save); p && n; p = strtok_r(NULL, "/", &save)) {
 		n = layer_node_child(n, p);
 		if (n && n->type != LAYER_DIR) {
 			*ret_link = true;

@@ -114,7 +114,8 @@ void rootfs_root_give(struct rootfs_step *s, struct fs_state *state)
 	pthread_mutex_lock(&s->rootfs->lock);
 	bool another = rn_map_has(&s->rootfs->roots, rn_buf_str(&chain));
 	if (!another) {
-		*p = (struct plain_root){ rn_take(&s->root_dir), rn_take_fd(&s->root_lock) };
+		p->dir = rn_take(&s->root_dir);
+		p->lock = rn_take_fd(&s->root_lock);
 		rn_map_set(&s->rootfs->roots, rn_buf_str(&chain), p);
 	}
 	pthread_mutex_unlock(&s->rootfs->lock);

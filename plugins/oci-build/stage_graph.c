@@ -236,10 +236,12 @@ static int find_target(struct stage_graph *g, struct rn_error *err)
 	if (!name || !*name)
 		return 0;
 	g->target = stage_named(g, g->n, name);
-	if (!g->target && rn_parse_int(name, 0, (int64_t)g->n - 1, &number, NULL) == 0)
-		g->target = &g->v[number];
 	if (g->target)
 		return 0;
+	if (rn_parse_int(name, 0, (int64_t)g->n - 1, &number, NULL) == 0) {
+		g->target = &g->v[number];
+		return 0;
+	}
 	RN_AUTO(rn_freep) const char **names = rn_alloc((g->n + 1) * sizeof(char *));
 	size_t n = 0;
 	for (size_t i = 0; i < g->n; i++)
