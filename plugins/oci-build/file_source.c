@@ -281,7 +281,7 @@ int file_source_open(struct file_source *s, const struct file_node *n, struct la
 	*ret = (struct layer_source){ .fd = -1 };
 	if (s->tree)
 		return layer_tree_content(s->tree, n->node, &ret->fd, &ret->offset, err);
-	*ret_fd = openat(s->fd, n->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	*ret_fd = openat(s->fd, n->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* it may be a pipe by now */
 	if (*ret_fd < 0) {
 		rn_fail(err, RN_EIO, "read \"%s\" of %s: %m", n->path, s->label);
 		return rn_hint(err, "leave it out with .dockerignore, or make it readable");

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define TRIES 3
+
 struct bind {
 	struct step *s;
 	struct file_source *source;
@@ -78,7 +80,7 @@ static int write_layer(struct bind *b, const struct run_mount *m, struct layer_r
 	return layer_draft_write(b->draft, b->s->b->store, &plain, NULL, ret, b->s->err);
 }
 
-int run_bind_layer(struct step *s, const struct run_mount *m, struct df_at at, struct digest *ret_blob, struct digest *ret_diff_id)
+static int make_layer(struct step *s, const struct run_mount *m, struct df_at at, struct digest *ret_blob, struct digest *ret_diff_id)
 {
 	const struct df_flag from = { .name = (char *)"from", .value = m->from, .at = at, .value_at = at };
 	struct bind b = { .s = s, .source = step_source(s, m->from ? &from : NULL) };
@@ -91,4 +93,20 @@ int run_bind_layer(struct step *s, const struct run_mount *m, struct df_at at, s
 	*ret_blob = layer.digest;
 	*ret_diff_id = layer.diff_id;
 	return 0;
+}
+
+char *run_bind_unpack(struct step *s, const struct run_mount *m, struct df_at at, struct rootfs_step *place, bool own)
+{
+	struct digest blob, diff_id;
+	char *folder = NULL;
+	bool lost = true;
+	for (unsigned tries = 0; !folder && lost && tries < TRIES; tries++) {
+		if (make_layer(s, m, at, &blob, &diff_id) < 0)
+			return NULL;
+		folder = own ? rootfs_step_copy(place, &blob, s->err) : rootfs_layer(place->rootfs, &blob, &diff_id, s->err);
+		/* another step with the same files may have removed it before we unpacked it */
+		lost = !folder && !blob_store_has(s->b->store, &blob, NULL);
+		blob_store_remove(s->b->store, &blob, NULL); /* it lies unpacked now */
+	}
+	return folder;
 }

@@ -7,15 +7,17 @@
 #ifndef RUN_BIND_H
 #define RUN_BIND_H
 
+#include "rootfs.h"
 #include "run_mount.h"
 #include "step.h"
-
-#include "oci/digest.h"
 
 /* In that layer the file or folder is called so. */
 #define RUN_BIND_NAME "bind-mount"
 
-/** Writes the layer of the mount's source into the store. */
-int run_bind_layer(struct step *s, const struct run_mount *m, struct df_at at, struct digest *ret_blob, struct digest *ret_diff_id);
+/**
+ * The folder that holds the mount's source as RUN_BIND_NAME: of the step alone (`own`), to be written to, or one for all steps
+ * with the same files. New string; NULL with the error.
+ */
+char *run_bind_unpack(struct step *s, const struct run_mount *m, struct df_at at, struct rootfs_step *place, bool own);
 
 #endif

@@ -38,15 +38,11 @@ static int take_lock(struct step *s, const char *path, bool shared, bool wait, i
 static int make_cache(struct step *s, const struct run_mount *m, struct df_at at, struct rootfs_step *place, const char *path)
 {
 	const struct unpack_dir facts = { .mode = m->has_mode ? m->mode : 0755, .uid = m->uid, .gid = m->gid };
-	struct digest blob, diff_id;
 	if (rn_exists(path))
 		return 0;
 	if (!m->from)
 		return rootfs_mkdir(place->rootfs, path, &facts, s->err);
-	if (run_bind_layer(s, m, at, &blob, &diff_id) < 0)
-		return -1;
-	RN_AUTO(rn_freep) char *folder = rootfs_step_copy(place, &blob, s->err);
-	blob_store_remove(s->b->store, &blob, NULL);
+	RN_AUTO(rn_freep) char *folder = run_bind_unpack(s, m, at, place, true);
 	if (!folder)
 		return -1;
 	RN_AUTO(rn_freep) char *content = rn_path_join(folder, RUN_BIND_NAME);

@@ -37,13 +37,8 @@ void run_mounts_file(struct run_mounts *m, const char *target, const char *data,
 static int add_bind(struct step *s, const struct run_mount *m, struct df_at at, struct rootfs_step *place, const char *target,
 		    struct run_mounts *ret)
 {
-	struct digest blob, diff_id;
 	bool own = !m->readonly && !rootfs_host(place->rootfs)->overlay; /* writes go to a copy that is thrown away */
-	if (run_bind_layer(s, m, at, &blob, &diff_id) < 0)
-		return -1;
-	RN_AUTO(rn_freep) char *folder = own ? rootfs_step_copy(place, &blob, s->err) :
-					       rootfs_layer(place->rootfs, &blob, &diff_id, s->err);
-	blob_store_remove(s->b->store, &blob, NULL); /* it lies unpacked now */
+	RN_AUTO(rn_freep) char *folder = run_bind_unpack(s, m, at, place, own);
 	if (!folder)
 		return -1;
 	struct sandbox_bind b = { .source = keep(ret, rn_path_join(folder, RUN_BIND_NAME)), .target = target, .writable = !m->readonly };
@@ -57,16 +52,46 @@ static int add_bind(struct step *s, const struct run_mount *m, struct df_at at, 
 	return 0;
 }
 
-static int add_cache(struct step *s, const struct run_mount *m, struct df_at at, struct rootfs_step *place, const char *target,
-		     struct run_mounts *ret)
+static const char *cache_id(struct run_mounts *ret, const struct run_spec *r, const struct run_mount *m)
 {
+	return m->id && *m->id ? m->id : target_of(ret, r, m->target);
+}
+
+/* A cache that the command has twice is opened once, as the stricter of the two asks. */
+static int open_cache(struct step *s, const struct run_spec *r, struct rootfs_step *place, size_t at, const char **ids, struct run_mounts *ret)
+{
+	struct run_mount m = r->mounts[at]; /* borrowed */
 	int lock = -1;
-	char *folder = run_cache_open(s, m, at, place, target, &lock);
+	for (size_t i = 0; i < r->n_mounts && m.sharing == MOUNT_SHARED; i++)
+		if (ids[i] && rn_streq(ids[i], ids[at]) && r->mounts[i].sharing == MOUNT_LOCKED)
+			m.sharing = MOUNT_LOCKED;
+	char *folder = run_cache_open(s, &m, r->mounts_at[at], place, ids[at], &lock);
 	if (!folder)
-		return -1;
+		return step_locate(s, r->mounts_at[at]);
 	ret->locks[ret->n_locks++] = lock;
-	ret->binds[ret->n_binds++] = (struct sandbox_bind){ .source = keep(ret, folder), .target = target, .writable = !m->readonly };
+	ret->caches[at] = keep(ret, folder);
+	for (size_t i = 0; i < r->n_mounts && m.sharing != MOUNT_PRIVATE; i++)
+		if (ids[i] && rn_streq(ids[i], ids[at]) && r->mounts[i].sharing != MOUNT_PRIVATE)
+			ret->caches[i] = ret->caches[at];
 	return 0;
+}
+
+/* By name, whatever the order of the mounts: two steps that both want a and b never wait for each other. */
+static int open_caches(struct step *s, const struct run_spec *r, struct rootfs_step *place, struct run_mounts *ret)
+{
+	RN_AUTO(rn_freep) const char **ids = rn_alloc((r->n_mounts + 1) * sizeof(char *));
+	for (size_t i = 0; i < r->n_mounts; i++)
+		ids[i] = r->mounts[i].type == MOUNT_CACHE ? cache_id(ret, r, &r->mounts[i]) : NULL;
+	for (;;) {
+		size_t next = r->n_mounts;
+		for (size_t i = 0; i < r->n_mounts; i++)
+			if (ids[i] && !ret->caches[i] && (next == r->n_mounts || strcmp(ids[i], ids[next]) < 0))
+				next = i;
+		if (next == r->n_mounts)
+			return 0;
+		if (open_cache(s, r, place, next, ids, ret) < 0)
+			return -1;
+	}
 }
 
 static int missing(const struct step *s, const struct run_mount *m, struct df_at at, const char *param, const char *how)
@@ -128,9 +153,10 @@ static int add_ssh(struct step *s, const struct run_mount *m, struct df_at at, c
 	return 0;
 }
 
-static int add_mount(struct step *s, const struct run_mount *m, struct df_at at, const struct run_spec *r, struct rootfs_step *place,
-		     struct run_mounts *ret)
+static int add_mount(struct step *s, size_t number, const struct run_spec *r, struct rootfs_step *place, struct run_mounts *ret)
 {
+	const struct run_mount *m = &r->mounts[number];
+	struct df_at at = r->mounts_at[number];
 	const char *target = m->target ? target_of(ret, r, m->target) : NULL;
 	if (target && rn_streq(target, "/"))
 		return step_fail(s, at, RN_EINVAL, "--mount: the target cannot be the root of the image");
@@ -140,7 +166,8 @@ static int add_mount(struct step *s, const struct run_mount *m, struct df_at at,
 	case MOUNT_BIND:
 		return add_bind(s, m, at, place, target, ret);
 	case MOUNT_CACHE:
-		return add_cache(s, m, at, place, target, ret);
+		ret->binds[ret->n_binds++] = (struct sandbox_bind){ .source = ret->caches[number], .target = target, .writable = !m->readonly };
+		return 0;
 	case MOUNT_TMPFS:
 		ret->tmpfs[ret->n_tmpfs++] = (struct sandbox_tmpfs){ .target = target, .size = m->size };
 		return 0;
@@ -161,8 +188,11 @@ int run_mounts_make(struct step *s, const struct run_spec *r, struct rootfs_step
 	ret->secrets = rn_alloc((n + 1) * sizeof(*ret->secrets));
 	ret->locks = rn_alloc((n + 1) * sizeof(*ret->locks));
 	ret->agents = rn_alloc((n + 1) * sizeof(struct run_ssh *));
+	ret->caches = rn_alloc((n + 1) * sizeof(char *));
+	if (open_caches(s, r, place, ret) < 0)
+		return -1;
 	for (size_t i = 0; i < n; i++)
-		if (add_mount(s, &r->mounts[i], r->mounts_at[i], r, place, ret) < 0)
+		if (add_mount(s, i, r, place, ret) < 0)
 			return step_locate(s, r->mounts_at[i]);
 	return 0;
 }
@@ -182,6 +212,7 @@ void run_mounts_clear(struct run_mounts *m)
 	rn_strv_clear(&m->env);
 	rn_strv_clear(&m->paths);
 	rn_strv_clear(&m->targets);
+	free(m->caches);
 	free(m->binds);
 	free(m->files);
 	free(m->tmpfs);

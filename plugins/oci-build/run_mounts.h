@@ -20,6 +20,7 @@ struct run_mounts {
 	size_t n_secrets;
 	int *locks;             /* of caches                                                   */
 	size_t n_locks;
+	const char **caches;    /* folder of each mount that is a cache, by its number         */
 	struct run_ssh **agents;
 	size_t n_agents;
 };

@@ -244,6 +244,12 @@ def test_ssh_leads_to_the_agent(context, base):
     server.close()
 
 
+def test_a_command_has_a_cache_twice(context, base):
+    text = base + ("RUN --mount=type=cache,id=c,target=/a --mount=type=cache,id=c,target=/b,sharing=locked "
+                   "--mount=type=cache,id=b,target=/d,sharing=locked echo one > /a/f && cat /b/f > /out && test ! -e /d/f\n")
+    assert out(context.build(text)) == "one\n"
+
+
 # ---- life and death ----
 
 def test_a_killed_build_leaves_nothing_that_harms(context, base):
