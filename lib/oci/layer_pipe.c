@@ -237,6 +237,8 @@ int layer_pipe_write(struct layer_pipe *p, const void *data, size_t n, struct rn
 {
 	const char *from = data;
 	digester_update(p->diff_id, data, n);
+	if (p->o.raw)
+		p->o.raw->bytes(p->o.raw->ctx, data, n);
 	p->total += n;
 	while (n) {
 		/* a full chunk is handed over only when more comes, so that a small layer needs no thread */

@@ -7,6 +7,7 @@
 #include "dockerfile_parser.h"
 #include "file_mode.h"
 #include "git_url.h"
+#include "rootfs_along.h"
 
 #include "base/fs.h"
 #include "oci/config.h"
@@ -284,12 +285,18 @@ static int finish(struct copy_job *j, const char *message)
 	}
 	const struct draft_progress progress = { on_progress, s->b, on_cancel };
 	struct layer_result layer;
-	if (layer_draft_write(j->draft, s->b->store, step_layer_options(s), &progress, &layer, s->err) < 0)
+	struct layer_options o = *step_layer_options(s);
+	struct rootfs_along *along = rootfs_along_begin(s, &o.raw);
+	if (layer_draft_write(j->draft, s->b->store, &o, &progress, &layer, s->err) < 0) {
+		rootfs_along_end(along, NULL);
 		return -1;
+	}
 	char size[32];
 	build_log(s->b, RUNNER_INFO, "%zu entries, %s, layer %.19s", layer_draft_count(j->draft),
 		  rn_format_size(layer.tar_size, size, sizeof(size)), layer.digest.text);
-	return fs_state_add(&s->stage->state, s->b, &layer, message, s->err);
+	int rc = fs_state_add(&s->stage->state, s->b, &layer, message, s->err);
+	rootfs_along_end(along, rc == 0 ? &s->stage->state : NULL);
+	return rc;
 }
 
 /* Flags, destination and where files come from. */

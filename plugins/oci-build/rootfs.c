@@ -418,6 +418,6 @@ int rootfs_step_commit(struct rootfs_step *s, struct fs_state *state, const stru
 	if (s->root)
 		rootfs_root_give(s, state);
 	else
-		rootfs_adopt(s, state);
+		rootfs_adopt(s->rootfs, s->upper, false, state);
 	return 0;
 }

@@ -22,8 +22,7 @@ static void *work(void *ctx)
 	return NULL;
 }
 
-/* RUN stands behind the step in its stage. */
-static bool leads_to_run(const struct step *s)
+bool rootfs_leads_to_run(const struct step *s)
 {
 	bool behind = false;
 	for (size_t i = 0; i < s->stage->n_steps; i++) {
@@ -36,7 +35,7 @@ static bool leads_to_run(const struct step *s)
 
 void rootfs_ahead(const struct step *s)
 {
-	if (s->stage->ahead || s->stage->state.n_layers == 0 || s->i->op == DF_RUN || !leads_to_run(s))
+	if (s->stage->ahead || s->stage->state.n_layers == 0 || s->i->op == DF_RUN || !rootfs_leads_to_run(s))
 		return;
 	s->stage->ahead = true;
 	struct rootfs_ahead *a = rn_alloc(sizeof(*a));

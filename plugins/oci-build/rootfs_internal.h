@@ -32,8 +32,11 @@ int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret,
 void rootfs_sweep_layers(struct rootfs *r);
 /** What unpacking needs to know of the machine. */
 void rootfs_unpack_settings(struct rootfs *r, struct unpack_job *j);
-/** Makes the step's upper folder the folder of the state's uppermost layer. No harm when it cannot. */
-void rootfs_adopt(struct rootfs_step *s, struct fs_state *state);
+/**
+ * Makes a folder with the files of the state's uppermost layer (a step's upper one; or unpacked by unpack_tar: `bare`, the
+ * folders that it implies get their looks here) the folder of that layer. No harm when it cannot.
+ */
+void rootfs_adopt(struct rootfs *r, const char *upper, bool bare, struct fs_state *state);
 
 /* ---- rootfs_roots.c: without overlays ---- */
 
@@ -45,6 +48,8 @@ void rootfs_roots_clear(struct rootfs *r);
 
 /* ---- rootfs_task.c: what touches files of other ids, here or in a user namespace ---- */
 
+/** True where files of other ids are out of reach for this process. */
+bool rootfs_remote(const struct rootfs *r);
 int rootfs_unpack(struct rootfs *r, const struct unpack_job *j, struct rn_error *err);
 /** Writes down how a plain root is, for the diff to come. */
 int rootfs_scan(struct rootfs *r, const char *root, const char *to, struct rn_error *err);

@@ -259,29 +259,28 @@ int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret,
 
 /* ---- from upper to lower --------------------------------------------------------------------------------------- */
 
-static int move_upper(struct rootfs_step *s, const char *to, struct rn_error *err)
+static int move_upper(struct rootfs *r, const char *upper, const char *to, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *temp = rn_temp_dir(s->rootfs->layers, ".new-", err);
+	RN_AUTO(rn_freep) char *temp = rn_temp_dir(r->layers, ".new-", err);
 	RN_AUTO(rn_freep) char *fs = temp ? rn_path_join(temp, "fs") : NULL;
 	if (!fs)
 		return -1;
-	if (chmod(temp, 0755) < 0 || rename(s->upper, fs) < 0 || rename(temp, to) < 0) {
-		rn_fail(err, RN_EIO, "keep %s: %m", s->upper);
-		rootfs_remove(s->rootfs, temp);
+	if (chmod(temp, 0755) < 0 || rename(upper, fs) < 0 || rename(temp, to) < 0) {
+		rn_fail(err, RN_EIO, "keep %s: %m", upper);
+		rootfs_remove(r, temp);
 		return -1;
 	}
 	return 0;
 }
 
-void rootfs_adopt(struct rootfs_step *s, struct fs_state *state)
+void rootfs_adopt(struct rootfs *r, const char *upper, bool bare, struct fs_state *state)
 {
-	struct rootfs *r = s->rootfs;
 	RN_AUTO(unpack_job_clear) struct unpack_job job = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf chain = RN_BUF_INIT;
 	struct digest diff_id = { 0 };
 	struct layer_tree *tree = fs_state_tree(state, r->b, NULL);
 	bool link = false;
-	if (!s->upper || !tree || find_dirs(r, tree, &state->layers[state->n_layers - 1].digest, &job, &link, NULL) < 0 || link)
+	if (!upper || !tree || find_dirs(r, tree, &state->layers[state->n_layers - 1].digest, &job, &link, NULL) < 0 || link)
 		return;
 	for (size_t i = 0; i < state->n_layers; i++) {
 		if (config_diff_id(state->config, i, &diff_id, NULL) < 0)
@@ -291,8 +290,11 @@ void rootfs_adopt(struct rootfs_step *s, struct fs_state *state)
 	RN_AUTO(rn_freep) char *name = folder_name(&diff_id, &job);
 	RN_AUTO(rn_freep) char *to = rn_path_join(r->layers, name);
 	RN_AUTO(rn_freep) char *fs = rn_path_join(to, "fs");
+	rootfs_unpack_settings(r, &job);
+	if (bare && unpack_dirs(&job, upper, NULL) < 0)
+		return;
 	RN_AUTO(rn_closep) int lock = lock_folder(r, name, NULL);
-	if (lock >= 0 && (rn_exists(fs) || move_upper(s, to, NULL) == 0))
+	if (lock >= 0 && (rn_exists(fs) || move_upper(r, upper, to, NULL) == 0))
 		learn(r, rn_buf_str(&chain), fs);
 }
 

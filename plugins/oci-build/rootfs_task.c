@@ -21,7 +21,7 @@
 
 #define ANSWER_MAX ((size_t)1 << 20)
 
-static bool remote(const struct rootfs *r)
+bool rootfs_remote(const struct rootfs *r)
 {
 	return r->host.rung == SANDBOX_MAPPED || r->host.rung == SANDBOX_SINGLE_ID;
 }
@@ -91,7 +91,7 @@ static int ask_only(struct rootfs *r, cJSON *request, struct rn_error *err)
 
 int rootfs_unpack(struct rootfs *r, const struct unpack_job *j, struct rn_error *err)
 {
-	if (!remote(r))
+	if (!rootfs_remote(r))
 		return unpack_run(j, err);
 	if (ask_only(r, wire_unpack(j), err) == 0)
 		return 0;
@@ -104,7 +104,7 @@ int rootfs_unpack(struct rootfs *r, const struct unpack_job *j, struct rn_error 
 int rootfs_diff(struct rootfs *r, const struct diff_job *j, const struct fs_state *state, struct layer_result *ret,
 		bool *ret_empty, struct rn_error *err)
 {
-	if (!remote(r))
+	if (!rootfs_remote(r))
 		return diff_any(j, ret, ret_empty, err);
 	RN_AUTO(rn_freep) struct digest *layers = rn_alloc((state->n_layers + 1) * sizeof(*layers));
 	RN_AUTO(rn_freep) struct digest *diff_ids = rn_alloc((state->n_layers + 1) * sizeof(*diff_ids));
@@ -119,7 +119,7 @@ int rootfs_diff(struct rootfs *r, const struct diff_job *j, const struct fs_stat
 
 int rootfs_scan(struct rootfs *r, const char *root, const char *to, struct rn_error *err)
 {
-	return remote(r) ? ask_only(r, wire_scan(root, to), err) : plain_scan(root, to, err);
+	return rootfs_remote(r) ? ask_only(r, wire_scan(root, to), err) : plain_scan(root, to, err);
 }
 
 int rootfs_mkdir(struct rootfs *r, const char *path, const struct unpack_dir *facts, struct rn_error *err)
@@ -132,17 +132,17 @@ int rootfs_mkdir(struct rootfs *r, const char *path, const struct unpack_dir *fa
 int rootfs_own(struct rootfs *r, const char *path, const struct unpack_dir *facts, struct rn_error *err)
 {
 	bool ours = r->host.rung == SANDBOX_SINGLE_ID || (facts->uid == 0 && facts->gid == 0);
-	if (remote(r) && !ours)
+	if (rootfs_remote(r) && !ours)
 		return ask_only(r, wire_own(path, facts), err);
 	/* what we make is root's inside */
-	if ((!remote(r) && chown(path, facts->uid, facts->gid) < 0) || chmod(path, facts->mode & 07777) < 0)
+	if ((!rootfs_remote(r) && chown(path, facts->uid, facts->gid) < 0) || chmod(path, facts->mode & 07777) < 0)
 		return rn_fail(err, RN_EIO, "set the owner and mode of %s: %m", path);
 	return 0;
 }
 
 void rootfs_remove(struct rootfs *r, const char *path)
 {
-	if (rn_remove_tree(path, NULL) < 0 && remote(r))
+	if (rn_remove_tree(path, NULL) < 0 && rootfs_remote(r))
 		ask_only(r, wire_remove(path), NULL);
 }
 

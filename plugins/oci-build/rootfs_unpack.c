@@ -42,14 +42,18 @@ static void set_times(const struct unpack_job *j, int root)
 	}
 }
 
-static int fill(const struct unpack_job *j, const char *dir, struct rn_error *err)
+/* The folder `fs` in `dir`, made and open. */
+static int open_fs(const struct unpack_job *j, const char *dir, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *fs = rn_path_join(dir, "fs");
 	if ((mkdir(fs, 0755) < 0 && (errno != EEXIST || !j->onto)) || (!j->onto && chmod(fs, 0755) < 0))
 		return rn_fail(err, RN_EIO, "make %s: %m", fs);
-	RN_AUTO(rn_closep) int root = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return rn_fail(err, RN_EIO, "open %s: %m", fs);
+	int root = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root >= 0 ? root : rn_fail(err, RN_EIO, "open %s: %m", fs);
+}
+
+static struct layer_apply_options apply_options(const struct unpack_job *j)
+{
 	struct layer_apply_options o = LAYER_APPLY_INIT;
 	o.owners = j->owners;
 	o.devices = j->devices;
@@ -60,7 +64,14 @@ static int fill(const struct unpack_job *j, const char *dir, struct rn_error *er
 	o.cancel_fd = j->cancel_fd;
 	o.progress = j->progress;
 	o.ctx = j->ctx;
-	if (make_dirs(j, root, err) < 0)
+	return o;
+}
+
+static int fill(const struct unpack_job *j, const char *dir, struct rn_error *err)
+{
+	const struct layer_apply_options o = apply_options(j);
+	RN_AUTO(rn_closep) int root = open_fs(j, dir, err);
+	if (root < 0 || make_dirs(j, root, err) < 0)
 		return -1;
 	for (size_t i = 0; i < j->n_layers; i++) {
 		RN_AUTO(rn_closep) int blob = blob_store_open_blob(j->store, &j->layers[i], NULL, err);
@@ -87,4 +98,22 @@ int unpack_run(const struct unpack_job *j, struct rn_error *err)
 	if (rc < 0 || rn_exists(temp))
 		rn_remove_tree(temp, NULL);
 	return rc;
+}
+
+int unpack_tar(const struct unpack_job *j, int tar, struct rn_error *err)
+{
+	const struct layer_apply_options o = apply_options(j);
+	RN_AUTO(rn_closep) int root = open_fs(j, j->to, err);
+	return root < 0 ? -1 : layer_apply(root, tar, &o, NULL, err);
+}
+
+int unpack_dirs(const struct unpack_job *j, const char *fs, struct rn_error *err)
+{
+	RN_AUTO(rn_closep) int root = open(fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return rn_fail(err, RN_EIO, "open %s: %m", fs);
+	if (make_dirs(j, root, err) < 0)
+		return -1;
+	set_times(j, root);
+	return 0;
 }

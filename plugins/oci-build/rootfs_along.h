@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Unpacking along: while the layer of a step is written, its tar also becomes the folder that the RUN which follows
+ * needs, so that nothing is decompressed again. Changes nothing but when work is done: what fails here the RUN does.
+ */
+#ifndef ROOTFS_ALONG_H
+#define ROOTFS_ALONG_H
+
+#include "step.h"
+
+struct rootfs_along;
+/** Begins, when that helps; *ret is what layer_options.raw gets, and lives until the end. NULL: it does not (*ret untouched). */
+struct rootfs_along *rootfs_along_begin(const struct step *s, const struct layer_raw **ret);
+/** Keeps the folder as that of the state's uppermost layer, which was written; state NULL: drops it. NULL is fine. */
+void rootfs_along_end(struct rootfs_along *a, struct fs_state *state);
+
+#endif
