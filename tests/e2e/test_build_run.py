@@ -285,6 +285,32 @@ def test_a_base_is_unpacked_once(context, base):
     assert len(layers()) == 2 and not first.items() <= layers().items()
 
 
+def test_a_layer_unpacked_while_it_is_written_is_as_run_unpacks_it(context, base):
+    context.write("some/deep/file", "x" * 300000, 0o4711)
+    (context.folder / "context/some/link").symlink_to("deep/file")
+    text = base + "RUN mkdir -p /a/b && chown 5:6 /a/b && chmod 2750 /a/b\nCOPY --chown=7:8 some /a/b/c/\n"
+
+    def layers():
+        seen = {}
+        for top in (context.store.parent / "rootfs").glob("*/layers/[0-9a-f]*/fs"):
+            for path in top.rglob("*"):
+                st = path.lstat()
+                seen[f"{top.parent.name}/{path.relative_to(top)}"] = (st.st_mode, st.st_uid, st.st_gid, st.st_mtime_ns, st.st_size)
+        return seen
+
+    context.build(text + "RUN --mount=type=secret,id=none,required cat /run/secrets/none\n", code=1)  # it never unpacked anything
+    along = layers()
+    assert [n for n in along if n.endswith("a/b/c/deep/file")]
+    assert not list((context.store.parent / "rootfs").glob("*/layers/.new-*"))
+    for folder in (context.store.parent / "rootfs").glob("*/layers/*"):
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    image = context.build(text + "RUN stat -c '%a %u %g' /a/b /a/b/c/deep/file > /out\n")
+    assert out(image) == "2750 5 6\n4711 7 8\n"
+    again = layers()
+    assert {n: again[n] for n in along} == along
+
+
 def test_the_same_bytes_from_a_cold_and_a_warm_machine(context, base):
     text = base + "COPY Dockerfile /df\nRUN mkdir -p /a/b && echo x > /a/b/c && ln /a/b/c /a/d && chmod 2755 /a\nRUN rm /a/b/c && touch /etc/motd\n"
     context.build(text)

@@ -202,6 +202,29 @@ static void a_file_of_more_than_8_gib_has_its_size_in_a_pax_header(void **state)
 	assert_true(found);
 }
 
+static void hash_bytes(void *ctx, const void *data, size_t n)
+{
+	digester_update(ctx, data, n);
+}
+
+static void who_takes_the_tar_gets_all_of_it(void **state)
+{
+	(void)state;
+	struct digester *d = digester_new(NULL);
+	const struct layer_raw raw = { hash_bytes, d };
+	const struct layer_options o = { .raw = &raw };
+	struct zeros z = { (uint64_t)9 << 20 };
+	const struct layer_entry e = { .path = "zeros", .type = LAYER_FILE, .mode = 0644, .size = z.left };
+	const struct layer_source s = { .fd = -1, .read = some_zeros, .ctx = &z };
+	struct rn_error err = { 0 };
+	struct layer_result r;
+	struct layer_writer *w = layer_writer_new(store, &o, &err);
+	assert_int_equal(layer_writer_add(w, &e, &s, &err), 0);
+	assert_int_equal(layer_writer_finish(w, &r, &err), 0);
+	assert_string_equal(digester_peek(d).text, r.diff_id.text);
+	digester_free(d);
+}
+
 static void read_back(const struct layer_result *r, struct layer_entry *want, size_t n)
 {
 	struct rn_error err = { 0 };
@@ -388,6 +411,7 @@ int main(void)
 		cmocka_unit_test(bytes_do_not_depend_on_the_number_of_threads),
 		cmocka_unit_test(levels_differ_and_each_is_one_gzip_member),
 		cmocka_unit_test(a_file_of_more_than_8_gib_has_its_size_in_a_pax_header),
+		cmocka_unit_test(who_takes_the_tar_gets_all_of_it),
 		cmocka_unit_test(entries_come_back_as_they_were),
 		cmocka_unit_test(what_no_layer_may_have_is_refused),
 		cmocka_unit_test(a_file_that_shrinks_while_it_is_read_is_an_error),
