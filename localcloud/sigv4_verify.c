@@ -225,6 +225,12 @@ static int compare(struct request *req, struct response *res, const struct claim
 	return refuse(req, res, &WRONG, text);
 }
 
+/* It becomes a part of paths. */
+static bool is_region(const char *name)
+{
+	return *name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
+}
+
 int sigv4_verify(struct request *req, struct response *res)
 {
 	RN_AUTO(claim_clear) struct claim claim = { 0 };
@@ -234,6 +240,8 @@ int sigv4_verify(struct request *req, struct response *res)
 			      err.code == RN_ENOTFOUND && req->protocol == PROTOCOL_QUERY
 				      ? "Request is missing Authentication Token"
 				      : err.msg);
+	if (!is_region(claim.auth.region))
+		return refuse(req, res, &WRONG, "Credential should be scoped to a valid region.");
 	if (check_time(req, res, &claim) < 0)
 		return -1;
 	RN_AUTO(rn_freep) char *secret = find_secret(req, res, &claim);

@@ -174,7 +174,7 @@ def test_no_signature_at_all(cloud):
     assert status == 403 and b"<Code>MissingAuthenticationToken</Code>" in body
 
 
-def signed_at(cloud, seconds):
+def signed_at(cloud, seconds, region="us-east-1"):
     """A GetCallerIdentity signed `seconds` from now."""
     import datetime
     from unittest import mock
@@ -184,7 +184,7 @@ def signed_at(cloud, seconds):
     request = awsrequest.AWSRequest("POST", cloud.url + "/", data="Action=GetCallerIdentity&Version=2011-06-15",
                                     headers={"Content-Type": "application/x-www-form-urlencoded"})
     then = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
-    signer = auth.SigV4Auth(credentials.Credentials(cloud.access_key, cloud.secret_key), "sts", "us-east-1")
+    signer = auth.SigV4Auth(credentials.Credentials(cloud.access_key, cloud.secret_key), "sts", region)
     with mock.patch("botocore.auth.get_current_datetime", return_value=then):
         signer.add_auth(request)
     return http("POST", cloud.url + "/", dict(request.headers), request.data if isinstance(request.data, bytes) else request.data.encode())
@@ -195,6 +195,12 @@ def test_a_signature_has_its_time(cloud):
     for seconds, text in ((-1200, b"Signature expired"), (1200, b"Signature not yet current")):
         status, _, body = signed_at(cloud, seconds)
         assert status == 403 and b"SignatureDoesNotMatch" in body and text in body
+
+
+@pytest.mark.parametrize("region", ["..", "", "us_east_1"])
+def test_a_signature_names_a_region(cloud, region):
+    status, _, body = signed_at(cloud, 0, region)
+    assert status == 403 and b"scoped to a valid region" in body
 
 
 def test_a_presigned_address_works_once_its_time_holds(cloud):
