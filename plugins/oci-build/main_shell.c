@@ -173,6 +173,7 @@ static int resized[2] = { -1, -1 };
 static void on_resize(int signal)
 {
 	(void)signal;
+	/* NOLINTNEXTLINE(bugprone-signal-handler): reading errno is safe in a handler, and keeps the value of who was interrupted */
 	int e = errno;
 	(void)!write(resized[1], "", 1);
 	errno = e;
