@@ -62,7 +62,8 @@ int diff_xattrs_read(int fd, const char *path, struct diff_xattrs *ret, struct r
 	if (x.n > 1)
 		qsort(x.v, x.n, sizeof(*x.v), by_name);
 	*ret = x;
-	x = (struct diff_xattrs){ 0 };
+	x.v = NULL; /* they are the caller's */
+	x.n = 0;
 	return 0;
 }
 
@@ -275,7 +276,7 @@ static int upper_folder(struct diff_writer *d, struct diff_place *p, int depth, 
 		return -1;
 	if (opaque && base)
 		p->base = NULL; /* made anew: it is nobody's heir */
-	bool same = p->base && diff_same_facts(d->j, p, &x);
+	bool same = base && p->base && diff_same_facts(d->j, p, &x);
 	if (!same && diff_add(d, p, &x, err) < 0)
 		return -1;
 	if (opaque && base && base->n_children && add_opaque(d, p->path, err) < 0)
