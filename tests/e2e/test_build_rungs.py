@@ -123,7 +123,7 @@ def world(plain_user, pytestconfig):
 def test_builds_what_root_builds(world, rung):
     if rung == "mapped" and not shutil.which("newuidmap"):
         pytest.skip("needs newuidmap")
-    expected, _ = world.build("root")
+    expected, of_root = world.build("root")
     built, output = world.build(rung)
     assert "sandbox of RUN: " + TEXTS[rung] in output, output[-8000:]
     problems = []
@@ -136,6 +136,9 @@ def test_builds_what_root_builds(world, rung):
             continue
         if not (layout / "index.json").exists():
             problems.append(f"{case.name}: failed:\n{log}")
+            continue
+        if not (expected[case.name][1] / "index.json").exists():
+            problems.append(f"{case.name}: failed as root:\n{expected[case.name][0]}\n{of_root[-4000:]}")
             continue
         ours, reference = Image.from_layout(layout), Image.from_layout(expected[case.name][1])
         lines = consistent(ours) + differences(ours, reference, DIFFERENT.get(rung, {}).get(case.name, []))
