@@ -195,6 +195,17 @@ void rootfs_sweep_layers(struct rootfs *r)
 
 /* ---- all layers of a state -------------------------------------------------------------------------------- */
 
+/* What all layers of the state are known by, and the diff_id of the uppermost. */
+static bool name_chain(const struct fs_state *state, struct rn_buf *chain, struct digest *ret_last)
+{
+	for (size_t i = 0; i < state->n_layers; i++) {
+		if (config_diff_id(state->config, i, ret_last, NULL) < 0)
+			return false;
+		rn_buf_addf(chain, "%s\n", ret_last->text);
+	}
+	return true;
+}
+
 static char *known(struct rootfs *r, const char *chain)
 {
 	pthread_mutex_lock(&r->lock);
@@ -282,11 +293,8 @@ void rootfs_adopt(struct rootfs *r, const char *upper, bool bare, struct fs_stat
 	bool link = false;
 	if (!upper || !tree || find_dirs(r, tree, &state->layers[state->n_layers - 1].digest, &job, &link, NULL) < 0 || link)
 		return;
-	for (size_t i = 0; i < state->n_layers; i++) {
-		if (config_diff_id(state->config, i, &diff_id, NULL) < 0)
-			return;
-		rn_buf_addf(&chain, "%s\n", diff_id.text);
-	}
+	if (!name_chain(state, &chain, &diff_id))
+		return;
 	RN_AUTO(rn_freep) char *name = folder_name(&diff_id, &job);
 	RN_AUTO(rn_freep) char *to = rn_path_join(r->layers, name);
 	RN_AUTO(rn_freep) char *fs = rn_path_join(to, "fs");
@@ -302,11 +310,8 @@ void rootfs_disown(struct rootfs *r, const struct fs_state *state)
 {
 	RN_AUTO(rn_buf_clear) struct rn_buf chain = RN_BUF_INIT;
 	struct digest diff_id;
-	for (size_t i = 0; i < state->n_layers; i++) {
-		if (config_diff_id(state->config, i, &diff_id, NULL) < 0)
-			return;
-		rn_buf_addf(&chain, "%s\n", diff_id.text);
-	}
+	if (!name_chain(state, &chain, &diff_id))
+		return;
 	RN_AUTO(rn_freep) char *fs = known(r, rn_buf_str(&chain));
 	RN_AUTO(rn_freep) char *folder = fs ? rn_path_dir(fs) : NULL;
 	if (!folder)

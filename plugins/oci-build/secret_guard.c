@@ -28,9 +28,9 @@ static size_t longest(struct build *b)
 	return n;
 }
 
-bool secret_guard_needed(const struct build *b)
+bool secret_guard_needed(struct build *b)
 {
-	return longest((struct build *)b) > 0;
+	return longest(b) > 0;
 }
 
 void secret_guard_add(struct build *b, const char *secret)
@@ -83,10 +83,10 @@ static int cure(struct rn_error *err)
 	return rn_hint(err, "give it to the RUN that needs it: `secrets` of the stage and RUN --mount=type=secret,id=NAME");
 }
 
-static int guard_map(const struct build *b, const struct runner_map *m, const char *what, struct rn_error *err)
+static int guard_map(struct build *b, const struct runner_map *m, const char *what, struct rn_error *err)
 {
 	for (size_t i = 0; i < m->n; i++)
-		if (reveals((struct build *)b, m->v[i].value, strlen(m->v[i].value))) {
+		if (reveals(b, m->v[i].value, strlen(m->v[i].value))) {
 			rn_fail(err, RN_EINVAL, "the %s %s holds a secret of the pipeline, and everybody who has the image could read it", what,
 				m->v[i].key);
 			return cure(err);
@@ -94,7 +94,7 @@ static int guard_map(const struct build *b, const struct runner_map *m, const ch
 	return 0;
 }
 
-int secret_guard_params(const struct build *b, struct rn_error *err)
+int secret_guard_params(struct build *b, struct rn_error *err)
 {
 	if (!secret_guard_needed(b))
 		return 0;
@@ -122,9 +122,9 @@ static const char *find_text(struct build *b, const cJSON *j, const char *name)
 	return NULL;
 }
 
-int secret_guard_config(const struct build *b, const cJSON *config, struct rn_error *err)
+int secret_guard_config(struct build *b, const cJSON *config, struct rn_error *err)
 {
-	const char *found = secret_guard_needed(b) ? find_text((struct build *)b, config, "config") : NULL;
+	const char *found = secret_guard_needed(b) ? find_text(b, config, "config") : NULL;
 	if (!found)
 		return 0;
 	rn_fail(err, RN_EINVAL, "a secret of the pipeline stands in the image's configuration (\"%s\")", found);
@@ -172,12 +172,12 @@ static int scan(struct build *b, struct layer_reader *r, struct rn_error *err)
 	return more;
 }
 
-int secret_guard_layer(const struct build *b, const struct digest *blob, struct rn_error *err)
+int secret_guard_layer(struct build *b, const struct digest *blob, struct rn_error *err)
 {
 	if (!secret_guard_needed(b) || !blob_store_has(b->store, blob, NULL))
 		return 0;
 	RN_AUTO(rn_closep) int fd = blob_store_open_blob(b->store, blob, NULL, err);
 	const struct layer_reader_options o = { 0 };
 	RN_AUTO(layer_reader_freep) struct layer_reader *r = fd < 0 ? NULL : layer_reader_new(fd, &o, err);
-	return r ? scan((struct build *)b, r, err) : -1;
+	return r ? scan(b, r, err) : -1;
 }

@@ -9,17 +9,17 @@
 #include "build.h"
 
 /** Whether there is anything to look for. */
-bool secret_guard_needed(const struct build *b);
+bool secret_guard_needed(struct build *b);
 /** A secret that the plugin read itself, for RUN. Its bytes are kept until build_clear. */
 void secret_guard_add(struct build *b, const char *secret);
 /** Adds every secret that the stage's parameters give, so that it is known before a RUN asks for it. */
 void secret_guard_gather(struct build *b);
 /** RN_EINVAL with the name of the first build argument, label or annotation that holds a secret. */
-int secret_guard_params(const struct build *b, struct rn_error *err);
+int secret_guard_params(struct build *b, struct rn_error *err);
 /** The same of every text in the image's configuration. */
-int secret_guard_config(const struct build *b, const cJSON *config, struct rn_error *err);
+int secret_guard_config(struct build *b, const cJSON *config, struct rn_error *err);
 /** The same of every file of a layer, if it is in the store. RN_EINVAL names the file. */
-int secret_guard_layer(const struct build *b, const struct digest *blob, struct rn_error *err);
+int secret_guard_layer(struct build *b, const struct digest *blob, struct rn_error *err);
 /** What build_clear calls. */
 void secret_guard_clear(struct build *b);
 
