@@ -7,8 +7,9 @@
 #ifndef RN_PIPELINE_H
 #define RN_PIPELINE_H
 
-#include "document.h"
 #include "expression.h"
+
+#include "yaml/document.h"
 
 struct plugin_set;
 

@@ -6,8 +6,9 @@
 #ifndef RN_RESOLVE_H
 #define RN_RESOLVE_H
 
-#include "document.h"
 #include "expression.h"
+
+#include "yaml/document.h"
 
 #include <runner/plugin.h>
 

@@ -27,13 +27,14 @@ RN_LDFLAGS := -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,--
 
 # What each part needs from the distribution: pkg-config names.
 PKGS_base := libcjson
+PKGS_yaml := libfyaml
 PKGS_http := libcurl
 PKGS_aws := libcurl libcrypto
 PKGS_oci := libcrypto libarchive libdeflate libzstd zlib
 PKGS_sandbox := libseccomp
-PKGS_core := libfyaml libmd libcjson
+PKGS_core := libmd libcjson
 PKGS_localcloud := libmicrohttpd sqlite3
-PKGS_ALL := $(sort $(PKGS_base) $(PKGS_http) $(PKGS_aws) $(PKGS_oci) $(PKGS_sandbox) $(PKGS_core) $(PKGS_localcloud))
+PKGS_ALL := $(sort $(PKGS_base) $(PKGS_yaml) $(PKGS_http) $(PKGS_aws) $(PKGS_oci) $(PKGS_sandbox) $(PKGS_core) $(PKGS_localcloud))
 libs_of = $(shell $(PKG_CONFIG) --libs $(sort $(foreach p,$(1),$(PKGS_$(p)))) 2>/dev/null)
 
 FLAGS_STAMP := $(B)/flags

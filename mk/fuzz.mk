@@ -8,7 +8,7 @@ FUZZ_REPLAYS := $(patsubst tests/fuzz/%_fuzz.c,$(B)/tests/fuzz/%_replay,$(FUZZ_S
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(FUZZ_SOURCES))
 
 $(B)/tests/fuzz/%_replay: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/replay.o $$(AREA_OBJS_$$(call area_of,$$*)) \
-		$(call archives,stage sandbox oci aws http base)
+		$(call archives,stage sandbox oci aws http yaml base)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RN_LDFLAGS) $(call libs_of,$(LIB_NAMES) core localcloud) -ldl -lm
@@ -17,7 +17,7 @@ fuzz-replays: $(FUZZ_REPLAYS)
 # The fuzzers themselves are compiled by clang, with its coverage.
 FUZZ_CFLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -pthread -std=gnu17 -w
 FUZZ_INPUTS = $(filter-out $(wildcard lib/*/main_*.c core/main*.c plugins/*/main_*.c),$(wildcard lib/base/*.c lib/http/*.c \
-	lib/aws/*.c lib/oci/*.c) $(if $(filter core,$(1)),$(wildcard core/*.c)) \
+	lib/aws/*.c lib/oci/*.c lib/yaml/*.c) $(if $(filter core,$(1)),$(wildcard core/*.c)) \
 	$(if $(wildcard plugins/$(1)),$(wildcard plugins/$(1)/*.c lib/stage/*.c lib/sandbox/*.c)))
 FUZZ_OBJS = $(patsubst %.c,build/fuzz/obj/%.o,$(call FUZZ_INPUTS,$(1)))
 build/fuzz/obj/%.o: %.c

@@ -8,7 +8,7 @@ PLUGINDIR := $(B)/lib/runner/plugins
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # ---- static libraries: lib/NAME -> libNAME.a (main_*.c are programs) ----
-LIB_NAMES := base http aws oci sandbox stage
+LIB_NAMES := base yaml http aws oci sandbox stage
 define LIB_RULE
 LIB_$(1)_OBJS := $$(call objs,$$(filter-out lib/$(1)/main_%,$$(wildcard lib/$(1)/*.c)))
 $$(B)/lib$(1).a: $$(LIB_$(1)_OBJS)
@@ -20,12 +20,12 @@ endef
 $(foreach l,$(LIB_NAMES),$(eval $(call LIB_RULE,$(l))))
 archives = $(foreach l,$(1),$(B)/lib$(l).a)
 
-# ---- runner itself: core + lib/base only ----
+# ---- runner itself: core + lib/yaml and lib/base only ----
 CORE_OBJS := $(call objs,$(wildcard core/*.c))
-$(BIN)/runner: $(CORE_OBJS) $(B)/libbase.a
+$(BIN)/runner: $(CORE_OBJS) $(call archives,yaml base)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -pie -o $@ $(CORE_OBJS) $(B)/libbase.a $(RN_LDFLAGS) $(call libs_of,base core) -ldl -lm
+	$(Q)$(CC) -pie -o $@ $(CORE_OBJS) $(call archives,yaml base) $(RN_LDFLAGS) $(call libs_of,base yaml core) -ldl -lm
 
 # ---- the sandbox helper (what sets up namespaces, in a process of its own), and doctor ----
 SANDBOX_PROGRAMS := $(patsubst lib/sandbox/main_%.c,$(LIBEXEC)/runner-%,$(wildcard lib/sandbox/main_*.c))
@@ -36,12 +36,12 @@ $(SANDBOX_PROGRAMS): $(LIBEXEC)/runner-%: $(B)/obj/lib/sandbox/main_%.o $(call a
 
 # ---- the local cloud ----
 CLOUD_OBJS := $(call objs,$(wildcard localcloud/*.c))
-CLOUD_ARCHIVES := $(call archives,sandbox oci aws http base)
+CLOUD_ARCHIVES := $(call archives,sandbox oci aws http yaml base)
 $(LIBEXEC)/runner-cloud: $(CLOUD_OBJS) $(CLOUD_ARCHIVES)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -pie -o $@ $(CLOUD_OBJS) $(CLOUD_ARCHIVES) $(RN_LDFLAGS) \
-		$(call libs_of,localcloud sandbox oci aws http base) -lm
+		$(call libs_of,localcloud sandbox oci aws http yaml base) -lm
 
 # ---- plugins: plugins/NAME/*.c -> NAME.so, exporting the descriptor alone.
 #      plugins/NAME/plugin.mk may set PLUGIN_LIBS_NAME (default: base). ----

@@ -10,7 +10,7 @@ AREA_OBJS_localcloud = $(filter-out %/main.o,$(CLOUD_OBJS))
 $(foreach p,$(PLUGIN_NAMES),$(eval AREA_OBJS_$(p) = $$(PLUGIN_OBJS_$(p))))
 
 .SECONDEXPANSION:
-$(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $$(AREA_OBJS_$$(call area_of,$$*)) $(call archives,stage sandbox oci aws http base)
+$(B)/tests/%_test: $(B)/obj/tests/unit/%_test.o $$(AREA_OBJS_$$(call area_of,$$*)) $(call archives,stage sandbox oci aws http yaml base)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RN_LDFLAGS) -Wl,--allow-multiple-definition \
@@ -38,7 +38,7 @@ check-unit: deps-test
 
 # programs that tests drive: tests/tools/NAME.c
 TEST_TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(wildcard tests/tools/*.c))
-$(B)/tests/tools/%: $(B)/obj/tests/tools/%.o $(call archives,stage sandbox oci aws http base)
+$(B)/tests/tools/%: $(B)/obj/tests/tools/%.o $(call archives,stage sandbox oci aws http yaml base)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(RN_LDFLAGS) $(call libs_of,$(LIB_NAMES)) -lm

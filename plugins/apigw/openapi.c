@@ -9,7 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define MAX_BYTES ((size_t)6 * 1024 * 1024) /* of an import ("Amazon API Gateway quotas") */
 #define INTEGRATION "x-amazon-apigateway-integration"
 #define BINARY_TYPES "x-amazon-apigateway-binary-media-types"
 
@@ -36,7 +35,7 @@ static int each_operation(const cJSON *doc, each_fn *f, void *ctx, struct rn_err
 	return 0;
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- counting ----------------------------------------------------------------------------- */
 
 static int count(void *ctx, const char *path, const char *method, cJSON *operation, struct rn_error *err)
 {
@@ -45,40 +44,11 @@ static int count(void *ctx, const char *path, const char *method, cJSON *operati
 	return 0;
 }
 
-static int check_version(const cJSON *doc, const char *path, struct rn_error *err)
-{
-	const char *version = rn_json_str(doc, "openapi");
-	if (rn_streq(rn_json_str(doc, "swagger"), "2.0") || (version && rn_starts(version, "3.0")))
-		return 0;
-	rn_fail(err, version ? RN_EUNSUPPORTED : RN_EINVAL, "%s %s%s", path,
-		version ? "is OpenAPI " : "says neither \"openapi\": \"3.0.x\" nor \"swagger\": \"2.0\"", version ? version : "");
-	return rn_hint(err, "API Gateway imports OpenAPI 3.0 and Swagger 2.0");
-}
-
-static bool is_yaml(const char *path)
-{
-	return rn_ends(path, ".yaml") || rn_ends(path, ".yml");
-}
-
-cJSON *openapi_read(const char *path, struct rn_error *err)
+size_t openapi_count(const cJSON *doc)
 {
 	size_t n = 0;
-	if (is_yaml(path)) {
-		rn_fail(err, RN_EUNSUPPORTED, "%s is YAML, and an OpenAPI document must be JSON here", path);
-		rn_hint(err, "convert it, for example with `yq -o json`");
-		return NULL;
-	}
-	RN_AUTO(rn_json_freep) cJSON *doc = rn_json_read_file(path, MAX_BYTES, err);
-	if (!doc || check_version(doc, path, err) < 0)
-		return NULL;
-	if (!cJSON_IsObject(rn_json_get(doc, "info")))
-		cJSON_AddStringToObject(cJSON_AddObjectToObject(doc, "info"), "version", "1");
 	each_operation(doc, count, &n, NULL);
-	if (n == 0) {
-		rn_fail(err, RN_EINVAL, "%s describes no operation", path);
-		return NULL;
-	}
-	return rn_take(&doc);
+	return n;
 }
 
 /* ---- completing ------------------------------------------------------------------------------ */

@@ -8,8 +8,15 @@
 
 #include "content.h"
 
-/** Reads a document (JSON, OpenAPI 3.0 or Swagger 2.0) and checks what API Gateway would refuse late. New object; NULL with `err`. */
+/**
+ * Reads a document (OpenAPI 3.0 or Swagger 2.0, as JSON or YAML 1.2) and checks what API Gateway would refuse late.
+ * New object, the same from both notations; NULL with `err`, for YAML with line, column and caret.
+ */
 cJSON *openapi_read(const char *path, struct rn_error *err);
+/** The same of a text of `n` bytes; `path` names it in messages and tells the notation, unless the text tells it. */
+cJSON *openapi_parse(const char *path, const char *text, size_t n, struct rn_error *err);
+/** How many operations the document describes. */
+size_t openapi_count(const cJSON *doc);
 
 /**
  * Completes the document: title and description are those of the parameters, and each operation

@@ -26,9 +26,9 @@ static const struct runner_param params[] = {
 			     "a route leaves out is as the parameters of the same name say.",
 		     .example = "[{path: items, method: GET}, {path: \"items/{id}\", method: PUT, api_key_required: true}]"),
 	RUNNER_PARAM_PATH(struct apigw_params, openapi,
-			  .help = "OpenAPI 3.0 or Swagger 2.0 document in JSON that describes the API, instead of resource or routes. "
+			  .help = "OpenAPI 3.0 or Swagger 2.0 document (JSON or YAML) that describes the API, instead of resource or routes. "
 				  "Operations without x-amazon-apigateway-integration are answered by `function`.",
-			  .example = "api.json"),
+			  .example = "api.yaml"),
 	RUNNER_PARAM(struct apigw_params, authorization, .def = "NONE", .one_of = "NONE|AWS_IAM",
 		     .help = "Who may call: anybody, or callers that sign as an IAM identity.", .example = "AWS_IAM"),
 	RUNNER_PARAM(struct apigw_params, cors,

@@ -1,1 +1,1 @@
-PLUGIN_LIBS_apigw := stage aws http base
+PLUGIN_LIBS_apigw := stage aws http yaml base

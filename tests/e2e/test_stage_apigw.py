@@ -416,14 +416,62 @@ def test_a_document_is_put_whole_and_only_when_it_differs(stage, document):
     assert stage.api.get_rest_apis()["items"] == [] and stage.statements() == []
 
 
+YAML = """\
+openapi: 3.0.1
+info: {title: theirs, version: "1", description: of the document}
+x-security: &keyed [{key: []}]
+paths:
+  /predict:
+    post:
+      security: *keyed
+      responses:
+        200: {description: ok}
+  /health:
+    get:
+      responses: {}
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates:
+          application/json: '{"statusCode": 200}'
+        responses: {default: {statusCode: "200"}}
+components: {securitySchemes: {key: {type: apiKey, name: x-api-key, in: header}}}
+x-amazon-apigateway-binary-media-types: [image/png]
+"""
+
+
+def test_yaml_and_json_are_one_document(stage, tmp_path):
+    """The bodies are equal as JSON, so one in the place of the other is no change."""
+    bodies = []
+
+    def put(call):
+        if call.operation == "PutRestApi":
+            bodies.append(json.loads(call.body))
+
+    (tmp_path / "api.yaml").write_text(YAML)
+    (tmp_path / "api.json").write_text(json.dumps({**DOCUMENT, "x-security": [{"key": []}]}))
+    stage(**{**BY_DOCUMENT, "openapi": "api.yaml"})
+    for call in stage.proxy.calls:
+        put(call)
+    stage.proxy.assert_valid()
+    first = stage.stage()["deploymentId"]
+    stage(**BY_DOCUMENT)
+    assert stage.writes() == [] and stage.stage()["deploymentId"] == first
+    stage("destroy", **BY_DOCUMENT)
+    stage(**BY_DOCUMENT)
+    for call in stage.proxy.calls:
+        put(call)
+    assert len(bodies) == 2 and bodies[0] == bodies[1]
+    assert bodies[0]["paths"]["/predict"]["post"]["responses"] == {"200": {"description": "ok"}}
+
+
 @pytest.mark.parametrize("text, changes, words", [
     ("{", {}, "api.json"), ('{"openapi": "3.1.0", "paths": {"/a": {"get": {}}}}', {}, "OpenAPI 3.1.0"), ("{}", {}, "swagger"),
     ('{"openapi": "3.0.0", "paths": {}}', {}, "no operation"), (json.dumps(DOCUMENT), {"function": None}, "nothing answers POST /predict"),
-    (json.dumps(DOCUMENT), {"cors": True}, "describes the routes"), (json.dumps(DOCUMENT), {"openapi": "api.yaml"}, "JSON"),
+    (json.dumps(DOCUMENT), {"cors": True}, "describes the routes"), (json.dumps(DOCUMENT), {"openapi": "api.yaml"}, 'api.yaml:3:13: error: the tag "!Sub"'),
 ])
 def test_a_document_that_cannot_be_is_refused_before_any_write(stage, tmp_path, text, changes, words):
     (tmp_path / "api.json").write_text(text)
-    (tmp_path / "api.yaml").write_text("openapi: 3.0.1")
+    (tmp_path / "api.yaml").write_text("openapi: 3.0.1\nx:\n  uri: !Sub arn\n")
     failed = stage(code=None, **{**BY_DOCUMENT, **changes})
     assert failed.code in (1, 2, 3) and words in failed.text and stage.writes() == [], failed.text
 

@@ -433,7 +433,7 @@ static struct doc_node *load(struct loader *l)
 		if (e->type == FYET_DOCUMENT_START && ++documents > 1) {
 			struct doc_node where = { 0 };
 			place(l, &where, e, 0);
-			fail_at(l, where.at, "put each pipeline into a file of its own", "a second document in one file");
+			fail_at(l, where.at, "put each into a file of its own", "a second document in one file");
 		} else if (e->type == FYET_SCALAR || e->type == FYET_SEQUENCE_START ||
 			   e->type == FYET_MAPPING_START || e->type == FYET_ALIAS) {
 			doc_free(root);

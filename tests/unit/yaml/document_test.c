@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YAML as a tree: types, places, aliases, merge keys, limits. */
-#include "core/document.h"
+#include "yaml/document.h"
 
 #include "base/json.h"
 
