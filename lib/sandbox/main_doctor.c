@@ -3,6 +3,7 @@
 #include "sandbox.h"
 
 #include "doctor_facts.h"
+#include "foreign.h"
 
 #include "base/fs.h"
 #include "base/json.h"
@@ -54,6 +55,57 @@ static void print_text(const struct sandbox_host *h, const char *dir)
 	}
 }
 
+/* {"name", "runs", "reason", "cure"} of each architecture that RUN of a Dockerfile may be asked for. */
+static cJSON *architectures(const struct sandbox_host *h, const char *dir)
+{
+	cJSON *list = cJSON_CreateArray();
+	for (const char *const *name = sandbox_machines(); *name; name++) {
+		struct sandbox_foreign f = { 0 };
+		if (sandbox_foreign(h, dir, *name, &f, NULL) < 0)
+			continue;
+		cJSON *o = cJSON_CreateObject();
+		cJSON_AddStringToObject(o, "name", *name);
+		cJSON_AddBoolToObject(o, "runs", f.runs);
+		if (f.reason)
+			cJSON_AddStringToObject(o, "reason", f.reason);
+		if (f.cure)
+			cJSON_AddStringToObject(o, "cure", f.cure);
+		cJSON_AddItemToArray(list, o);
+		sandbox_foreign_clear(&f);
+	}
+	return list;
+}
+
+/* Takes those out of the list that `first` speaks for too, and prints their names. */
+static void print_names_like(cJSON *list, const cJSON *first)
+{
+	RN_AUTO(rn_freep) char *reason = rn_strdup(rn_json_str(first, "reason"));
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	for (cJSON *a = list->child, *next; a; a = next) {
+		next = a->next;
+		if (!rn_streq(rn_json_str(a, "reason"), reason))
+			continue;
+		rn_strv_addf(&names, "linux/%s", rn_json_str(a, "name"));
+		cJSON_Delete(cJSON_DetachItemViaPointer(list, a));
+	}
+	RN_AUTO(rn_freep) char *joined = rn_strv_join(&names, ", ");
+	fputs(joined, stdout);
+}
+
+static void print_architectures(const struct sandbox_host *h, const char *dir)
+{
+	RN_AUTO(rn_json_freep) cJSON *list = architectures(h, dir);
+	puts("\nprograms in an image, by platform (RUN)");
+	while (list->child) {
+		RN_AUTO(rn_freep) char *reason = rn_strdup(rn_json_str(list->child, "reason")), *cure = rn_strdup(rn_json_str(list->child, "cure"));
+		printf("  %-4s ", reason ? "no" : "ok");
+		print_names_like(list, list->child);
+		printf("%s%s\n", reason ? ": " : "", reason ? reason : "");
+		if (cure)
+			printf("       cure: %s\n", cure);
+	}
+}
+
 /* RUN unpacks images below the cache, which may lie on another file system. */
 static void print_cache(const char *cache)
 {
@@ -75,7 +127,7 @@ static char *cache_dir(void)
 	return home && *home == '/' ? rn_asprintf("%s/.cache/runner/rootfs", home) : NULL;
 }
 
-static void print_json(const struct sandbox_host *h)
+static void print_json(const struct sandbox_host *h, const char *dir)
 {
 	RN_AUTO(rn_json_freep) cJSON *j = cJSON_CreateObject();
 	cJSON_AddStringToObject(j, "rung", sandbox_rung_name(h->rung));
@@ -87,6 +139,8 @@ static void print_json(const struct sandbox_host *h)
 	cJSON_AddBoolToObject(j, "control_groups", h->cgroup);
 	cJSON_AddNumberToObject(j, "ids", (double)h->ids);
 	cJSON_AddItemToObject(j, "facts", doctor_facts());
+	if (h->rung != SANDBOX_NONE)
+		cJSON_AddItemToObject(j, "architectures", architectures(h, dir));
 	cJSON *checks = cJSON_AddArrayToObject(j, "checks");
 	for (size_t i = 0; i < h->n_checks; i++) {
 		const struct sandbox_check *c = &h->checks[i];
@@ -131,9 +185,11 @@ int main(int argc, char **argv)
 		return 3;
 	}
 	if (json)
-		print_json(&host);
+		print_json(&host, dir);
 	else
 		print_text(&host, dir);
+	if (!json && host.rung != SANDBOX_NONE)
+		print_architectures(&host, dir);
 	RN_AUTO(rn_freep) char *cache = json ? NULL : cache_dir();
 	if (cache && host.rung > SANDBOX_CHROOT)
 		print_cache(cache);

@@ -4,6 +4,7 @@
 #include "cache_disk.h"
 #include "execute.h"
 #include "output.h"
+#include "run_platform.h"
 #include "run_secret.h"
 #include "step_cache_registry.h"
 #include "step_notes.h"
@@ -33,7 +34,8 @@ static const struct runner_param params[] = {
 	RUNNER_PARAM(struct build_params, platform, .help = "Platform to build for. Default: this machine's.",
 		     .example = "linux/arm64"),
 	RUNNER_PARAM(struct build_params, platforms,
-		     .help = "Several platforms: the result is an index. One: the same as `platform`.",
+		     .help = "Several platforms: the result is an index. One: the same as `platform`. RUN for another than this machine's needs an emulator that is "
+			     "registered with the kernel; `runner doctor` shows what runs here.",
 		     .example = "[linux/amd64, linux/arm64]"),
 	RUNNER_PARAM(struct build_params, labels, .help = "Labels for the image, over those of the Dockerfile.",
 		     .example = "{org.opencontainers.image.source: 'https://example.com/app'}"),
@@ -225,27 +227,6 @@ static void note_layers(const struct stage_graph *g)
 			step_cache_note_layer(g->b->cache, &g->v[i].state.layers[k].digest);
 }
 
-/* Builds for one platform. */
-static int build_platform(struct build *b, const struct platform *platform, struct built *ret, struct rn_error *err)
-{
-	struct stage_graph g;
-	int rc = stage_graph_init(&g, b, platform, err);
-	if (rc == 0)
-		rc = check_no_cache_stages(&g, err);
-	if (rc == 0)
-		rc = execute(&g, err);
-	if (rc == 0)
-		note_layers(&g);
-	if (rc == 0 && b->params->profile)
-		rc = lambda_check(&g, err);
-	if (rc == 0)
-		rc = output_image(&g, ret, err);
-	if (rc == 0)
-		rc = attest_image(&g, ret, err);
-	stage_graph_clear(&g);
-	return rc;
-}
-
 static void warn_unused(struct build *b)
 {
 	for (size_t i = 0; i < b->params->build_args.n; i++)
@@ -262,29 +243,81 @@ static int pick_platform(const struct build_params *p, size_t i, struct platform
 	return 0;
 }
 
+/* One platform on its way from the graph to the image. */
+struct work {
+	struct platform platform;
+	struct stage_graph graph;
+	bool doubtful; /* a RUN does not execute here: it is built first, so that little is in vain */
+	struct built image;
+};
+
+/* The graphs of all platforms, and what can be told before anything is built. */
+static int prepare(struct build *b, struct work *v, size_t n, struct rn_error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (pick_platform(b->params, i, &v[i].platform, err) < 0 || stage_graph_init(&v[i].graph, b, &v[i].platform, err) < 0 ||
+		    check_no_cache_stages(&v[i].graph, err) < 0)
+			return -1;
+	for (size_t i = 0; !b->only_cached && i < n; i++)
+		if (run_platform_foresee(&v[i].graph, &v[i].doubtful, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int build_platform(struct build *b, struct work *w, bool several, struct rn_error *err)
+{
+	struct stage_graph *g = &w->graph;
+	RN_AUTO(rn_freep) char *name = platform_format(&w->platform);
+	if (several)
+		build_log(b, RUNNER_INFO, "the image for %s", name);
+	if (execute(g, err) < 0)
+		return -1;
+	note_layers(g);
+	if ((b->params->profile && lambda_check(g, err) < 0) || output_image(g, &w->image, err) < 0 || attest_image(g, &w->image, err) < 0)
+		return -1;
+	stage_graph_clear(g);
+	return 0;
+}
+
+static int build_each(struct build *b, struct work *v, size_t n, struct rn_error *err)
+{
+	for (int doubtful = 1; doubtful >= 0; doubtful--)
+		for (size_t i = 0; i < n; i++)
+			if (v[i].doubtful == doubtful && build_platform(b, &v[i], n > 1, err) < 0)
+				return -1;
+	return 0;
+}
+
 typedef int deliver_fn(struct build *b, const struct built *image, struct rn_error *err);
 
-static int build_all(struct build *b, deliver_fn *deliver, struct rn_error *err)
+static int hand_out(struct build *b, const struct work *v, size_t n, deliver_fn *deliver, struct rn_error *err)
 {
-	struct built images[PLATFORMS_MAX] = { 0 }, index = { 0 };
-	size_t n = b->params->platforms.n > 1 ? b->params->platforms.n : 1;
-	int rc = 0;
-	for (size_t i = 0; rc == 0 && i < n; i++) {
-		struct platform platform = { 0 };
-		rc = pick_platform(b->params, i, &platform, err);
-		if (rc == 0)
-			rc = build_platform(b, &platform, &images[i], err);
-		platform_clear(&platform);
-	}
-	if (rc == 0 && n > 1)
-		rc = output_index(b, images, n, &index, err);
+	struct built images[PLATFORMS_MAX], index = { 0 };
+	for (size_t i = 0; i < n; i++)
+		images[i] = v[i].image; /* borrowed */
+	int rc = n > 1 ? output_index(b, images, n, &index, err) : 0;
 	if (rc == 0) {
 		warn_unused(b);
 		rc = deliver(b, n > 1 ? &index : &images[0], err);
 	}
-	for (size_t i = 0; i < n; i++)
-		built_clear(&images[i]);
 	built_clear(&index);
+	return rc;
+}
+
+static int build_all(struct build *b, deliver_fn *deliver, struct rn_error *err)
+{
+	size_t n = b->params->platforms.n > 1 ? b->params->platforms.n : 1;
+	RN_AUTO(rn_freep) struct work *v = rn_alloc(n * sizeof(*v));
+	int rc = prepare(b, v, n, err);
+	if (rc == 0)
+		rc = build_each(b, v, n, err);
+	if (rc == 0)
+		rc = hand_out(b, v, n, deliver, err);
+	for (size_t i = 0; i < n; i++) {
+		built_clear(&v[i].image);
+		stage_graph_clear(&v[i].graph);
+		platform_clear(&v[i].platform);
+	}
 	return rc;
 }
 

@@ -171,6 +171,8 @@ static struct rootfs *open_rootfs(struct build *b, struct rn_error *err)
 	r->b = b;
 	r->use_lock = -1;
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->machines_lock, NULL);
+	rn_map_init(&r->machines, NULL);
 	rn_map_init(&r->known, free);
 	rn_map_init(&r->roots, NULL);
 	r->dir = rn_path_join(cache ? cache : "", "rootfs");
@@ -209,7 +211,9 @@ void rootfs_free(struct rootfs *r)
 	rootfs_roots_clear(r);
 	sandbox_host_clear(&r->host);
 	rn_map_clear(&r->known);
+	rootfs_foreign_clear(r);
 	rn_closep(&r->use_lock);
+	pthread_mutex_destroy(&r->machines_lock);
 	pthread_mutex_destroy(&r->lock);
 	free(r->dir);
 	free(r->base);

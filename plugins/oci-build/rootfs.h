@@ -16,6 +16,7 @@
 #include "fs_state.h"
 #include "rootfs_unpack.h"
 
+#include "sandbox/foreign.h"
 #include "sandbox/sandbox.h"
 
 struct rootfs;
@@ -27,6 +28,8 @@ void rootfs_free(struct rootfs *r);
 const struct sandbox_host *rootfs_host(const struct rootfs *r);
 /** True where one id exists: owners on disk say nothing. */
 bool rootfs_single_id(const struct rootfs *r);
+/** Whether programs of that architecture run here, found out once. NULL when it cannot be found out. Borrowed; from any thread. */
+const struct sandbox_foreign *rootfs_foreign(struct rootfs *r, const char *architecture, struct rn_error *err);
 
 /* A step's own place. */
 struct rootfs_step {

@@ -19,6 +19,8 @@ struct rootfs {
 	pthread_mutex_t lock;
 	struct rn_map roots; /* diff_ids of a chain of layers -> struct plain_root that nobody uses now */
 	struct rn_map known; /* diff_ids of a chain of layers -> folder of the uppermost */
+	pthread_mutex_t machines_lock;
+	struct rn_map machines; /* architecture -> struct sandbox_foreign                */
 };
 
 /* ---- rootfs_layers.c ---- */
@@ -45,6 +47,10 @@ int rootfs_root_take(struct rootfs_step *s, struct fs_state *state, struct rn_er
 /** Keeps the step's root, which holds the state now, for a later step. */
 void rootfs_root_give(struct rootfs_step *s, struct fs_state *state);
 void rootfs_roots_clear(struct rootfs *r);
+
+/* ---- rootfs_foreign.c ---- */
+
+void rootfs_foreign_clear(struct rootfs *r);
 
 /* ---- rootfs_task.c: what touches files of other ids, here or in a user namespace ---- */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run_place.h"
 
+#include "run_platform.h"
+
 #include "base/fs.h"
 
 #include <string.h>
@@ -100,7 +102,7 @@ int run_place_make(struct step *s, const struct run_spec *r, struct run_place *r
 	x->s = s;
 	x->r = r;
 	x->place.lock = x->place.root_lock = -1;
-	struct rootfs *root = rootfs_get(s->b, s->err);
+	struct rootfs *root = run_platform_check(s) < 0 ? NULL : rootfs_get(s->b, s->err);
 	if (!root || find_user(x) < 0 || rootfs_step_begin(root, &s->stage->state, &x->place, s->err) < 0 ||
 	    rootfs_step_mkdir(&x->place, &s->stage->state, r->cwd, s->err) < 0 ||
 	    run_mounts_make(s, r, &x->place, &x->mounts) < 0)

@@ -31,6 +31,8 @@ void step_cache_close(struct step_cache *c);
 int step_cache_check(const struct step_cache *c, const char *const *names, size_t n, struct rn_error *err);
 /** False with no_cache: true, or when it lists `stage` (a name or number of the Dockerfile's). */
 bool step_cache_enabled(const struct step_cache *c, const char *stage_name, size_t stage_index);
+/** Whether it is worth asking at all: enabled, and there are results on this machine or in a registry. */
+bool step_cache_may_have(const struct step_cache *c, const char *stage_name, size_t stage_index);
 /** The result of `key`: its layer is in the store or can be had from a registry. `ret` is the caller's. */
 bool step_cache_find(struct step_cache *c, const struct digest *key, struct cache_record *ret);
 /** Remembers a result (`r->how` does not count), under `r->content` too when that is set. */
