@@ -22,7 +22,7 @@ static int load(const struct plugins_values *v, const struct rn_strv *names, str
 		struct rn_error *err)
 {
 	struct plugin_search search = { .dirs = (const char *const *)v->plugin_path.v, .n_dirs = v->plugin_path.n,
-					.pipeline_dir = "." };
+					.pipeline_dir = ".", .fresh = true };
 	return plugin_set_load((const char *const *)names->v, names->n, &search, set, err);
 }
 

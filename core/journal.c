@@ -140,7 +140,7 @@ static int write_head(struct journal *j, const struct journal_head *head, struct
 	cJSON_AddNumberToObject(line, "pid", getpid());
 	if (head->of)
 		cJSON_AddStringToObject(line, "of", head->of);
-	if (write_line(j, line, true) == 0)
+	if (write_line(j, line, false) == 0)
 		return 0;
 	if (err)
 		*err = j->error;
@@ -162,7 +162,7 @@ struct journal *journal_create(const char *root, const struct journal_head *head
 	if (journal_make_dir(logs, root, err) < 0)
 		return NULL;
 	if (!rn_exists(ignore))
-		rn_write_file(ignore, "*\n", 2, 0644, NULL);
+		rn_replace_file(ignore, "*\n", 2, 0644, NULL);
 	j->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
 	if (j->fd < 0) {
 		rn_fail(err, RN_EIO, "cannot create %s: %m", path);
@@ -265,7 +265,7 @@ static void write_outputs(struct journal *j, const char *stage)
 	RN_AUTO(rn_freep) char *text = rn_json_pretty(all);
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	rn_buf_addf(&b, "%s\n", text);
-	if (rn_mkdirs(dir, 0755, &err) < 0 || rn_write_file(path, b.p, b.len, 0644, &err) < 0) {
+	if (rn_mkdirs(dir, 0755, &err) < 0 || rn_replace_file(path, b.p, b.len, 0644, &err) < 0) {
 		journal_explain(&err, j->root);
 		journal_broken(j, &err);
 	}
@@ -294,7 +294,9 @@ static void on_event(struct reporter *r, const struct view *v, const struct even
 	cJSON *key = state && e->stage ? cJSON_DetachItemFromObjectCaseSensitive(j->keys, e->stage) : NULL;
 	if (key)
 		cJSON_AddItemToObject(line, "key", key);
-	write_line(j, line, state);
+	/* That a stage began protects nothing: it begins again, unless its end is known. What it records of its changes is synced
+	 * before it makes them (journal_remember). */
+	write_line(j, line, state && e->kind != EVENT_STAGE_START);
 }
 
 static void on_free(struct reporter *r)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is kept of a run, below .runner/ in the working directory:
- *   runs/ID/journal         JSON lines, appended, synced at each change of state
+ *   runs/ID/journal         JSON lines, appended; synced when a stage or the run ends, and with each record
  *   runs/ID/logs/STAGE.log  all that a stage printed, secrets masked
  *   runs/ID/outputs/STAGE.json
  *   latest -> runs/ID

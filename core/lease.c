@@ -124,7 +124,7 @@ static int write_words(const struct lease *l, struct rn_error *err)
 	RN_AUTO(rn_freep) char *text = rn_json_pretty(l->words);
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	rn_buf_addf(&b, "%s\n", text);
-	return rn_write_file(l->path, b.p, b.len, 0644, err);
+	return rn_replace_file(l->path, b.p, b.len, 0644, err); /* a power cut ends the run too */
 }
 
 /* ---- taking it ---- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finding plugins, refusing files that others can write, and asking the probe process about the rest. */
+/* Finding plugins, and asking the probe process about those that nobody remembers. */
 #include "plugin_info.h"
+#include "plugin_memory.h"
+#include "plugin_trust.h"
 
 #include "self.h"
 
@@ -8,12 +10,9 @@
 #include "base/proc.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PROBE_MS = 20000, ANSWER_MAX = 32 << 20 };
@@ -74,77 +73,7 @@ void plugin_list_names(const struct plugin_search *s, struct rn_strv *ret)
 	rn_strv_sort(ret);
 }
 
-/* ---- who can write ---- */
-
-/* The group is the user's own: the one that user-private-group systems give each user. */
-static bool own_group(gid_t gid)
-{
-	if (gid == 0)
-		return true;
-	if (gid != getegid())
-		return false;
-	struct group *g = getgrgid(gid);
-	struct passwd *p = getpwuid(geteuid());
-	return g && p && rn_streq(g->gr_name, p->pw_name) && (!g->gr_mem || !g->gr_mem[0]);
-}
-
-/* Whoever owns the running program can replace it anyway. */
-static bool trusted_owner(uid_t uid)
-{
-	struct stat self;
-	return uid == 0 || uid == geteuid() || (stat("/proc/self/exe", &self) == 0 && self.st_uid == uid);
-}
-
-static int check_writers(const char *path, const char *what, bool ancestor, struct rn_error *err)
-{
-	struct stat st;
-	if (stat(path, &st) < 0)
-		return rn_fail(err, RN_EIO, "%s: %m", path);
-	bool sticky = ancestor && (st.st_mode & S_ISVTX);
-	if ((st.st_mode & S_IWOTH) && !sticky) {
-		rn_fail(err, RN_EAUTH, "%s %s is refused: every user of this machine can write it (mode %04o)", what, path,
-			st.st_mode & 07777);
-		return rn_hint(err, "chmod o-w %s", path);
-	}
-	if ((st.st_mode & S_IWGRP) && !sticky && !own_group(st.st_gid)) {
-		rn_fail(err, RN_EAUTH, "%s %s is refused: the group %u can write it (mode %04o)", what, path,
-			(unsigned)st.st_gid, st.st_mode & 07777);
-		return rn_hint(err, "chmod g-w %s", path);
-	}
-	if (!ancestor && !trusted_owner(st.st_uid)) {
-		rn_fail(err, RN_EAUTH, "%s %s is refused: it belongs to user %u, and you are %u", what, path,
-			(unsigned)st.st_uid, (unsigned)geteuid());
-		return rn_hint(err, "run as its owner, or chown it to you or to root");
-	}
-	return 0;
-}
-
-/* The file, its folder and every folder above it; a link counts as what it points to and as where it lies. */
-static int check_file(const char *path, struct rn_error *err)
-{
-	RN_AUTO(rn_freep) char *real = realpath(path, NULL);
-	if (!real)
-		return rn_fail(err, RN_EIO, "%s: %m", path);
-	struct stat st;
-	if (stat(real, &st) < 0 || !S_ISREG(st.st_mode))
-		return rn_fail(err, RN_EUNSUPPORTED, "%s is not a plugin: it is no regular file", path);
-	if (check_writers(real, "plugin", false, err) < 0)
-		return -1;
-	const char *places[] = { real, path };
-	for (size_t i = 0; i < RN_LEN(places); i++) {
-		RN_AUTO(rn_freep) char *dir = rn_path_dir(places[i]);
-		if (check_writers(dir, "plugin folder", false, err) < 0)
-			return -1;
-		while (!rn_streq(dir, "/") && !rn_streq(dir, ".")) {
-			char *up = rn_path_dir(dir);
-			free(dir);
-			dir = up;
-			if (check_writers(dir, "folder of plugins", true, err) < 0)
-				return -1;
-		}
-	}
-	return 0;
-}
+/* ---- finding ---- */
 
 static int not_found(const char *name, const struct rn_strv *dirs, const struct plugin_search *s, struct rn_error *err)
 {
@@ -169,7 +98,7 @@ static char *find(const char *name, const struct rn_strv *dirs, const struct plu
 		RN_AUTO(rn_freep) char *path = rn_asprintf("%s/%s.so", dirs->v[i], name);
 		if (access(path, F_OK) < 0)
 			continue;
-		return check_file(path, err) < 0 ? NULL : rn_take(&path);
+		return plugin_check_file(path, err) < 0 ? NULL : rn_take(&path);
 	}
 	not_found(name, dirs, s, err);
 	return NULL;
@@ -266,6 +195,32 @@ static int probe_all(const struct plugin_search *s, const cJSON *paths, struct p
 	return 0;
 }
 
+/* What is remembered of each, or else what the probe says. */
+static int describe_all(const struct plugin_search *s, const cJSON *paths, struct plugin_set *set, struct rn_error *err)
+{
+	const char *runner = s->runner ? s->runner : self_exec();
+	RN_AUTO(rn_json_freep) cJSON *unknown = cJSON_CreateObject();
+	RN_AUTO(rn_json_freep) cJSON *stamps = cJSON_CreateObject();
+	const cJSON *path;
+	cJSON_ArrayForEach(path, paths) {
+		struct plugin_entry *e = (struct plugin_entry *)plugin_set_find(set, path->string);
+		RN_AUTO(rn_freep) char *stamp = plugin_stamp(path->valuestring, runner);
+		if (!s->fresh && stamp && (e->info = plugin_recall(e->name, path->valuestring, stamp)))
+			continue;
+		cJSON_AddStringToObject(unknown, e->name, path->valuestring);
+		cJSON_AddStringToObject(stamps, e->name, stamp ? stamp : "");
+	}
+	if (probe_all(s, unknown, set, err) < 0)
+		return -1;
+	cJSON_ArrayForEach(path, unknown) {
+		const struct plugin_entry *e = plugin_set_find(set, path->string);
+		RN_AUTO(rn_freep) char *stamp = plugin_stamp(path->valuestring, runner);
+		if (e->info && rn_streq(stamp, rn_json_str(stamps, e->name)))
+			plugin_remember(e->info, stamp);
+	}
+	return 0;
+}
+
 int plugin_set_load(const char *const *names, size_t n, const struct plugin_search *s, struct plugin_set *ret,
 		    struct rn_error *err)
 {
@@ -282,7 +237,7 @@ int plugin_set_load(const char *const *names, size_t n, const struct plugin_sear
 		if (path)
 			cJSON_AddStringToObject(paths, names[i], path);
 	}
-	if (probe_all(s, paths, &set, err) < 0) {
+	if (describe_all(s, paths, &set, err) < 0) {
 		plugin_set_clear(&set);
 		return -1;
 	}

@@ -71,6 +71,7 @@ struct plugin_search {
 	size_t n_dirs;
 	const char *pipeline_dir; /* NULL: no pipeline */
 	const char *runner;       /* program that probes; NULL: this one (tests are another program) */
+	bool fresh;               /* ask the plugins themselves, whatever is remembered of them */
 };
 
 /** One name asked for: either `info`, or `error` says in plain words why there is none. */
@@ -91,8 +92,8 @@ void plugin_search_dirs(const struct plugin_search *s, struct rn_strv *ret);
 void plugin_list_names(const struct plugin_search *s, struct rn_strv *ret);
 
 /**
- * Finds, checks and probes the plugins named; a name given twice is one entry. One probe
- * process serves all; when it dies, each file gets one of its own, so that the culprit is named.
+ * Finds, checks and probes the plugins named; a name given twice is one entry. What is remembered of an
+ * unchanged file (plugin_memory.h) is taken instead of a probe. One probe process serves all others; when it dies, each file gets one of its own, so that the culprit is named.
  * What is wrong with one plugin is in its entry. -1 only when no probe can be started at all.
  */
 int plugin_set_load(const char *const *names, size_t n, const struct plugin_search *s, struct plugin_set *ret,

@@ -84,13 +84,13 @@ static void sync_dir_of(const char *path)
 		(void)!fsync(fd); /* some file systems cannot; the rename itself stands */
 }
 
-int rn_write_file(const char *path, const void *data, size_t n, mode_t mode, struct rn_error *err)
+static int replace(const char *path, const void *data, size_t n, mode_t mode, bool sync, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *tmp = rn_asprintf("%s.XXXXXX", path);
 	RN_AUTO(rn_closep) int fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
 		return rn_fail(err, RN_EIO, "create %s: %m", tmp);
-	if (fchmod(fd, mode) < 0 || rn_write_full(fd, data, n) < 0 || fsync(fd) < 0) {
+	if (fchmod(fd, mode) < 0 || rn_write_full(fd, data, n) < 0 || (sync && fsync(fd) < 0)) {
 		rn_fail(err, RN_EIO, "write %s: %m", path);
 		unlink(tmp);
 		return -1;
@@ -100,8 +100,19 @@ int rn_write_file(const char *path, const void *data, size_t n, mode_t mode, str
 		unlink(tmp);
 		return -1;
 	}
-	sync_dir_of(path);
+	if (sync)
+		sync_dir_of(path);
 	return 0;
+}
+
+int rn_write_file(const char *path, const void *data, size_t n, mode_t mode, struct rn_error *err)
+{
+	return replace(path, data, n, mode, true, err);
+}
+
+int rn_replace_file(const char *path, const void *data, size_t n, mode_t mode, struct rn_error *err)
+{
+	return replace(path, data, n, mode, false, err);
 }
 
 char *rn_path_join(const char *a, const char *b)

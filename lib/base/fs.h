@@ -18,8 +18,10 @@ int rn_read_fd(int fd, struct rn_buf *b, const char *what, struct rn_error *err)
 
 /** Whole file into `ret`; over `max` bytes is RN_ELIMIT, a missing one RN_ENOTFOUND. */
 int rn_read_file(const char *path, size_t max, struct rn_buf *ret, struct rn_error *err);
-/** Atomic: temporary file beside it, write, fsync, rename, fsync of the folder. */
+/** Atomic: temporary file beside it, write, fsync, rename, fsync of the folder. For what must be there after a power cut. */
 int rn_write_file(const char *path, const void *data, size_t n, mode_t mode, struct rn_error *err);
+/** As atomic for readers and whoever is killed, without the two fsyncs: a power cut may leave it torn, empty or as it was. For what is checked when it is read, or means nothing by then. */
+int rn_replace_file(const char *path, const void *data, size_t n, mode_t mode, struct rn_error *err);
 
 /** "a/b": `b` when absolute, else a + "/" + b, as written. New string. */
 char *rn_path_join(const char *a, const char *b);

@@ -28,7 +28,7 @@ static int prepare(const char *path, bool create, struct rn_error *err)
 				       path);
 		static const char text[] = "{\"imageLayoutVersion\":\"" LAYOUT_VERSION "\"}";
 		return rn_mkdirs(path, 0755, err) < 0 ||
-				       rn_write_file(file, text, strlen(text), 0644, err) < 0 ?
+				       rn_replace_file(file, text, strlen(text), 0644, err) < 0 ?
 			       -1 :
 			       0;
 	}
@@ -105,8 +105,11 @@ static int write_index(struct layout *l, const struct manifest *index, struct rn
 {
 	RN_AUTO(rn_freep) char *file = rn_path_join(l->path, "index.json");
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	RN_AUTO(rn_buf_clear) struct rn_buf old = RN_BUF_INIT;
 	manifest_print(index, &b);
-	return rn_write_file(file, rn_buf_str(&b), b.len, 0644, err);
+	if (rn_read_file(file, b.len + 1, &old, NULL) == 0 && rn_streq(rn_buf_str(&old), rn_buf_str(&b)))
+		return 0; /* it says that already */
+	return rn_replace_file(file, rn_buf_str(&b), b.len, 0644, err); /* blobs are not synced either */
 }
 
 static int lock_index(struct layout *l, struct rn_error *err)

@@ -85,7 +85,7 @@ static void write_memory(const char *path, const struct digest *d)
 	if (read_memory(path, &old) && digest_equal(&old, d))
 		return;
 	if (rn_mkdirs(dir, 0755, &ignored) == 0)
-		rn_write_file(path, d->text, strlen(d->text), 0644, &ignored);
+		rn_replace_file(path, d->text, strlen(d->text), 0644, &ignored);
 }
 
 /*

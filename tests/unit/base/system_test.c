@@ -70,6 +70,12 @@ static void a_file_is_replaced_as_a_whole(void **state)
 	RN_AUTO(rn_freep) char *nowhere = rn_path_join(scratch, "none/f");
 	assert_int_equal(rn_write_file(nowhere, "x", 1, 0600, &err), -1);
 	assert_int_equal(err.code, RN_EIO);
+	assert_int_equal(rn_replace_file(path, "three", 5, 0600, &err), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(rn_read_file(path, 100, &b, &err), 0);
+	assert_string_equal(rn_buf_str(&b), "three");
+	assert_int_equal(rn_replace_file(nowhere, "x", 1, 0600, &err), -1);
 }
 
 static void a_tree_is_removed_and_links_are_not_followed(void **state)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who can write a plugin, or what is remembered of one: files and folders that other users can write are refused. */
+#ifndef CORE_PLUGIN_TRUST_H
+#define CORE_PLUGIN_TRUST_H
+
+#include "base/error.h"
+
+/**
+ * A regular file, its folder and every folder above it; a link counts as what it points to and as where it lies. They
+ * belong to root, this user or the owner of this program, and nobody else can write them (a sticky folder above is
+ * fine). 0, or -1: RN_EIO it cannot be looked at, RN_EUNSUPPORTED it is no regular file, RN_EAUTH with the cure.
+ */
+int plugin_check_file(const char *path, struct rn_error *err);
+/** The same for a folder. */
+int plugin_check_folder(const char *path, struct rn_error *err);
+
+#endif
