@@ -11,17 +11,18 @@
 static void package_free(void *p)
 {
 	struct package *k = p;
-	if (!k)
-		return;
-	free(k->kind);
-	free(k->name);
-	free(k->version);
-	free(k->arch);
-	free(k->license);
-	free(k->supplier);
-	free(k->source);
-	free(k->purl);
+	if (k)
+		package_drop(k);
 	free(k);
+}
+
+void package_drop(struct package *k)
+{
+	char *owned[] = { k->kind, k->group, k->name, k->version, k->epoch, k->arch, k->platform, k->upstream, k->license, k->supplier,
+			  k->source, k->purl };
+	for (size_t i = 0; i < RN_LEN(owned); i++)
+		free(owned[i]);
+	*k = (struct package){ 0 };
 }
 
 void distribution_clear(struct distribution *d)
@@ -40,7 +41,7 @@ void packages_clear(struct packages *p)
 {
 	rn_map_clear(&p->by_purl);
 	distribution_clear(&p->distribution);
-	rn_freep(&p->unread);
+	rn_strv_clear(&p->unread);
 }
 
 static int by_purl(const void *a, const void *b)
@@ -60,47 +61,67 @@ const struct package **packages_sorted(const struct packages *p)
 
 /* ---- package URLs ------------------------------------------------------------------------ */
 
-/* pkg:KIND/[NAMESPACE/]NAME@VERSION[?arch=…&distro=…] (github.com/package-url/purl-spec). */
-static char *make_purl(const struct packages *p, const struct package *k)
+/* Of a distribution's package manager? Their packages have its name as namespace. */
+static bool is_system(const struct package *k)
 {
-	bool system = rn_streq(k->kind, "deb") || rn_streq(k->kind, "apk");
-	const struct distribution *d = &p->distribution;
-	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
-	RN_AUTO(rn_freep) char *name = rn_percent(k->name, rn_streq(k->kind, "npm") ? "/" : "");
-	RN_AUTO(rn_freep) char *version = rn_percent(k->version, "");
-	RN_AUTO(rn_freep) char *space = rn_percent(d->id ? d->id : rn_streq(k->kind, "apk") ? "alpine" : "debian", "");
-	rn_buf_addf(&b, "pkg:%s/%s%s%s@%s", k->kind, system ? space : "", system ? "/" : "", name, version);
-	if (system && k->arch)
-		rn_buf_addf(&b, "?arch=%s", k->arch);
-	if (system && d->id && d->version)
-		rn_buf_addf(&b, "%cdistro=%s-%s", k->arch ? '&' : '?', space, d->version);
-	return rn_strdup(rn_buf_str(&b));
+	return rn_streq(k->kind, "deb") || rn_streq(k->kind, "apk") || rn_streq(k->kind, "rpm");
 }
 
-/* Takes over what `k` owns. */
-static void add(struct packages *p, const char *kind, struct package *k, const char *path)
+/* The namespace with its slash. Without /etc/os-release, what most images with that package manager are. */
+static void add_namespace(struct rn_buf *b, const struct packages *p, const struct package *k)
+{
+	const char *usual = rn_streq(k->kind, "apk") ? "alpine" : rn_streq(k->kind, "deb") ? "debian" : NULL;
+	const char *name = is_system(k) ? (p->distribution.id ? p->distribution.id : usual) : k->group;
+	if (!name)
+		return;
+	RN_AUTO(rn_freep) char *text = rn_percent(name, ":");
+	rn_buf_addf(b, "%s/", text);
+}
+
+static void add_qualifier(struct rn_buf *b, char *separator, const char *name, const char *value)
+{
+	if (!value || !*value)
+		return;
+	RN_AUTO(rn_freep) char *text = rn_percent(value, ":");
+	rn_buf_addf(b, "%c%s=%s", *separator, name, text);
+	*separator = '&';
+}
+
+/* pkg:KIND/[NAMESPACE/]NAME@VERSION[?arch=…&distro=…] (github.com/package-url/purl-spec); qualifiers are sorted. */
+static char *make_purl(const struct packages *p, const struct package *k)
+{
+	const struct distribution *d = &p->distribution;
+	bool go = rn_streq(k->kind, "golang");
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	RN_AUTO(rn_freep) char *name = rn_percent(k->name, go || rn_streq(k->kind, "npm") ? ":/" : ":");
+	RN_AUTO(rn_freep) char *version = rn_percent(k->version, ":");
+	rn_buf_addf(&b, "pkg:%s/", k->kind);
+	add_namespace(&b, p, k);
+	rn_buf_addf(&b, "%s@%s", go ? rn_lower(name) : name, version);
+	RN_AUTO(rn_freep) char *distro = is_system(k) && d->id && d->version ? rn_asprintf("%s-%s", d->id, d->version) : NULL;
+	char separator = '?';
+	add_qualifier(&b, &separator, "arch", is_system(k) ? k->arch : NULL);
+	add_qualifier(&b, &separator, "distro", distro);
+	add_qualifier(&b, &separator, "epoch", k->epoch);
+	add_qualifier(&b, &separator, "platform", k->platform);
+	add_qualifier(&b, &separator, "upstream", k->upstream);
+	return rn_buf_take(&b);
+}
+
+void packages_add(struct packages *p, const char *kind, struct package *k, const char *path)
 {
 	struct package *copy = rn_alloc(sizeof(*copy));
 	*copy = *k;
 	*k = (struct package){ 0 };
 	copy->kind = rn_strdup(kind);
 	copy->source = rn_strdup(path);
-	bool valid = copy->name && *copy->name && copy->version && *copy->version && rn_utf8_valid(copy->name, strlen(copy->name));
+	bool valid = copy->name && *copy->name && copy->version && *copy->version && rn_utf8_valid(copy->name, strlen(copy->name)) &&
+		     rn_utf8_valid(copy->version, strlen(copy->version));
 	copy->purl = valid ? make_purl(p, copy) : NULL;
 	if (!valid || rn_map_has(&p->by_purl, copy->purl))
 		package_free(copy);
 	else
 		rn_map_set(&p->by_purl, copy->purl, copy);
-}
-
-static void drop(struct package *k)
-{
-	free(k->name);
-	free(k->version);
-	free(k->arch);
-	free(k->license);
-	free(k->supplier);
-	*k = (struct package){ 0 };
 }
 
 /* ---- lines of "Name: value" ----------------------------------------------------------------- */
@@ -157,12 +178,26 @@ void distribution_read(const char *text, struct distribution *ret)
 
 /* ---- dpkg --------------------------------------------------------------------------------------- */
 
+/* "Source: NAME" or "Source: NAME (VERSION)" */
+static void name_upstream(struct package *k)
+{
+	size_t name = k->upstream ? strcspn(k->upstream, " ") : 0;
+	const char *version = name ? strchr(k->upstream + name, '(') : NULL;
+	if (!name || k->upstream[name] == '\0')
+		return;
+	char *text = version ? rn_asprintf("%.*s@%.*s", (int)name, k->upstream, (int)strcspn(version + 1, ")"), version + 1)
+			     : rn_strndup(k->upstream, name);
+	free(k->upstream);
+	k->upstream = text;
+}
+
 static void end_dpkg(struct packages *p, struct package *k, char **status, const char *path)
 {
+	name_upstream(k);
 	/* "install ok installed"; files of status.d have no such line */
 	if (!*status || rn_ends(*status, " installed"))
-		add(p, "deb", k, path);
-	drop(k);
+		packages_add(p, "deb", k, path);
+	package_drop(k);
 	rn_freep(status);
 }
 
@@ -178,12 +213,20 @@ void packages_read_dpkg(struct packages *p, const char *text, const char *path)
 		else if (*line != ' ' && *line != '\t')
 			(void)(field(line, n, "Package", &k.name) || field(line, n, "Version", &k.version) ||
 			       field(line, n, "Architecture", &k.arch) || field(line, n, "Maintainer", &k.supplier) ||
-			       field(line, n, "Status", &status));
+			       field(line, n, "Source", &k.upstream) || field(line, n, "Status", &status));
 	}
 	end_dpkg(p, &k, &status, path);
 }
 
 /* ---- apk ----------------------------------------------------------------------------------------- */
+
+/* The package that others are split from is its own origin. */
+static void end_apk(struct packages *p, struct package *k, const char *path)
+{
+	if (rn_streq(k->upstream, k->name))
+		rn_freep(&k->upstream);
+	packages_add(p, "apk", k, path);
+}
 
 void packages_read_apk(struct packages *p, const char *text, const char *path)
 {
@@ -192,12 +235,12 @@ void packages_read_apk(struct packages *p, const char *text, const char *path)
 	size_t n;
 	while (next_line(&text, &line, &n)) {
 		if (n == 0)
-			add(p, "apk", &k, path);
+			end_apk(p, &k, path);
 		else
 			(void)(field(line, n, "P", &k.name) || field(line, n, "V", &k.version) || field(line, n, "A", &k.arch) ||
-			       field(line, n, "L", &k.license) || field(line, n, "m", &k.supplier));
+			       field(line, n, "L", &k.license) || field(line, n, "m", &k.supplier) || field(line, n, "o", &k.upstream));
 	}
-	add(p, "apk", &k, path);
+	end_apk(p, &k, path);
 }
 
 /* ---- Python ----------------------------------------------------------------------------------------- */
@@ -234,7 +277,7 @@ void packages_read_python(struct packages *p, const char *text, const char *path
 		free(k.name);
 		k.name = name;
 	}
-	add(p, "pypi", &k, path);
+	packages_add(p, "pypi", &k, path);
 }
 
 /* ---- npm ---------------------------------------------------------------------------------------------- */
@@ -249,6 +292,6 @@ bool packages_read_npm(struct packages *p, const char *text, size_t n, const cha
 	struct package k = { .name = rn_strdup(name), .version = rn_strdup(version) };
 	k.license = rn_strdup(cJSON_IsString(license) ? license->valuestring : rn_json_str(license, "type"));
 	k.supplier = rn_strdup(cJSON_IsString(author) ? author->valuestring : rn_json_str(author, "name"));
-	add(p, "npm", &k, path);
+	packages_add(p, "npm", &k, path);
 	return true;
 }

@@ -76,8 +76,8 @@ static const struct runner_param params[] = {
 			     "SOURCE_DATE_EPOCH, else 0. The same input gives the same digest anywhere.",
 		     .example = "1700000000"),
 	RUNNER_PARAM(struct build_params, sbom,
-		     .help = "List what is installed (packages of dpkg, apk, Python and npm) as an SPDX document, in an artifact that refers to "
-			     "the image: in the layout, and with `push` in the registry."),
+		     .help = "List what is installed (packages of dpkg, apk, rpm, Python, npm, Ruby, Go programs and Maven) as an SPDX document, in "
+			     "an artifact that refers to the image: in the layout, and with `push` in the registry."),
 	RUNNER_PARAM(struct build_params, provenance,
 		     .help = "Say how the image was built (in-toto statement, SLSA 1) in an artifact that refers to it. Values of build "
 			     "arguments and secrets are not in it."),

@@ -97,13 +97,6 @@ def test_they_do_not_change_the_image_and_are_the_same_again(runner, tmp_path):
     assert len(seen) == 1 and Layout(context.folder / "plain").index["manifests"][0]["digest"] == seen.pop()[0]
 
 
-def test_an_rpm_database_is_not_passed_over_in_silence(context):
-    fill(context, {"var/lib/rpm/rpmdb.sqlite": "binary"})
-    result = context.build(DOCKERFILE, layout="layout", sbom=True)
-    assert "/var/lib/rpm/rpmdb.sqlite is not read" in result.text
-    assert "rpmdb.sqlite was not read" in artifacts(Layout(context.folder / "layout"))[SPDX][1]["comment"]
-
-
 def test_each_platform_has_its_own(context):
     fill(context)
     context.build(DOCKERFILE, layout="layout", platform=None, platforms=["linux/amd64", "linux/arm64"], sbom=True)

@@ -55,7 +55,7 @@ static void dpkg_lists_what_is_installed(void **state)
 	assert_string_equal(k->version, "2.36-9+deb12u4");
 	assert_string_equal(k->supplier, "GNU Libc <x@example.com>");
 	assert_string_equal(k->source, "var/lib/dpkg/status");
-	get("pkg:deb/debian/last@1%3A2?distro=debian-12");
+	get("pkg:deb/debian/last@1:2?distro=debian-12");
 }
 
 static void a_file_of_status_d_needs_no_status(void **state)
