@@ -158,7 +158,7 @@ bool rn_ended(pid_t pid)
 
 struct relay {
 	pid_t pid;
-	struct pollfd fd[4]; /* 0: their stdin, 1: their stdout, 2: their stderr, 3: pidfd, readable at exit */
+	struct pollfd fd[5]; /* 0: their stdin, 1: their stdout, 2: their stderr, 3: pidfd, readable at exit, 4: the caller's, to stop */
 	const char *input;
 	size_t input_left;
 	struct rn_buf *to[3];
@@ -212,6 +212,8 @@ static int relay_all(struct relay *r, int64_t timeout_ms, struct rn_error *err)
 				return rn_fail(err, RN_EIO, "poll: %m");
 			continue;
 		}
+		if (r->fd[4].revents)
+			return rn_fail(err, RN_ECANCELLED, "stopped");
 		ended = r->fd[3].fd < 0 ? rn_ended(r->pid) : r->fd[3].revents != 0;
 		if (r->fd[0].fd >= 0 && r->fd[0].revents)
 			relay_input(r);
@@ -226,6 +228,12 @@ static int relay_all(struct relay *r, int64_t timeout_ms, struct rn_error *err)
 
 int rn_run(const char *const *argv, const char *const *env, const char *input, struct rn_buf *out,
 	   struct rn_buf *errors, int64_t timeout_ms, struct rn_error *err)
+{
+	return rn_run_until(argv, env, input, out, errors, timeout_ms, -1, err);
+}
+
+int rn_run_until(const char *const *argv, const char *const *env, const char *input, struct rn_buf *out, struct rn_buf *errors,
+		 int64_t timeout_ms, int stop_fd, struct rn_error *err)
 {
 	int ends[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct rn_fd_map fds[3];
@@ -249,6 +257,7 @@ int rn_run(const char *const *argv, const char *const *env, const char *input, s
 		r.fd[i] = (struct pollfd){ .fd = mine, .events = i == 0 ? POLLOUT : POLLIN };
 	}
 	r.fd[3] = (struct pollfd){ .fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1, .events = POLLIN };
+	r.fd[4] = (struct pollfd){ .fd = stop_fd, .events = POLLIN };
 	if (pid > 0 && input && !r.input_left)
 		hang_up(&r.fd[0]);
 	/* a reader that closes early must not kill this process */
@@ -261,7 +270,7 @@ int rn_run(const char *const *argv, const char *const *env, const char *input, s
 	while (!sigismember(&old, SIGPIPE) && sigtimedwait(&block, NULL, &zero) > 0)
 		;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	for (size_t i = 0; i < RN_LEN(r.fd); i++)
+	for (size_t i = 0; i < 4; i++)
 		hang_up(&r.fd[i]);
 	if (pid < 0)
 		return -1;

@@ -35,5 +35,8 @@ int rn_wait(pid_t pid, int *ret_signal);
 /** Runs to its end with `input` on stdin (NULL: none); stdout into `out` (its ceiling holds; more is RN_ELIMIT), stderr into `errors` (may be NULL: /dev/null). timeout_ms 0: none. Returns exit status, -1 on error. */
 int rn_run(const char *const *argv, const char *const *env, const char *input, struct rn_buf *out,
 	   struct rn_buf *errors, int64_t timeout_ms, struct rn_error *err);
+/** The same until `stop_fd` is readable (-1: none): all of its process group is killed then, RN_ECANCELLED. */
+int rn_run_until(const char *const *argv, const char *const *env, const char *input, struct rn_buf *out, struct rn_buf *errors,
+		 int64_t timeout_ms, int stop_fd, struct rn_error *err);
 
 #endif

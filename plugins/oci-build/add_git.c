@@ -2,8 +2,9 @@
 /*
  * ADD of a git repository, by the machine's own git: the commit that the reference stands for is looked up, fetched alone
  * and checked out into a scratch folder, from where it is copied as from any folder. No setting, credential or hook of this
- * machine's user plays a part, and git never asks a question.
+ * machine's user plays a part, and git never asks a question; what a private repository wants comes from the stage's secrets.
  */
+#include "add_git_auth.h"
 #include "copy_job.h"
 #include "git_url.h"
 #include "provenance.h"
@@ -29,6 +30,8 @@ struct checkout {
 static void checkout_clear(struct checkout *c)
 {
 	free(c->dir);
+	for (size_t i = 0; i < c->env.n; i++)
+		rn_wipe(c->env.v[i], strlen(c->env.v[i]));
 	rn_strv_clear(&c->env);
 }
 
@@ -72,8 +75,8 @@ static int refuse(struct checkout *c, struct rn_buf *errors)
 	rn_fail(err, auth ? RN_EAUTH : net ? RN_ENET : RN_EREMOTE, "git: %s: %s", c->name, *why ? why : "failed");
 	if (err && net)
 		err->retryable = true;
-	return auth ? rn_hint(err, "a private repository needs an ssh URL and a key in the ssh agent, or check it out before the build and "
-				   "name its folder in `build_contexts`") : -1;
+	return auth ? rn_hint(err, "a private repository needs `secrets: {GIT_AUTH_TOKEN: …}` (or GIT_AUTH_TOKEN.HOST, or GIT_AUTH_HEADER) of this "
+				   "stage, or an ssh URL and a key in the ssh agent") : -1;
 }
 
 /* Runs git with these arguments (NULL-terminated) in the scratch folder. Files that it makes are 644 and 755. */
@@ -98,7 +101,8 @@ static int git(struct checkout *c, const char *const *args, struct rn_buf *out)
 	}
 	for (; *args; args++)
 		rn_strv_add(&argv, *args);
-	int rc = rn_run((const char *const *)argv.v, (const char *const *)c->env.v, NULL, out ? out : &ignored, &errors, TIMEOUT_MS, err);
+	int rc = rn_run_until((const char *const *)argv.v, (const char *const *)c->env.v, NULL, out ? out : &ignored, &errors, TIMEOUT_MS,
+			      build_cancel_fd(c->j->s->b), err);
 	if (rc < 0)
 		return rn_wrap(err, "git");
 	if (rc != 127)
@@ -225,6 +229,8 @@ static int add(struct checkout *c, const char *text, const struct git_url *u, bo
 		return -1;
 	rn_strv_add(&c->j->temporary, c->dir);
 	make_env(c);
+	if (git_auth_env(c->j->s->b, u->remote, &c->env, err) < 0)
+		return -1;
 	RN_AUTO(rn_freep) char *commit = find_commit(c, text, u);
 	if (!commit)
 		return -1;

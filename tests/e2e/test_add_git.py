@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """ADD of git repositories, from git's own server over HTTP."""
 
+import base64
 import os
 import shutil
+import signal
+import ssl
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,17 +24,25 @@ class Git:
         self.folder = folder
         folder.mkdir()
         self.requests = []
+        self.password = None  # the Authorization header that /private wants
+        self.waiting, self.go_on = threading.Event(), threading.Event()
         git = self
 
         class Handler(BaseHTTPRequestHandler):
             def handle_any(self):
                 path, _, query = self.path.partition("?")
                 git.requests.append((path, self.headers.get("Authorization")))
+                if path.startswith("/slow"):
+                    git.waiting.set()
+                    git.go_on.wait(60)
                 if path.startswith("/private"):
-                    self.send_response(401)
-                    self.send_header("WWW-Authenticate", 'Basic realm="git"')
-                    self.end_headers()
-                    return
+                    if not git.password or self.headers.get("Authorization") != git.password:
+                        self.send_response(401)
+                        self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                        self.send_header("Content-Length", "0")
+                        self.end_headers()
+                        return
+                    path = path.removeprefix("/private")
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 env = {"PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(folder), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
                        "QUERY_STRING": query, "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
@@ -41,7 +52,7 @@ class Git:
                 head, _, content = answer.partition(b"\r\n\r\n")
                 fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
                 self.send_response(int(fields.pop("Status", "200").split()[0]))
-                for name, value in fields.items():
+                for name, value in {**fields, "Content-Length": str(len(content))}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
@@ -52,7 +63,8 @@ class Git:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.host = f"127.0.0.1:{self.server.server_port}"
+        self.url = f"http://{self.host}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def __call__(self, name, *args, day=1):
@@ -204,6 +216,128 @@ def test_what_is_wrong_stands_at_its_place(context, git, word, words):
     assert result.code == 1 and "Dockerfile:2:5" in result.text, result.text
     for w in words:
         assert w in result.text
+
+
+TOKEN = "ghp-correct-horse-battery"
+
+
+def basic(token, user="x-access-token"):
+    return "Basic " + base64.b64encode(f"{user}:{token}".encode()).decode()
+
+
+@pytest.fixture
+def private(git):
+    """The server's folder of private repositories."""
+    git.requests.clear()
+    yield f"{git.url}/private"
+    git.password = None
+    git.requests.clear()
+
+
+def wanted(git, header):
+    """What the server wants: git writes the scheme as it is given, and ours is in lower case."""
+    git.password = header.replace("Basic", "basic")
+
+
+def everything_on_disk(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
+
+
+@pytest.mark.parametrize("secrets, header", [
+    ({"GIT_AUTH_TOKEN": {"value": TOKEN}}, basic(TOKEN)),
+    ({"GIT_AUTH_TOKEN": {"value": "another-that-is-wrong"}, "GIT_AUTH_TOKEN.{host}": {"value": TOKEN + "\n"}}, basic(TOKEN)),
+    ({"GIT_AUTH_HEADER": {"value": "Bearer " + TOKEN}}, "Bearer " + TOKEN),
+    ({"GIT_AUTH_TOKEN": {"value": "another-that-is-wrong"}, "GIT_AUTH_HEADER": {"value": "Bearer " + TOKEN}}, "Bearer " + TOKEN),
+    ({"GIT_AUTH_HEADER": {"value": "another-that-is-wrong"}, "GIT_AUTH_TOKEN.{host}": {"env": "GIT_TOKEN"}}, basic(TOKEN)),
+])
+def test_a_private_repository_takes_the_stages_secret(context, git, private, secrets, header):
+    wanted(git, header)
+    secrets = {name.replace("{host}", git.host): value for name, value in secrets.items()}
+    image = context.build(f"FROM scratch\nADD {private}/app.git#v1 /r/\n", secrets=secrets, env={"GIT_TOKEN": TOKEN})
+    assert tree(image)["r/README"].startswith("file 0644")
+    assert {auth for path, auth in git.requests} == {git.password}
+    context.build(secrets={"GIT_AUTH_HEADER": {"value": git.password}})
+    assert context.cached == 1  # how it was allowed does not count
+
+
+def test_the_secret_of_a_private_repository_is_nowhere(context, git, private, tmp_path):
+    """Not in a command line (recorded by a git of our own), a file of .git, the cache, the layout or what the run says."""
+    wanted(git, basic(TOKEN))
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    record = tmp_path / "argv"
+    (folder / "git").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>{record}\nexec {shutil.which("git")} "$@"\n')
+    (folder / "git").chmod(0o755)
+    image = context.build(f"FROM scratch\nADD --keep-git-dir {private}/app.git#v1 /r/\n", secrets={"GIT_AUTH_TOKEN": {"env": "MINE"}}, provenance=True,
+                          env={"PATH": f"{folder}:{os.environ['PATH']}", "MINE": TOKEN})
+    assert "r/.git/config" in tree(image) and "ls-remote" in record.read_text()
+    words = [TOKEN.encode(), basic(TOKEN)[6:].encode()]
+    for path, data in everything_on_disk(tmp_path).items():
+        for word in words:
+            assert word not in data, path
+    for layer in image.layers:
+        assert not any(word in layer for word in words)
+    assert TOKEN not in context.text and basic(TOKEN)[6:] not in context.text
+
+
+def test_a_wrong_secret_is_refused_and_says_what_to_do(context, git, private):
+    wanted(git, basic(TOKEN))
+    result = context.build(f"FROM scratch\nADD {private}/app.git /r/\n", secrets={"GIT_AUTH_TOKEN": {"value": "another-that-is-wrong"}}, code=1)
+    assert "GIT_AUTH_TOKEN" in result.text and "another-that-is-wrong" not in result.text and "Dockerfile:2:5" in result.text
+    result = context.build(secrets={"GIT_AUTH_TOKEN": {"value": "two\nlines"}}, code=1)
+    assert "of several lines" in result.text
+
+
+def test_a_secret_of_another_host_stays_here(context, git, private):
+    wanted(git, basic(TOKEN))
+    result = context.build(f"FROM scratch\nADD {private}/app.git /r/\n", secrets={"GIT_AUTH_TOKEN.example.com": {"value": TOKEN}}, code=1)
+    assert TOKEN not in result.text and {auth for path, auth in git.requests} == {None}
+
+
+def test_nothing_secret_goes_over_plain_http(context, git):
+    result = context.build("FROM scratch\nADD http://127.example.invalid/app.git /r/\n", secrets={"GIT_AUTH_TOKEN": {"value": TOKEN}}, code=1)
+    assert "without the secret GIT_AUTH_TOKEN: over plain http" in result.text
+
+
+def test_private_submodules_come_along(context, git, private):
+    wanted(git, basic(TOKEN))
+    git.make("within")
+    git.make("around")
+    git("around", "-c", f"http.{git.url}/.extraHeader=Authorization: {git.password}", "submodule", "add", "-q", f"{private}/within.git", "sub")
+    git.commit("around", "with a submodule", day=5)
+    image = context.build(f"FROM scratch\nADD {private}/around.git /r/\n", secrets={"GIT_AUTH_TOKEN": {"value": TOKEN}})
+    assert "r/sub/README" in tree(image)
+
+
+def test_over_https(context, git, private, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), git.server.RequestHandlerClass)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    wanted(git, basic(TOKEN))
+    image = context.build(f"FROM scratch\nADD https://localhost:{server.server_port}/private/app.git#v1 /r/\n", env={"GIT_SSL_CAINFO": str(certificate)},
+                          secrets={f"GIT_AUTH_TOKEN.localhost:{server.server_port}": {"value": TOKEN}})
+    assert "r/README" in tree(image)
+    server.shutdown()
+
+
+def test_an_interrupt_ends_it_at_once(context, git):
+    """A server that never answers: the run ends, git too, and nothing is left in a temporary folder."""
+    git.waiting.clear()
+    git.go_on.clear()
+    file = context.pipeline(f"FROM scratch\nADD {git.url}/slow/app.git /r/\n")
+    process = context.runner.start("run", file, cwd=context.folder)
+    assert git.waiting.wait(60)
+    os.killpg(process.pid, signal.SIGINT)
+    said = "".join(process.communicate(timeout=4))  # less than the grace between TERM and KILL
+    git.go_on.set()
+    assert process.returncode == 130, said
+    assert subprocess.run(["pgrep", "-f", f"{git.url}/slow"], capture_output=True).returncode == 1
+    assert not list(context.folder.rglob("git-*"))
 
 
 def test_no_question_is_asked_and_no_credential_given(context, git, tmp_path):

@@ -165,6 +165,13 @@ static void commands_are_bounded_in_time_and_output(void **state)
 	RN_AUTO(rn_buf_clear) struct rn_buf out = { .max = 100000 };
 	assert_int_equal(rn_run(loud, NULL, NULL, &out, NULL, 0, &err), -1);
 	assert_int_equal(err.code, RN_ELIMIT);
+	int stop[2];
+	assert_int_equal(pipe(stop), 0);
+	assert_int_equal(write(stop[1], "x", 1), 1);
+	assert_int_equal(rn_run_until(slow, NULL, NULL, NULL, NULL, 0, stop[0], &err), -1);
+	assert_int_equal(err.code, RN_ECANCELLED);
+	close(stop[0]);
+	close(stop[1]);
 	assert_int_equal(rn_run(none, NULL, NULL, NULL, NULL, 0, &err), -1);
 	assert_int_equal(err.code, RN_ENOTFOUND);
 }
