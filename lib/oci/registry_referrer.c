@@ -34,8 +34,20 @@ static int read_list(struct registry *r, const struct reference *at, struct mani
 	return rc;
 }
 
-static int enter(struct registry *r, const struct reference *ref, const struct digest *subject, const struct descriptor *d, struct rn_error *err)
+/* What a list says of an artifact: its type and annotations are those of its manifest. */
+static void describe(const struct manifest *m, const struct descriptor *d, struct descriptor *ret)
 {
+	const cJSON *one;
+	descriptor_init(ret, d->media_type, &d->digest, d->size);
+	ret->artifact_type = rn_strdup(m->artifact_type ? m->artifact_type : m->config.media_type);
+	cJSON_ArrayForEach(one, m->annotations)
+		if (cJSON_IsString(one))
+			descriptor_annotate(ret, one->string, one->valuestring);
+}
+
+static int enter(struct registry *r, const struct reference *ref, const struct manifest *m, const struct descriptor *d, struct rn_error *err)
+{
+	const struct digest *subject = &m->subject->digest;
 	RN_AUTO(reference_clear) struct reference at = { 0 };
 	RN_AUTO(manifest_clear) struct manifest list = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
@@ -50,7 +62,7 @@ static int enter(struct registry *r, const struct reference *ref, const struct d
 		if (digest_equal(&list.layers[i].digest, &d->digest))
 			return 0;
 	struct descriptor copy = { 0 };
-	descriptor_copy(d, &copy);
+	describe(m, d, &copy);
 	manifest_add(&list, &copy);
 	manifest_print(&list, &text);
 	if (rn_buf_check(&text, "list of artifacts", err) < 0)
@@ -77,5 +89,5 @@ int registry_push_referrer(struct registry *r, const struct reference *ref, stru
 	if (registry_push_blobs(r, ref, store, blobs, m.n_layers + 1, NULL, 0, err) < 0 ||
 	    registry_put_manifest(r, ref, d->digest.text, m.media_type, rn_buf_str(&body), body.len, &known, err) < 0)
 		return -1;
-	return known ? 0 : enter(r, ref, &m.subject->digest, d, err);
+	return known ? 0 : enter(r, ref, &m, d, err);
 }

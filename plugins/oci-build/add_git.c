@@ -234,7 +234,7 @@ static int add(struct checkout *c, const char *text, const struct git_url *u, bo
 	RN_AUTO(rn_freep) char *commit = find_commit(c, text, u);
 	if (!commit)
 		return -1;
-	RN_AUTO(rn_freep) char *uri = rn_starts(u->remote, "git") ? rn_strdup(u->remote) : rn_asprintf("git+%s", u->remote);
+	RN_AUTO(rn_freep) char *uri = rn_asprintf("%s%s%s%s", rn_starts(u->remote, "git") ? "" : "git+", u->remote, u->ref ? "@" : "", u->ref ? u->ref : "");
 	build_material(c->j->s->b, uri, "gitCommit", commit);
 	if (c->j->survey)
 		return enter_commit(c->j, commit);

@@ -75,7 +75,7 @@ struct build {
 	pthread_mutex_t tags_lock;
 	struct rn_map tags;        /* what base images were found to be in this run       */
 	struct rn_map origins;     /* digest -> struct origin: where a missing blob is    */
-	struct rn_map materials;   /* URI -> "ALGORITHM:HEX": what came in from outside   */
+	struct rn_map materials;   /* "URI ALGORITHM:HEX": what came in from outside      */
 	struct descriptor *artifacts; /* about the images: see attest.h                   */
 	size_t n_artifacts;
 	size_t cap_artifacts;

@@ -4,6 +4,7 @@
 #include "cache_disk.h"
 #include "execute.h"
 #include "output.h"
+#include "provenance.h"
 #include "run_platform.h"
 #include "run_secret.h"
 #include "step_cache_registry.h"
@@ -271,6 +272,7 @@ static int build_platform(struct build *b, struct work *w, bool several, struct 
 	RN_AUTO(rn_freep) char *name = platform_format(&w->platform);
 	if (several)
 		build_log(b, RUNNER_INFO, "the image for %s", name);
+	build_materials_clear(b);
 	if (execute(g, err) < 0)
 		return -1;
 	note_layers(g);

@@ -2,6 +2,7 @@
 """ADD of git repositories, from git's own server over HTTP."""
 
 import base64
+import json
 import os
 import shutil
 import signal
@@ -361,3 +362,21 @@ def test_a_machine_without_git_says_so(context, git, tmp_path):
 def test_copy_takes_no_repository(context, git):
     result = context.build(f"FROM scratch\nCOPY {git.url}/app.git /r/\n", code=1)
     assert "COPY takes no git repository" in result.text and "use ADD" in result.text
+
+
+def test_provenance_names_every_commit_with_what_it_was_asked_for_also_from_the_cache(context, git):
+    dockerfile = f"FROM scratch\nADD {git.url}/app.git#v1 /a\nADD {git.url}/app.git#work /b\nADD {git.url}/app.git /c\n"
+    seen = []
+    for _ in range(2):
+        context.build(dockerfile, provenance=True)
+        index = json.loads((context.folder / "layout/index.json").read_text())
+        manifest = json.loads(blob(context, index["manifests"][1]["digest"]))
+        predicate = json.loads(blob(context, manifest["layers"][0]["digest"]))["predicate"]
+        seen.append({d["uri"]: d["digest"] for d in predicate["buildDefinition"]["resolvedDependencies"] if "uri" in d})
+    u, c = f"git+{git.url}/app.git", git.commits
+    assert context.cached == 3
+    assert seen[0] == seen[1] == {f"{u}@v1": {"gitCommit": c["first"]}, f"{u}@work": {"gitCommit": c["third"]}, u: {"gitCommit": c["second"]}}
+
+
+def blob(context, digest):
+    return (context.folder / "layout/blobs" / digest.replace(":", "/")).read_bytes()

@@ -1,15 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """SBOM and provenance as artifacts beside the image: in layouts, in registries with and without the referrers API."""
 
+import hashlib
 import json
 import re
 import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+from in_toto_attestation.v1.statement import Statement
 
 from fault_registry import FaultRegistry, digest
 from images import Image
 from oci_context import Context, Layout
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "differential"))
+import harness  # noqa: E402
 
 SPDX = "application/spdx+json"
 IN_TOTO = "application/vnd.in-toto+json"
@@ -130,13 +143,135 @@ def test_a_registry_lists_them(runner, tmp_path, has_referrers):
         assert named.index("v1") < min(i for i, n in enumerate(named) if n.startswith("sha256:")), "the image comes first"
 
 
+def dependencies(statement):
+    return {d["uri"]: d["digest"] for d in statement["predicate"]["buildDefinition"]["resolvedDependencies"] if "uri" in d}
+
+
 def test_materials_are_named_without_permissions(context):
     with FaultRegistry() as registry:
         base = Image({"a": b"x"})
         registry.add_image("base", "1", base)
         registry.add_blob("base", b"content")
         url = f"{registry.url}/v2/base/blobs/{digest(b'content')}"
-        context.build(f"FROM {registry.host}/base:1\nADD {url}?X-Signature=secret /file\n", layout="layout", provenance=True)
+        for _ in range(2):
+            result = context.build(f"FROM {registry.host}/base:1\nADD {url}?X-Signature=secret /file\n", layout="layout", provenance=True)
+            statement = artifacts(Layout(context.folder / "layout"))[IN_TOTO][1]
+            assert dependencies(statement) == {f"docker-image://{registry.host}/base:1": {"sha256": base.digest[7:]}, url: {"sha256": digest(b"content")[7:]}}
+        assert "cached" in result.text, "what a cached step took in counts, too"
+
+
+def test_only_what_the_target_needs_is_a_dependency_and_every_way_to_it(context):
+    with FaultRegistry() as registry:
+        images = {name: Image({name: name.encode()}) for name in ("base", "tools", "named", "unused")}
+        for name, image in images.items():
+            registry.add_image(name, "1", image)
+        h = registry.host
+        context.build(f"FROM {h}/unused:1 AS no\nFROM {h}/base:1\nCOPY --from={h}/tools:1 tools /t\nCOPY --from=ctx named /n\n", layout="layout",
+                      provenance=True, build_contexts={"ctx": f"docker-image://{h}/named:1"})
         statement = artifacts(Layout(context.folder / "layout"))[IN_TOTO][1]
-        found = {d["uri"]: d["digest"] for d in statement["predicate"]["buildDefinition"]["resolvedDependencies"]}
-        assert found == {f"docker-image://{registry.host}/base:1": {"sha256": base.digest[7:]}, url: {"sha256": digest(b"content")[7:]}}
+        assert dependencies(statement) == {f"docker-image://{h}/{name}:1": {"sha256": images[name].digest[7:]} for name in ("base", "tools", "named")}
+        assert statement["predicate"]["buildDefinition"]["externalParameters"]["buildContextNames"] == ["ctx"]
+
+
+def test_the_dockerfile_and_the_commit_of_the_run_are_dependencies(context):
+    fill(context)
+    text = hashlib.sha256(DOCKERFILE.encode()).hexdigest()
+    github = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "o/r", "GITHUB_REF": "refs/heads/main", "GITHUB_SHA": "a" * 40}
+    gitlab = {"CI_PROJECT_URL": "https://gitlab.com/o/r", "CI_COMMIT_SHA": "b" * 40, "CI_COMMIT_REF_NAME": "v1", "CI_COMMIT_TAG": "v1"}
+    for env, uri, commit in ((None, None, None), (github, "git+https://github.com/o/r@refs/heads/main", "a" * 40),
+                             (gitlab, "git+https://gitlab.com/o/r@refs/tags/v1", "b" * 40)):
+        context.build(DOCKERFILE, layout="layout", provenance=True, env=env)
+        statement = artifacts(Layout(context.folder / "layout"))[IN_TOTO][1]
+        want = [{"name": "dockerfile", "digest": {"sha256": text}}]
+        want += [{"name": "source", "uri": uri, "digest": {"gitCommit": commit}}] if uri else []
+        assert statement["predicate"]["buildDefinition"]["resolvedDependencies"] == want
+
+
+def test_each_platform_names_its_own_base(context):
+    with FaultRegistry() as registry:
+        children = {}
+        for architecture in ("amd64", "arm64"):
+            children[architecture] = Image({"a": architecture.encode()}, architecture=architecture)
+            registry.add_image("base", architecture, children[architecture])
+        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",
+                 "manifests": [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": i.digest, "size": len(i.manifest),
+                                "platform": {"os": "linux", "architecture": a}} for a, i in children.items()]}
+        registry.manifests["base", "1"] = (index["mediaType"], json.dumps(index).encode())
+        context.write("f", "f")
+        context.build(f"FROM {registry.host}/base:1\nCOPY f /\n", layout="layout", provenance=True, platform=None, platforms=["linux/amd64", "linux/arm64"])
+        layout = Layout(context.folder / "layout")
+        for entry, architecture in zip(layout.index["manifests"][1:], ("amd64", "arm64")):
+            statement = json.loads(layout.blob(layout.json(entry)["layers"][0]["digest"]))
+            assert statement["predicate"]["buildDefinition"]["externalParameters"]["platform"] == f"linux/{architecture}"
+            assert dependencies(statement) == {f"docker-image://{registry.host}/base:1": {"sha256": children[architecture].digest[7:]}}
+
+
+def test_provenance_is_what_in_totos_own_reader_takes(context):
+    """Unknown fields are errors to it, so is a wrong type."""
+    fill(context)
+    context.build(DOCKERFILE, layout="layout", provenance=True, tags=["example.com/app:v1"], build_args={"TOKEN": "hunter2"}, labels={"a": "b"},
+                  annotations={"c": "d"}, secrets={"npm": {"env": "PATH"}}, compression="zstd", compression_level=3, target=None)
+    statement = artifacts(Layout(context.folder / "layout"))[IN_TOTO][1]
+    parsed = json_format.ParseDict(statement, statement_pb2.Statement())
+    Statement.copy_from_pb(parsed).validate()
+    predicate = json_format.ParseDict(statement["predicate"], provenance_pb2.Provenance())
+    assert predicate.build_definition.build_type and predicate.run_details.builder.id
+    for dependency in predicate.build_definition.resolved_dependencies:
+        ResourceDescriptor.copy_from_pb(dependency).validate()
+    assert statement["predicate"]["buildDefinition"]["externalParameters"] == {
+        "dockerfile": "Dockerfile", "platform": "linux/amd64", "buildArgNames": ["TOKEN"], "secretNames": ["npm"], "labels": {"a": "b"},
+        "annotations": {"c": "d"}, "compression": "zstd", "compressionLevel": 3, "sourceDateEpoch": 0}
+
+
+# ---- registries as they are --------------------------------------------------------------------
+
+
+def fetch(url, headers=()):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=dict(headers))) as answer:
+        return answer.read()
+
+
+def referrers(base, repository, image, headers=()):
+    """As clients of OCI 1.1 look them up: the API, then the tag."""
+    accept = {"Accept": "application/vnd.oci.image.index.v1+json", **dict(headers)}
+    try:
+        return json.loads(fetch(f"{base}/v2/{repository}/referrers/{image}", accept)), "api"
+    except urllib.error.HTTPError as e:
+        assert e.code == 404
+        return json.loads(fetch(f"{base}/v2/{repository}/manifests/{image.replace(':', '-')}", accept)), "tag"
+
+
+def check_referrers(context, base, host, headers=()):
+    fill(context)
+    given = {"push": True, "tags": [f"{host}/app:v1"], "sbom": True, "provenance": True}
+    for _ in range(2):
+        result = context.build(DOCKERFILE, **given)
+    image = re.search(r"image\.digest\s+(sha256:[0-9a-f]{64})", result.text)[1]
+    index, way = referrers(base, "app", image, headers)
+    assert index["mediaType"] == "application/vnd.oci.image.index.v1+json" and index["schemaVersion"] == 2
+    assert sorted(m["artifactType"] for m in index["manifests"]) == [SPDX, IN_TOTO]
+    for entry in index["manifests"]:
+        text = fetch(f"{base}/v2/app/manifests/{entry['digest']}", {"Accept": entry["mediaType"], **dict(headers)})
+        manifest = json.loads(text)
+        assert digest(text) == entry["digest"] and len(text) == entry["size"] and manifest["subject"]["digest"] == image
+        assert entry["annotations"] == manifest["annotations"] and entry["artifactType"] == manifest["artifactType"]
+        document = fetch(f"{base}/v2/app/blobs/{manifest['layers'][0]['digest']}", headers)
+        assert json.loads(document)
+    return way
+
+
+def test_docker_registry_without_the_api_has_the_tag(context, tmp_path):
+    registry = harness.Registry(tmp_path)
+    try:
+        assert check_referrers(context, f"http://{registry.host}", registry.host) == "tag"
+    finally:
+        registry.close()
+
+
+def test_the_local_cloud_has_the_api(context, cloud):
+    cloud.client("ecr").create_repository(repositoryName="app")
+    token = cloud.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    (context.folder / "docker").mkdir()
+    (context.folder / "docker/config.json").write_text(json.dumps({"auths": {cloud.host: {"auth": token}}}))
+    context.runner.env["DOCKER_CONFIG"] = str(context.folder / "docker")
+    assert check_referrers(context, cloud.url, cloud.host, {"Authorization": f"Basic {token}"}) == "api"
