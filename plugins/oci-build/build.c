@@ -22,8 +22,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define IGNORE_SIZE_MAX ((size_t)1 << 20)
-
 /* Stages run in threads, and all that happens in one shall say so: see build_step. */
 static _Thread_local char line_mark[96];
 
@@ -200,17 +198,7 @@ static int read_dockerfile(struct build *b, char **ret_path, struct rn_error *er
 static int read_ignore(struct build *b, const char *dockerfile, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *own = rn_asprintf("%s.dockerignore", dockerfile);
-	RN_AUTO(rn_freep) char *common = rn_path_join(b->context, ".dockerignore");
-	const char *path = rn_exists(own) ? own : common;
-	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
-	if (!rn_exists(path))
-		return 0;
-	if (rn_read_file(path, IGNORE_SIZE_MAX, &text, err) < 0)
-		return -1;
-	int rc = ignore_parse(&b->ignore, path, rn_buf_str(&text), text.len, err);
-	if (rc < 0)
-		err->line = err->column = 0; /* not a line of the Dockerfile */
-	return rc;
+	return context_ignore(b, b->context, rn_exists(own) ? own : NULL, &b->ignore, err);
 }
 
 /* ---- store and registries ----------------------------------------------------------- */
@@ -296,7 +284,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 	b->context = rn_strdup(params->context ? params->context : host->info(stage, RUNNER_INFO_DIR));
 	RN_AUTO(rn_freep) char *dockerfile = NULL;
 	if (secret_guard_params(b, err) < 0 || open_cancel(b, err) < 0 || find_epoch(b, err) < 0 || layer_settings(b, err) < 0 ||
-	    read_dockerfile(b, &dockerfile, err) < 0 || read_ignore(b, dockerfile, err) < 0 || own_files_ignore(b, err) < 0)
+	    read_dockerfile(b, &dockerfile, err) < 0 || read_ignore(b, dockerfile, err) < 0)
 		return -1;
 	secret_guard_gather(b);
 	return open_store(b, err);

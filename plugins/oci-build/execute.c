@@ -7,6 +7,7 @@
 #include "execute_cached.h"
 #include "file_source.h"
 #include "metadata.h"
+#include "own_files.h"
 #include "run.h"
 #include "run_shell.h"
 #include "stage_threads.h"
@@ -76,7 +77,7 @@ static int load_outside(const struct step *s, const char *name, struct outside *
 	const char *what = context ? context : name;
 	if (context && !rn_starts(context, "docker-image://") && !rn_starts(context, "oci-layout://")) {
 		ret->folder = rn_path_abs(s->b->host->info(s->b->stage, RUNNER_INFO_DIR), context);
-		return 0;
+		return context_ignore(s->b, ret->folder, NULL, &ret->ignore, s->err);
 	}
 	if (!context && rn_streq(name, "scratch")) {
 		rn_fail(s->err, RN_EINVAL, "there is nothing to copy from scratch");
@@ -97,8 +98,7 @@ static struct outside *find_outside(const struct step *s, const char *name)
 	if (!o) {
 		o = rn_alloc(sizeof(*o));
 		if (load_outside(s, name, o) < 0) {
-			free(o->folder);
-			free(o);
+			outside_free(o);
 			o = NULL;
 		} else {
 			rn_map_set(&s->graph->outsides, name, o);
@@ -130,6 +130,7 @@ int step_files(const struct step *s, const struct df_flag *from, struct step_fil
 	if (!o)
 		return -1;
 	ret->folder = o->folder;
+	ret->ignore = o->folder ? &o->ignore : NULL;
 	ret->state = o->folder ? NULL : &o->state;
 	return 0;
 }

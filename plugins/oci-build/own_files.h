@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the runner itself writes below a build context must not get into the image: it differs from run to run. */
+/* What of a context is no part of it: what .dockerignore says, and what the runner itself writes there, since it differs from run to run. */
 #ifndef OWN_FILES_H
 #define OWN_FILES_H
 
 #include "build.h"
 
-/** Adds .runner/ of this run and the layout and archive that this stage writes to b->ignore, where they lie below b->context. */
-int own_files_ignore(struct build *b, struct rn_error *err);
+/**
+ * What to leave out of the context `folder` (the build context or a named one): the patterns of `file` (NULL: the folder's own .dockerignore,
+ * if there is one), .runner/ of this run, and the layout and archive that this stage writes. The caller clears `ret`, also after a failure.
+ */
+int context_ignore(struct build *b, const char *folder, const char *file, struct ignore_list *ret, struct rn_error *err);
 
 #endif

@@ -309,9 +309,10 @@ int stage_graph_init(struct stage_graph *g, struct build *b, const struct platfo
 	return check_from(g, err) < 0 || find_target(g, err) < 0 ? -1 : mark_needed(g, g->target, err);
 }
 
-static void outside_free(void *p)
+void outside_free(void *outside)
 {
-	struct outside *o = p;
+	struct outside *o = outside;
+	ignore_clear(&o->ignore);
 	fs_state_clear(&o->state);
 	free(o->folder);
 	free(o);

@@ -50,7 +50,9 @@ struct build_stage {
 struct outside {
 	struct fs_state state;        /* an image      */
 	char *folder;                 /* or a folder   */
+	struct ignore_list ignore;    /* of the folder */
 };
+void outside_free(void *outside);
 
 /* What `runner shell` asks for (run_shell.h); all zero: nothing. */
 struct run_shell {

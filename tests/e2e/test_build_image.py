@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+import harness_base
 from build_context import Context, Image
 
 @pytest.fixture
@@ -77,6 +78,33 @@ def test_what_a_run_writes_below_the_context_does_not_get_into_the_image(context
     names = set(Image.from_layout(context.folder / "out[1]/layout").describe())
     assert {"all/context/a", "all/build.pipe", "all/out[1]"} <= names
     assert not {n for n in names if ".runner" in n or "layout" in n or "image.tar" in n}
+
+
+def test_a_named_context_is_filtered_as_the_build_context_is(context, runner):
+    context.write("a", "a")
+    context.write("../kept", "kept")
+    context.write("../secret.txt", "secret")
+    context.write("../.dockerignore", "*.txt\n")
+    base = harness_base_line(context)
+    file = context.pipeline(base + "COPY --from=all . /all/\nRUN --mount=type=bind,from=all,target=/m find /m -name .runner -o -name '*.txt' > /seen\n",
+                            layout="layout", build_contexts={"all": "."})
+    texts = set()
+    for _ in range(2):
+        text = runner("run", file, cwd=context.folder).text
+        texts.add((context.folder / "layout/index.json").read_text())
+    assert len(texts) == 1 and text.count("| cached") == 2
+    image = Image.from_layout(context.folder / "layout")
+    names = {n for n in image.describe() if n.startswith("all/")}
+    assert {"all/context/a", "all/kept", "all/build.pipe", "all/.dockerignore"} <= names
+    assert not {n for n in names if ".runner" in n or "layout" in n or n.endswith(".txt")}
+    assert image.describe()["seen"].startswith("file 0644 0:0 0 ")
+    failed = context.build(base + "COPY --from=all secret.txt /\n", code=1, build_contexts={"all": "."})
+    assert ".dockerignore" in failed.text
+
+
+def harness_base_line(context):
+    harness_base.layout(context.folder.parent / "base")
+    return f"FROM oci-layout://{context.folder.parent}/base\n"
 
 
 def test_a_changed_byte_or_mode_changes_the_digest(context):
