@@ -239,7 +239,7 @@ static int open_store(struct build *b, struct rn_error *err)
 	RN_AUTO(rn_freep) char *dir = rn_path_join(cache, "oci");
 	b->store = blob_store_open(dir, err);
 	if (!b->store)
-		return -1;
+		return err && err->hint[0] ? -1 : rn_hint(err, "the cache must be a folder that this user can write to: set XDG_CACHE_HOME to one (it is in runner/ below)");
 	const struct registry_auth_options auth = { .warn = auth_warn, .secret = auth_secret, .ctx = b };
 	b->auth = registry_auth_new(&auth);
 	const struct registry_options o = {

@@ -2,6 +2,7 @@
 #include "cache_disk.h"
 
 #include "rootfs_internal.h"
+#include "rootfs_places.h"
 #include "step_cache.h"
 
 #include "base/fs.h"
@@ -47,7 +48,7 @@ static const struct {
 	[CACHE_INDEXES] = { "indexes", "names in layers", { "oci/derived" } },
 	[CACHE_LISTS] = { "lists", "what steps read", { "oci/inputs", "oci/why", "oci/urls", "oci/references" } },
 	[CACHE_UNPACKED] = { "unpacked", "layers that RUN stood on", { NULL } },
-	[CACHE_MOUNTS] = { "mounts", "folders of --mount=type=cache", { "rootfs/mounts" } },
+	[CACHE_MOUNTS] = { "mounts", "folders of --mount=type=cache", { NULL } },
 };
 
 const char *cache_kind_name(enum cache_kind k)
@@ -81,10 +82,9 @@ static void add_tree(const char *path, size_t *n, uint64_t *bytes)
 		closedir(d);
 }
 
-/* Folders of unpacked layers, CACHE/rootfs/BOOT-KIND. */
-static void unpacked_folders(const char *cache, struct rn_strv *ret)
+/* Folders of unpacked layers, PLACE/BOOT-KIND. */
+static void unpacked_folders(const char *dir, struct rn_strv *ret)
 {
-	RN_AUTO(rn_freep) char *dir = rn_path_join(cache, "rootfs");
 	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
 	if (!rn_exists(dir) || rn_list_dir(dir, &names, NULL) < 0)
 		return;
@@ -98,14 +98,19 @@ static void unpacked_folders(const char *cache, struct rn_strv *ret)
 
 void cache_disk_usage(const char *cache, struct cache_usage *ret)
 {
-	RN_AUTO(rn_strv_clear) struct rn_strv unpacked = { 0 };
+	RN_AUTO(rn_strv_clear) struct rn_strv unpacked = { 0 }, places = { 0 };
 	*ret = (struct cache_usage){ 0 };
 	for (size_t k = 0; k < CACHE_KINDS; k++)
 		for (size_t i = 0; kinds[k].folders[i]; i++) {
 			RN_AUTO(rn_freep) char *path = rn_path_join(cache, kinds[k].folders[i]);
 			add_tree(path, &ret->n[k], &ret->bytes[k]);
 		}
-	unpacked_folders(cache, &unpacked);
+	rootfs_places(cache, &places);
+	for (size_t i = 0; i < places.n; i++) {
+		RN_AUTO(rn_freep) char *mounts = rn_path_join(places.v[i], "mounts");
+		add_tree(mounts, &ret->n[CACHE_MOUNTS], &ret->bytes[CACHE_MOUNTS]);
+		unpacked_folders(places.v[i], &unpacked);
+	}
 	for (size_t i = 0; i < unpacked.n; i++)
 		add_tree(unpacked.v[i], &ret->n[CACHE_UNPACKED], &ret->bytes[CACHE_UNPACKED]);
 }
@@ -173,15 +178,14 @@ static void set_aside(const char *folder)
 }
 
 /* Folders that may hold files of other user ids: their owners are known to the sandbox alone. */
-static int remove_folder(const char *cache, const char *path, struct cache_prune *p, struct rn_error *err)
+static int remove_folder(const char *place, const char *path, struct cache_prune *p, struct rn_error *err)
 {
 	size_t files = 0;
 	uint64_t bytes = 0;
 	add_tree(path, &files, &bytes);
 	if (rn_remove_tree(path, NULL) < 0) {
-		RN_AUTO(rn_freep) char *dir = rn_path_join(cache, "rootfs");
 		struct rootfs r = { 0 };
-		if (sandbox_probe(dir, &r.host, err) == 0)
+		if (sandbox_probe(place, &r.host, err) == 0)
 			rootfs_remove(&r, path);
 		sandbox_host_clear(&r.host);
 		if (rn_exists(path))
@@ -192,10 +196,10 @@ static int remove_folder(const char *cache, const char *path, struct cache_prune
 	return 0;
 }
 
-static int prune_unpacked(const char *cache, struct cache_prune *p, bool *ret_busy, struct rn_error *err)
+static int prune_unpacked(const char *place, struct cache_prune *p, bool *ret_busy, struct rn_error *err)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv folders = { 0 };
-	unpacked_folders(cache, &folders);
+	unpacked_folders(place, &folders);
 	for (size_t i = 0; i < folders.n; i++) {
 		RN_AUTO(rn_freep) char *lock_path = rn_path_join(folders.v[i], "lock");
 		RN_AUTO(rn_closep) int lock = rn_lock_file(lock_path, false, p->wait, NULL);
@@ -209,16 +213,15 @@ static int prune_unpacked(const char *cache, struct cache_prune *p, bool *ret_bu
 		bool excess = p->max_bytes && p->kept_bytes + bytes > p->max_bytes;
 		if (!p->all && !excess && !older(lock_path, p->max_age_ms))
 			p->kept_bytes += bytes;
-		else if (set_aside(folders.v[i]), remove_folder(cache, folders.v[i], p, err) < 0)
+		else if (set_aside(folders.v[i]), remove_folder(place, folders.v[i], p, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* What a build that was killed while it tried out the sandbox left behind. */
-static void prune_probes(const char *cache)
+static void prune_probes(const char *dir)
 {
-	RN_AUTO(rn_freep) char *dir = rn_path_join(cache, "rootfs");
 	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
 	if (!rn_exists(dir) || rn_list_dir(dir, &names, NULL) < 0)
 		return;
@@ -230,14 +233,29 @@ static void prune_probes(const char *cache)
 }
 
 /* Unpacked layers, and with `all` the folders of cache mounts, unless a RUN may be using them. */
+static int prune_place(const char *place, struct cache_prune *p, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *mounts = rn_path_join(place, "mounts");
+	bool busy = false;
+	prune_probes(place);
+	if (prune_unpacked(place, p, &busy, err) < 0)
+		return -1;
+	return p->all && !busy && rn_exists(mounts) ? remove_folder(place, mounts, p, err) : 0;
+}
+
+/* A place outside of the cache that nothing is left in goes itself. */
 static int prune_rootfs(const char *cache, struct cache_prune *p, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *mounts = rn_path_join(cache, "rootfs/mounts");
-	bool busy = false;
-	prune_probes(cache);
-	if (prune_unpacked(cache, p, &busy, err) < 0)
-		return -1;
-	return p->all && !busy && rn_exists(mounts) ? remove_folder(cache, mounts, p, err) : 0;
+	RN_AUTO(rn_strv_clear) struct rn_strv places = { 0 };
+	rootfs_places(cache, &places);
+	for (size_t i = 0; i < places.n; i++) {
+		if (prune_place(places.v[i], p, err) < 0)
+			return -1;
+		if (i > 0)
+			rmdir(places.v[i]);
+	}
+	rootfs_places_forget(cache);
+	return 0;
 }
 
 int cache_disk_prune(const char *cache, struct cache_prune *p, struct rn_error *err)

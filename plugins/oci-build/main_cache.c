@@ -224,6 +224,20 @@ static int read_option(int c, struct options *o, struct rn_error *err)
 	}
 }
 
+/* Where no home is, a run keeps its cache beside its other state. New string. */
+static char *find_cache(struct rn_error *err)
+{
+	char *cache = cache_disk_folder();
+	if (!cache && rn_exists(".runner/cache"))
+		cache = rn_path_abs(NULL, ".runner/cache");
+	if (!cache) {
+		rn_fail(err, RN_ENOTFOUND, "neither XDG_CACHE_HOME nor HOME says where the cache is");
+		rn_hint(err, "set XDG_CACHE_HOME (the cache is in runner/ below it) or HOME to an absolute path; without both, a run keeps its cache in "
+			     ".runner/cache of its working folder: go there");
+	}
+	return cache;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option OPTIONS[] = {
@@ -243,9 +257,9 @@ int main(int argc, char **argv)
 	}
 	int left = argc - optind;
 	const char *command = left > 0 ? argv[optind] : NULL;
-	RN_AUTO(rn_freep) char *cache = cache_disk_folder();
+	RN_AUTO(rn_freep) char *cache = find_cache(&err);
 	if (!cache)
-		return bad_usage("neither XDG_CACHE_HOME nor HOME says where the cache is");
+		return fail(&err);
 	if (rn_streq(command, "ls") && left == 1)
 		return rn_end_output(list(cache, &o), EXIT_FAILED);
 	if (rn_streq(command, "prune") && left == 1)

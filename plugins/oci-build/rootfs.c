@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rootfs_internal.h"
+#include "rootfs_places.h"
 
 #include "base/fs.h"
 #include "oci/config.h"
@@ -120,19 +121,6 @@ static void tell(const struct rootfs *r)
 		build_log(r->b, RUNNER_DEBUG, "a better sandbox: %s", r->host.cure);
 }
 
-static bool ours(const char *dir, struct stat *st)
-{
-	return lstat(dir, st) == 0 && S_ISDIR(st->st_mode) && st->st_uid == geteuid() && !(st->st_mode & 022);
-}
-
-/* A folder of ours alone (what lies above it too: /tmp is everybody's), on another file system than `not`. */
-static bool usable(const char *dir, dev_t not)
-{
-	struct stat st;
-	RN_AUTO(rn_freep) char *above = rn_path_dir(dir);
-	return rn_mkdirs(dir, 0700, NULL) == 0 && ours(above, &st) && ours(dir, &st) && st.st_dev != not;
-}
-
 /*
  * Where an overlay's upper folder may not lie (a container's own root is an overlay often, a home may be NFS) another
  * place may do: beside the working folder, or a folder for temporary files.
@@ -150,7 +138,7 @@ static void probe_elsewhere(struct rootfs *r)
 	rn_strv_addf(&places, "/tmp/runner-%u/rootfs", geteuid());
 	for (size_t i = 0; i < places.n && stat(r->dir, &first) == 0; i++) {
 		struct sandbox_host other = { 0 };
-		if (!usable(places.v[i], first.st_dev) || sandbox_probe(places.v[i], &other, NULL) < 0)
+		if (!rootfs_place_usable(places.v[i], first.st_dev) || sandbox_probe(places.v[i], &other, NULL) < 0)
 			continue;
 		if (other.rung == r->host.rung && other.overlay) {
 			build_log(r->b, RUNNER_INFO, "images are unpacked in %s: %s takes no overlay", places.v[i], r->dir);
@@ -158,6 +146,7 @@ static void probe_elsewhere(struct rootfs *r)
 			r->host = other;
 			free(r->dir);
 			r->dir = rn_strdup(places.v[i]);
+			rootfs_place_remember(r->b->host->info(r->b->stage, RUNNER_INFO_CACHE), r->dir);
 			return;
 		}
 		sandbox_host_clear(&other);

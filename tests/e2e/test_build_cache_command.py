@@ -5,10 +5,12 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
 
+import harness_base
 from build_context import Context
 
 DOCKERFILE = """FROM scratch AS build
@@ -146,3 +148,83 @@ def test_kill_9_at_any_moment_leaves_a_cache_that_builds_right(context, runner):
     context.build(env={"XDG_CACHE_HOME": str(context.folder / "fresh2")})
     assert context.digest == want
     assert not [p for p in (context.store / ".tmp").iterdir() if not p.name.endswith(".lock")]
+
+
+# ---- where the cache is ----
+
+@pytest.fixture
+def stacked(tmp_path):
+    """A folder that is an overlay, as a container's root is: no overlay can stand on it."""
+    parts = {name: tmp_path / "parts" / name for name in ("lower", "upper", "work", "top")}
+    for part in parts.values():
+        part.mkdir(parents=True)
+    top = parts.pop("top")
+    done = subprocess.run(["mount", "-t", "overlay", "-o", ",".join(f"{name}dir={path}" for name, path in parts.items()), "overlay", top],
+                          capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount an overlay here: {done.stderr}")
+    yield top
+    subprocess.run(["umount", "-l", top], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts an overlay")
+@pytest.mark.parametrize("where", ["beside the working folder", "in TMPDIR"])
+def test_layers_unpacked_elsewhere_are_seen_and_pruned(runner, tmp_path, stacked, where):
+    context = Context(runner, (stacked if where == "in TMPDIR" else tmp_path) / "work")
+    harness_base.layout(tmp_path / "base")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    env = {"XDG_CACHE_HOME": str(stacked / "cache"), "TMPDIR": str(temporary)}
+    place = temporary / "runner-0/rootfs" if where == "in TMPDIR" else context.folder / ".runner/state/build/image/rootfs"
+    text = f"FROM oci-layout://{tmp_path}/base\nRUN --mount=type=cache,target=/c echo 1 > /c/f; echo 1 > /one\n"
+    context.build(text, env=env)
+    assert f"images are unpacked in {place}:" in context.text
+    context.build(text + "RUN true\n", env=env)
+
+    def listed():
+        return {kind: v["files"] for kind, v in json.loads(cache(context, "ls", "--json", env=env).out).items() if kind in ("unpacked", "mounts")}
+
+    assert listed()["unpacked"] > 10 and listed()["mounts"] > 0
+    assert "removed 0," in cache(context, "prune", "--older-than", "30d", env=env).out
+    assert listed()["unpacked"] > 10
+    cache(context, "prune", "--max-size", "1", env=env)
+    assert listed()["unpacked"] == 0 and listed()["mounts"] > 0
+    context.build(text + "RUN echo 3 > /three\n", env=env)
+    assert listed()["unpacked"] > 10
+    cache(context, "prune", "--all", env=env)
+    assert listed() == {"unpacked": 0, "mounts": 0} and not place.exists()
+    assert not (stacked / "cache/runner/rootfs/elsewhere").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user's folder")
+def test_a_place_that_is_not_ours_is_left_alone(context, tmp_path):
+    folder = tmp_path / "theirs/rootfs"
+    (folder / "boot-root/layers/x").mkdir(parents=True)
+    (folder / "boot-root/lock").touch()
+    (folder / "boot-root/layers/x/f").write_text("precious")
+    context.build("FROM scratch\nCOPY d d\n")
+    note = context.store.parent / "rootfs/elsewhere"
+    note.parent.mkdir(exist_ok=True)
+    note.write_text(f"{folder}\nrelative/rootfs\n")
+    for strange in (lambda: os.chown(folder, 4000, 4000), lambda: (os.chown(folder, 0, 0), folder.parent.chmod(0o777))):
+        strange()
+        cache(context, "prune", "--all")
+        assert (folder / "boot-root/layers/x/f").exists()
+    folder.parent.chmod(0o755)
+    cache(context, "prune", "--all")
+    assert not folder.exists()
+
+
+def test_no_home_at_all(context, tmp_path):
+    nowhere = {"HOME": None, "XDG_CACHE_HOME": None}
+    said = cache(context, "ls", code=1, env=nowhere).text
+    assert "set XDG_CACHE_HOME" in said and "Usage" not in said
+    context.build("FROM scratch\nCOPY d d\n", env=nowhere)
+    assert "COPY d d" in cache(context, "ls", env=nowhere).out  # where the run kept it
+
+
+def test_a_home_that_cannot_be_written(context, tmp_path):
+    (tmp_path / "file").touch()
+    said = context.build("FROM scratch\nCOPY d d\n", env={"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": None}, code=None)
+    assert said.code and "set XDG_CACHE_HOME" in said.text
+    context.build(env={"HOME": str(tmp_path / "file")})
