@@ -41,6 +41,9 @@ static void remember(struct step *s, const struct step_key *k, const struct step
 	r.has_layer = state->n_layers == layers_before + 1;
 	if (r.has_layer)
 		r.layer = state->layers[layers_before];
+	RN_AUTO(rn_strv_clear) struct rn_strv searched = { 0 };
+	secret_guard_names(s->b, &searched);
+	r.searched = searched; /* borrowed */
 	if (r.has_layer ? config_diff_id(state->config, layers_before, &r.diff_id, NULL) == 0 : state->n_layers == layers_before)
 		step_cache_put(s->b->cache, &r);
 }
@@ -117,6 +120,21 @@ static int run_and_remember(struct step *s, step_fn *fn, const struct step_key *
 	return 0;
 }
 
+/* Its layer may have been made before a secret was one, or by a run that had none: the key cannot know. */
+static int use_hit(struct step *s, const struct step_key *key, const struct step_key *content, struct cache_record *r)
+{
+	bool searched_more = false;
+	if (r->has_layer && secret_guard_cached(s->b, &r->layer.digest, &r->searched, &searched_more, s->err) < 0)
+		return -1;
+	if (content->parts.n > 0) /* next time without looking into the source */
+		r->content = content->id;
+	if (content->parts.n > 0 || searched_more) {
+		r->key = key->id;
+		step_cache_put(s->b->cache, r);
+	}
+	return apply(s, key, r);
+}
+
 int execute_cached(struct step *s, step_fn *fn)
 {
 	RN_AUTO(step_key_clear) struct step_key key = { 0 }, content = { 0 };
@@ -144,13 +162,5 @@ int execute_cached(struct step *s, step_fn *fn)
 	step_notes_add(s, &key, content.parts.n ? &content : NULL, hit);
 	if (!hit)
 		return run_and_remember(s, fn, &key, key.by_source ? &content : NULL);
-	/* made before this secret was one, or by a run that had none: the key cannot know */
-	if (r.has_layer && secret_guard_layer(s->b, &r.layer.digest, s->err) < 0)
-		return -1;
-	if (content.parts.n > 0) { /* next time without looking into the source */
-		r.key = key.id;
-		r.content = content.id;
-		step_cache_put(s->b->cache, &r);
-	}
-	return apply(s, &key, &r);
+	return use_hit(s, &key, &content, &r);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "secret_guard.h"
 
+#include "origin.h"
 #include "run_secret.h"
 
 #include "oci/layer_reader.h"
@@ -180,4 +181,48 @@ int secret_guard_layer(struct build *b, const struct digest *blob, struct rn_err
 	const struct layer_reader_options o = { 0 };
 	RN_AUTO(layer_reader_freep) struct layer_reader *r = fd < 0 ? NULL : layer_reader_new(fd, &o, err);
 	return r ? scan(b, r, err) : -1;
+}
+
+/* ---- layers of caches ---------------------------------------------------------------------- */
+
+void secret_guard_names(struct build *b, struct rn_strv *ret)
+{
+	const char *text = b->params->secrets.text;
+	RN_AUTO(rn_json_freep) cJSON *all = text && secret_guard_needed(b) ? rn_json_parse_str(text, NULL) : NULL;
+	const cJSON *one;
+	cJSON_ArrayForEach(one, all)
+		if (!rn_strv_has(ret, one->string))
+			rn_strv_add(ret, one->string);
+	rn_strv_sort(ret);
+}
+
+/* Secrets without a name (in another parameter than `secrets`) are in nobody's list. */
+static bool covers(const struct rn_strv *searched, const struct rn_strv *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (!rn_strv_has(searched, names->v[i]))
+			return false;
+	return names->n > 0;
+}
+
+int secret_guard_cached(struct build *b, const struct digest *blob, struct rn_strv *searched, bool *ret_more, struct rn_error *err)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	*ret_more = false;
+	if (!secret_guard_needed(b))
+		return 0;
+	secret_guard_names(b, &names);
+	bool known = covers(searched, &names);
+	if (!blob_store_has(b->store, blob, NULL)) {
+		if (known || b->only_cached)
+			return 0;
+		build_log(b, RUNNER_INFO, "fetched to look for secrets in it: who made it for the cache did not look for all of this stage's");
+		if (need_blob(b, blob, err) < 0)
+			return -1;
+	}
+	if (secret_guard_layer(b, blob, err) < 0)
+		return -1;
+	secret_guard_names(b, searched);
+	*ret_more = !known && names.n > 0;
+	return 0;
 }

@@ -20,6 +20,13 @@ int secret_guard_params(struct build *b, struct rn_error *err);
 int secret_guard_config(struct build *b, const cJSON *config, struct rn_error *err);
 /** The same of every file of a layer, if it is in the store. RN_EINVAL names the file. */
 int secret_guard_layer(struct build *b, const struct digest *blob, struct rn_error *err);
+/** What a layer made here has been searched for: the names of the stage's secrets, added to `ret`, sorted; none without secrets. */
+void secret_guard_names(struct build *b, struct rn_strv *ret);
+/**
+ * The same of a layer of a cache. One that only a registry has is not fetched when `searched` (what its maker looked for)
+ * has all names of the stage's secrets; else it is, and is searched. *ret_more: `searched` has got further names.
+ */
+int secret_guard_cached(struct build *b, const struct digest *blob, struct rn_strv *searched, bool *ret_more, struct rn_error *err);
 /** What build_clear calls. */
 void secret_guard_clear(struct build *b);
 

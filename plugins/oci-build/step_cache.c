@@ -37,6 +37,7 @@ void cache_record_clear(struct cache_record *r)
 	descriptor_clear(&r->layer);
 	rn_freep(&r->how);
 	rn_freep(&r->created_by);
+	rn_strv_clear(&r->searched);
 	*r = (struct cache_record){ 0 };
 }
 
@@ -48,6 +49,9 @@ void cache_record_copy(const struct cache_record *from, struct cache_record *ret
 		descriptor_copy(&from->layer, &ret->layer);
 	ret->how = rn_strdup(from->how);
 	ret->created_by = rn_strdup(from->created_by);
+	ret->searched = (struct rn_strv){ 0 };
+	for (size_t i = 0; i < from->searched.n; i++)
+		rn_strv_add(&ret->searched, from->searched.v[i]);
 }
 
 static void free_record(void *p)
@@ -147,6 +151,23 @@ bool step_cache_may_have(const struct step_cache *c, const char *stage_name, siz
 
 /* ---- records as JSON ------------------------------------------------------------------------ */
 
+#define SEARCHED_MAX 100
+
+void cache_searched_to_json(const struct rn_strv *searched, cJSON *record)
+{
+	cJSON *list = searched->n ? cJSON_AddArrayToObject(record, "searched") : NULL;
+	for (size_t i = 0; i < searched->n; i++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(searched->v[i]));
+}
+
+void cache_searched_from_json(const cJSON *record, struct rn_strv *ret)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, rn_json_get(record, "searched"))
+		if (cJSON_IsString(one) && ret->n < SEARCHED_MAX)
+			rn_strv_add(ret, one->valuestring);
+}
+
 cJSON *cache_record_to_json(const struct cache_record *r)
 {
 	cJSON *j = cJSON_CreateObject();
@@ -155,6 +176,7 @@ cJSON *cache_record_to_json(const struct cache_record *r)
 	cJSON_AddStringToObject(j, "created_by", r->created_by);
 	if (digest_is_set(&r->content))
 		cJSON_AddStringToObject(j, "content", r->content.text);
+	cache_searched_to_json(&r->searched, j);
 	if (r->has_layer) {
 		cJSON *layer = descriptor_to_json(&r->layer);
 		cJSON_AddStringToObject(layer, "diff_id", r->diff_id.text);
@@ -184,6 +206,7 @@ bool cache_record_from_json(const cJSON *j, struct cache_record *ret)
 	}
 	r.how = rn_strdup(how);
 	r.created_by = rn_strdup(created_by);
+	cache_searched_from_json(j, &r.searched);
 	*ret = r;
 	return true;
 }

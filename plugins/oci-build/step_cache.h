@@ -18,6 +18,7 @@ struct cache_record {
 	struct descriptor layer;
 	struct digest diff_id;
 	char *created_by;         /* its entry of the history                                */
+	struct rn_strv searched;  /* names of secrets that the layer was searched for, see secret_guard.h */
 };
 void cache_record_clear(struct cache_record *r);
 void cache_record_copy(const struct cache_record *from, struct cache_record *ret);
@@ -57,9 +58,13 @@ struct cache_indexes *step_cache_indexes(struct step_cache *c);
 /** Every record that this build used or made, for `cache_to`: calls `fn` for each in the order of use. */
 void step_cache_each_used(struct step_cache *c, void (*fn)(void *ctx, const struct cache_record *r), void *ctx);
 
-/** {"key", "how", "created_by", "layer": {descriptor, "diff_id"}} and back; false for anything else. */
+/** {"key", "how", "created_by", "searched", "layer": {descriptor, "diff_id"}} and back; false for anything else. */
 cJSON *cache_record_to_json(const struct cache_record *r);
 bool cache_record_from_json(const cJSON *j, struct cache_record *ret);
+
+/** The member "searched" of a record: names, left out when there are none; what is no list of texts is none. */
+void cache_searched_to_json(const struct rn_strv *searched, cJSON *record);
+void cache_searched_from_json(const cJSON *record, struct rn_strv *ret);
 
 /** Folder of the records in the store `dir`. New string. */
 char *step_cache_folder(const char *dir);

@@ -32,6 +32,7 @@ static cJSON *record_entry(const struct cache_record *r, const struct manifest *
 	cJSON_AddStringToObject(j, "created_by", r->created_by);
 	if (digest_is_set(&r->content))
 		cJSON_AddStringToObject(j, "content", r->content.text);
+	cache_searched_to_json(&r->searched, j);
 	for (size_t i = 0; r->has_layer && i < m->n_layers; i++)
 		if (digest_equal(&m->layers[i].digest, &r->layer.digest)) {
 			cJSON_AddNumberToObject(j, "layer", (double)i);
@@ -84,6 +85,7 @@ static struct cache_record *read_record(const cJSON *j, const cJSON *config, con
 		descriptor_copy(&m->layers[number], &r.layer);
 	r.how = rn_strdup(how);
 	r.created_by = rn_strdup(created_by);
+	cache_searched_from_json(j, &r.searched);
 	return rn_memdup(&r, sizeof(r));
 }
 

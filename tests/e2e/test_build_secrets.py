@@ -9,6 +9,7 @@ import pytest
 
 import harness_base
 from build_context import Context
+from fault_registry import FaultRegistry
 
 SECRET = "correct-horse-battery-staple"
 GIVEN = {"secrets": {"t": "${{ secrets.token }}"}}
@@ -97,3 +98,62 @@ def test_a_file_that_a_run_wrote_it_to_is_named(build, base):
 def test_a_run_that_only_uses_it_is_fine(build, base):
     context, image = build(base + "RUN --mount=type=secret,id=t wc -c < /run/secrets/t > /length\n", **GIVEN)
     assert image.layers and json.loads((context.folder / "layout/index.json").read_text())["manifests"]
+
+
+# ---- layers that only the cache of a registry has -----------------------------------------------
+
+
+class Machines:
+    """Builds each on a machine of its own, with one registry as cache; `fetched`: layers that the last one fetched."""
+
+    def __init__(self, context, registry):
+        self.context, self.registry, self.count = context, registry, 0
+
+    def __call__(self, secrets=None, code=0, save=True, **params):
+        self.count += 1
+        self.registry.seen.clear()
+        cache = f"{self.registry.host}/app:cache"
+        env = {"TOKEN": SECRET, "OTHER": "quite-another-secret", "XDG_CACHE_HOME": str(self.context.folder / f"machine{self.count}")}
+        given = {"secrets": {name: f"${{{{ secrets.{name} }}}}" for name in secrets}} if secrets else {}
+        self.context.build("FROM scratch\nCOPY conf /etc/\n", code=code, env=env, layout=None, push=True, tags=[f"{self.registry.host}/app:v1"],
+                           cache_from=[cache], cache_to=cache if save else None, pipeline_secrets={"token": {"env": "TOKEN"}, "other": {"env": "OTHER"}},
+                           **given, **params)
+        gets = [r.target.rpartition("/")[2] for r in self.registry.seen if r.method == "GET" and "/blobs/" in r.target]
+        layers = {d["digest"] for (_, _), (_, text) in self.registry.manifests.items() for d in json.loads(text).get("layers", [])}
+        self.fetched = [d for d in gets if d in layers]
+        return self.context.text
+
+
+@pytest.fixture
+def machines(runner, tmp_path):
+    context = Context(runner, tmp_path / "work")
+    with FaultRegistry() as registry:
+        yield Machines(context, registry)
+
+
+def test_a_layer_that_a_run_without_the_secret_made_is_fetched_and_refused(machines):
+    machines.context.write("conf", SECRET)
+    machines()
+    text = machines(["token"], code=1)
+    assert "/etc/conf holds it" in text and "Dockerfile:2:1" in text and SECRET not in text and len(machines.fetched) == 1
+
+
+def test_a_layer_that_was_searched_for_the_same_secrets_is_not_fetched(machines):
+    machines.context.write("conf", "harmless\n")
+    machines(["token"])
+    assert "| cached" in machines(["token"]) and not machines.fetched
+    assert "| cached" in machines() and not machines.fetched, "nothing to look for"
+    assert "fetched to look for secrets" in machines(["token", "other"]) and len(machines.fetched) == 1
+    assert "| cached" in machines(["other"]) and not machines.fetched, "the one before has noted both"
+    kept_there = [*machines.registry.blobs.values(), *(text for _, text in machines.registry.manifests.values())]
+    assert any(b'"searched":["other","token"]' in data for data in kept_there)
+    assert not any(SECRET.encode() in data for data in kept_there)
+
+
+def test_a_layer_that_nobody_searched_is_fetched_by_each_that_cannot_note_it(machines):
+    machines.context.write("conf", "harmless\n")
+    machines()
+    for _ in range(2):
+        assert "| cached" in machines(["token"], save=False) and len(machines.fetched) == 1
+    assert "| cached" in machines(["token"]) and len(machines.fetched) == 1
+    assert "| cached" in machines(["token"], save=False) and not machines.fetched

@@ -221,10 +221,13 @@ static void a_record_survives_json_and_anything_else_is_none(void **state)
 	};
 	RN_AUTO(cache_record_clear) struct cache_record r = make_record("COPY a /", "layer"), back = { 0 };
 	r.content = digest_of("c", 1);
+	rn_strv_add(&r.searched, "npm");
+	rn_strv_add(&r.searched, "token");
 	RN_AUTO(rn_json_freep) cJSON *j = cache_record_to_json(&r);
 	assert_true(cache_record_from_json(j, &back));
 	assert_true(digest_equal(&r.key, &back.key) && digest_equal(&r.content, &back.content) && digest_equal(&r.diff_id, &back.diff_id));
 	assert_true(back.has_layer && digest_equal(&r.layer.digest, &back.layer.digest) && back.layer.size == r.layer.size);
+	assert_true(back.searched.n == 2 && rn_strv_has(&back.searched, "npm") && rn_strv_has(&back.searched, "token"));
 	for (size_t i = 0; i < RN_LEN(bad); i++) {
 		RN_AUTO(rn_json_freep) cJSON *b = rn_json_parse_str(bad[i], NULL);
 		struct cache_record none = { 0 };
