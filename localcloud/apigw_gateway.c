@@ -18,16 +18,12 @@
 #define CALL_PATTERN "/restapis/{api}/{stage}/_user_request_/{rest+}"
 #define BODY_MAX (10u << 20)
 
-struct gateway *gateway_new(struct rn_error *err)
+struct gateway *gateway_new(void)
 {
 	struct http_options options = HTTP_OPTIONS_INIT;
 	options.proxy = "";
 	struct gateway *g = rn_alloc(sizeof(*g));
-	g->http = http_client_new(&options, err);
-	if (!g->http) {
-		free(g);
-		return NULL;
-	}
+	g->http = http_client_new(&options);
 	g->limits = limits_new();
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->idle, NULL);

@@ -25,7 +25,7 @@ struct gateway {
 	pthread_cond_t idle;
 	unsigned running;         /* invocations in threads of their own */
 };
-struct gateway *gateway_new(struct rn_error *err);
+struct gateway *gateway_new(void);
 /** Waits for invocations that outlived their caller. */
 void gateway_free(struct gateway *g);
 

@@ -56,8 +56,8 @@ static int client_open(const struct options *o, struct client *c, struct rn_erro
 	options.proxy = "";
 	c->url = rn_asprintf("%s/_runner/faults", endpoint);
 	c->authorization = rn_asprintf("Basic %s", encoded);
-	c->http = http_client_new(&options, err);
-	return c->http ? 0 : -1;
+	c->http = http_client_new(&options);
+	return 0;
 }
 
 /* The answer's document (NULL: none) in *ret. An answer from 400 on is an error with its message. */

@@ -37,6 +37,13 @@ PKGS_localcloud := libmicrohttpd sqlite3
 PKGS_ALL := $(sort $(PKGS_base) $(PKGS_yaml) $(PKGS_http) $(PKGS_aws) $(PKGS_oci) $(PKGS_sandbox) $(PKGS_core) $(PKGS_localcloud))
 libs_of = $(shell $(PKG_CONFIG) --libs $(sort $(foreach p,$(1),$(PKGS_$(p)))) 2>/dev/null)
 
+# Libraries that are loaded when they are needed first (lib/http/libcurl.c, lib/oci/libarchive.c): under the name that linking would have recorded.
+soname_of = $(shell readelf -d "$$($(CC) -print-file-name=lib$(1).so)" 2>/dev/null | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+CURL_SONAME := $(or $(call soname_of,curl),libcurl.so.4)
+ARCHIVE_SONAME := $(or $(call soname_of,archive),libarchive.so.13)
+$(B)/obj/lib/http/libcurl.o: RN_CPPFLAGS += -DLIBCURL_SONAME='"$(CURL_SONAME)"'
+$(B)/obj/lib/oci/libarchive.o: RN_CPPFLAGS += -DLIBARCHIVE_SONAME='"$(ARCHIVE_SONAME)"'
+
 FLAGS_STAMP := $(B)/flags
 FLAGS_TEXT := $(CC) $(RN_CPPFLAGS) $(RN_CFLAGS) $(RN_LDFLAGS)
 $(FLAGS_STAMP): force

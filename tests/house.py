@@ -83,6 +83,13 @@ def core_needs():
             yield f"bin/runner needs {library}"
 
 
+def late_libraries():
+    for binary in [*(BUILD / "lib/runner/plugins").glob("*.so"), *(BUILD / "libexec/runner").iterdir()]:
+        for library in needed(binary):
+            if library.startswith(("libcurl", "libarchive")):
+                yield f"{binary.name} links {library}, which is loaded when it is needed first"
+
+
 def exported_symbols():
     for plugin in sorted((BUILD / "lib/runner/plugins").glob("*.so")):
         out = subprocess.run(["nm", "-D", "--defined-only", plugin], capture_output=True, text=True, check=True).stdout
@@ -135,6 +142,7 @@ def unsafe_calls():
 
 check("layers: includes point one way", wrong_arrows())
 check("the core links no network, crypto or archive library", core_needs())
+check("libcurl and libarchive are loaded late", late_libraries())
 check("plugins export their descriptor alone", exported_symbols())
 check("each header compiles alone", headers_alone())
 check("the plugin header is C17 and C++17", abi_in_other_languages())

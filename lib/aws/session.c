@@ -115,13 +115,13 @@ static int start_http(struct aws_session *s, struct rn_error *err)
 	struct http_options o = HTTP_OPTIONS_INIT;
 	o.cancel_fd = s->o.cancel_fd;
 	o.ca_file = path;
-	s->http = http_client_new(&o, err);
+	s->http = http_client_new(&o);
 	o.proxy = "";
 	o.http1 = true;
 	o.connect_timeout_ms = METADATA_TIMEOUT_MS;
 	o.idle_timeout_ms = METADATA_TIMEOUT_MS * 2;
-	s->local_http = s->http ? http_client_new(&o, err) : NULL;
-	return s->local_http ? 0 : -1;
+	s->local_http = http_client_new(&o);
+	return 0;
 }
 
 static void copy_options(struct aws_session_options *to, const struct aws_session_options *from)

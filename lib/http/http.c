@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "exchange.h"
+#include "libcurl.h"
 #include "url.h"
 
 #include <pthread.h>
@@ -51,6 +52,8 @@ static struct http_lane *lane_get(struct http_client *c, struct rn_error *err)
 	pthread_mutex_unlock(&c->lock);
 	if (l)
 		return l;
+	if (http_library_load(err) < 0)
+		return NULL;
 	l = rn_alloc(sizeof(*l));
 	l->multi = curl_multi_init();
 	l->easy = curl_easy_init();
@@ -77,16 +80,9 @@ static void lane_put(struct http_client *c, struct http_lane *l)
 		lane_free(l);
 }
 
-static void start_libcurl(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-struct http_client *http_client_new(const struct http_options *o, struct rn_error *err)
+struct http_client *http_client_new(const struct http_options *o)
 {
 	static const struct http_options none = HTTP_OPTIONS_INIT;
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, start_libcurl);
 	if (!o)
 		o = &none;
 	const char *ca_file = o->ca_file ? o->ca_file : getenv("SSL_CERT_FILE");
@@ -104,12 +100,6 @@ struct http_client *http_client_new(const struct http_options *o, struct rn_erro
 		.insecure = o->insecure,
 		.http1 = o->http1,
 	};
-	struct http_lane *first = lane_get(c, err);
-	if (!first) {
-		http_client_free(c);
-		return NULL;
-	}
-	lane_put(c, first);
 	return c;
 }
 

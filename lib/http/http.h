@@ -132,8 +132,10 @@ struct http_response {
 void http_response_clear(struct http_response *r); /* for RN_AUTO */
 
 struct http_client;
-/** NULL with `err` only when libcurl cannot start. The strings of the options are copied. */
-struct http_client *http_client_new(const struct http_options *o, struct rn_error *err);
+/** Never NULL. The strings of the options are copied. libcurl is loaded by the first request, which fails with RN_EUNSUPPORTED when it is missing. */
+struct http_client *http_client_new(const struct http_options *o);
+/** Loads libcurl in a thread meanwhile: for callers that will make a request and have something else to do first. */
+void http_prepare(void);
 void http_client_free(struct http_client *c);
 void http_client_freep(struct http_client **c);
 

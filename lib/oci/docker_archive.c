@@ -4,6 +4,7 @@
 #include "layer_locale.h"
 #include "layer_stream.h"
 #include "layout.h"
+#include "libarchive.h"
 
 #include "base/fs.h"
 #include "base/str.h"
@@ -128,6 +129,8 @@ static int put_image(struct output *o, struct blob_store *store, const struct ma
 static int write_archive(struct blob_store *store, const struct manifest *m, const char *const *names, size_t n_names, int fd,
 			 const char *path, struct rn_error *err)
 {
+	if (oci_archive_load(err) < 0)
+		return -1;
 	struct output o = { .a = archive_write_new(), .path = path, .fd = fd };
 	if (!o.a)
 		rn_die("out of memory");

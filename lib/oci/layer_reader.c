@@ -3,6 +3,7 @@
 
 #include "layer_locale.h"
 #include "layer_stream.h"
+#include "libarchive.h"
 
 #include "base/fs.h"
 #include "base/mem.h"
@@ -79,6 +80,8 @@ static int skip_to_start(struct layer_reader *r, struct rn_error *err)
 
 static int open_archive(struct layer_reader *r, struct rn_error *err)
 {
+	if (oci_archive_load(err) < 0)
+		return -1;
 	r->a = archive_read_new();
 	if (!r->a)
 		rn_die("out of memory");

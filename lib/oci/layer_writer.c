@@ -4,6 +4,7 @@
 #include "layer_locale.h"
 #include "layer_pipe.h"
 #include "layer_record.h"
+#include "libarchive.h"
 
 #include "base/map.h"
 #include "base/str.h"
@@ -54,6 +55,8 @@ static int archive_failed(struct layer_writer *w, struct rn_error *err)
 
 struct layer_writer *layer_writer_new(struct blob_store *store, const struct layer_options *o, struct rn_error *err)
 {
+	if (oci_archive_load(err) < 0)
+		return NULL;
 	struct layer_writer *w = rn_alloc(sizeof(*w));
 	w->store = store;
 	w->records.max = (size_t)2 << 30;

@@ -23,7 +23,7 @@ static void free_challenge(void *p)
 	free(p);
 }
 
-struct registry *registry_new(const struct registry_options *o, struct rn_error *err)
+struct registry *registry_new(const struct registry_options *o)
 {
 	struct registry *r = rn_alloc(sizeof(*r));
 	r->options = *o;
@@ -42,11 +42,9 @@ struct registry *registry_new(const struct registry_options *o, struct rn_error 
 	h.cancel_fd = o->cancel_fd;
 	h.ca_file = r->ca_file;
 	h.http1 = true; /* one connection a blob: HTTP/2 would share one window among the layers */
-	r->http = http_client_new(&h, err);
+	r->http = http_client_new(&h);
 	h.insecure = true;
-	r->http_insecure = r->http ? http_client_new(&h, err) : NULL;
-	if (!r->http_insecure)
-		registry_freep(&r);
+	r->http_insecure = http_client_new(&h);
 	return r;
 }
 

@@ -48,7 +48,8 @@ struct registry_options {
 #define REGISTRY_INIT { .cancel_fd = -1 }
 
 struct registry;
-struct registry *registry_new(const struct registry_options *o, struct rn_error *err);
+/** Never NULL. */
+struct registry *registry_new(const struct registry_options *o);
 void registry_free(struct registry *r);
 void registry_freep(struct registry **r);
 

@@ -296,9 +296,7 @@ static int send(struct sending *x, struct aws_client *ecr, const struct reposito
 	o.cancel_fd = x->s->host->cancel_fd(x->s->rs);
 	o.event = on_event;
 	o.ctx = x;
-	RN_AUTO(registry_freep) struct registry *registry = registry_new(&o, err);
-	if (!registry)
-		return -1;
+	RN_AUTO(registry_freep) struct registry *registry = registry_new(&o);
 	return send_parcel(registry, &ref, blobs, parcel, err);
 }
 

@@ -112,14 +112,14 @@ static int ask(struct download *d, const char *url, const char *etag, struct htt
 	const struct build *b = d->j->s->b;
 	struct rn_error *err = d->j->s->err;
 	const struct http_options o = { .cancel_fd = build_cancel_fd(b) };
-	RN_AUTO(http_client_freep) struct http_client *c = http_client_new(&o, err);
+	RN_AUTO(http_client_freep) struct http_client *c = http_client_new(&o);
 	struct http_request q = { .url = url, .sink = sink, .sink_ctx = d, .progress = on_progress, .progress_ctx = d,
 				  .max_redirects = 10 };
 	struct http_retry retry = HTTP_RETRY_INIT;
 	retry.cancel_fd = o.cancel_fd;
 	if (etag)
 		http_headers_add(&q.headers, "If-None-Match", etag);
-	int rc = c ? http_send_retry(c, &q, &retry, r, err) : -1;
+	int rc = http_send_retry(c, &q, &retry, r, err);
 	http_headers_clear(&q.headers);
 	return rc < 0 ? rn_wrap(err, "ADD %s", url) : r->status;
 }

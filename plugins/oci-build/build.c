@@ -247,9 +247,7 @@ static int open_store(struct build *b, struct rn_error *err)
 		.n_insecure = b->params->insecure_registries.n, .mirrors = b->params->registry_mirrors.v,
 		.n_mirrors = b->params->registry_mirrors.n, .event = on_blob, .ctx = b,
 	};
-	b->registry = registry_new(&o, err);
-	if (!b->registry)
-		return -1;
+	b->registry = registry_new(&o);
 	RN_AUTO(rn_freep) char *hashes = rn_path_join(dir, "file-hashes");
 	b->hashes = file_hashes_open(hashes);
 	b->cache = step_cache_open(b);

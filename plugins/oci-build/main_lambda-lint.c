@@ -67,9 +67,9 @@ static int open_registry(struct subject *s, const char *name, struct rn_error *e
 	RN_AUTO(reference_clear) struct reference ref = { 0 };
 	RN_AUTO(platform_clear) struct platform host = { 0 };
 	const struct registry_options o = REGISTRY_INIT;
-	s->registry = registry_new(&o, err);
+	s->registry = registry_new(&o);
 	platform_host(&host);
-	if (!s->registry || reference_parse(name, &ref, err) < 0 || registry_image(s->registry, &ref, &host, s->store, &s->image, err) < 0)
+	if (reference_parse(name, &ref, err) < 0 || registry_image(s->registry, &ref, &host, s->store, &s->image, err) < 0)
 		return -1;
 	if (!digest_equal(&s->image.top.digest, &s->image.descriptor.digest))
 		return refuse_index(err);

@@ -200,6 +200,8 @@ static void read_jar(struct packages *p, struct bytes data, const char *path, un
 	struct archive *a = archive_read_new();
 	struct archive_entry *e;
 	RN_AUTO(rn_buf_clear) struct rn_buf content = RN_BUF_INIT;
+	if (!a)
+		return;
 	archive_read_support_format_zip_seekable(a);
 	bool open = archive_read_open_memory(a, data.p, data.n) == ARCHIVE_OK;
 	for (unsigned i = 0; open && i < JAR_ENTRIES && archive_read_next_header(a, &e) == ARCHIVE_OK; i++) {

@@ -11,6 +11,7 @@
 #include "step_notes.h"
 
 #include "base/fs.h"
+#include "http/http.h"
 #include "http/url.h"
 
 #include <stdlib.h>
@@ -328,6 +329,8 @@ static int run(struct runner_stage *rs, const struct runner_host *host, const vo
 {
 	struct rn_error err = { 0 };
 	struct build b;
+	if (((const struct build_params *)p)->push)
+		http_prepare();
 	int rc = build_init(&b, rs, host, p, &err);
 	if (rc == 0)
 		rc = build_all(&b, output_deliver, &err);

@@ -13,13 +13,13 @@
 #define ATTEMPTS 2 /* a build without its cache is better than one that waits for it */
 #define RECORDS_MAX 4000
 
-static struct registry *open_registry(struct build *b, struct rn_error *err)
+static struct registry *open_registry(struct build *b)
 {
 	const struct registry_options o = {
 		.auth = b->auth, .cancel_fd = build_cancel_fd(b), .insecure = b->params->insecure_registries.v,
 		.n_insecure = b->params->insecure_registries.n, .attempts = ATTEMPTS,
 	};
-	return registry_new(&o, err);
+	return registry_new(&o);
 }
 
 /* ---- the config ------------------------------------------------------------------------------- */
@@ -131,7 +131,7 @@ static int into_buffer(void *ctx, const void *data, size_t n)
 
 static int fetch(struct build *b, const struct reference *ref, struct rn_map *to, struct cache_indexes *indexes, struct rn_error *err)
 {
-	RN_AUTO(registry_freep) struct registry *r = open_registry(b, err);
+	RN_AUTO(registry_freep) struct registry *r = open_registry(b);
 	RN_AUTO(descriptor_clear) struct descriptor d = { 0 };
 	RN_AUTO(manifest_clear) struct manifest m = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf body = RN_BUF_INIT;
@@ -254,7 +254,7 @@ static int put(struct build *b, const struct rn_buf *text, const char *media_typ
 /* In the order of keys: stages that ran side by side shall not change the digest. */
 static int push(struct build *b, struct saving *s, const struct reference *ref, bool *ret_written, struct rn_error *err)
 {
-	RN_AUTO(registry_freep) struct registry *r = open_registry(b, err);
+	RN_AUTO(registry_freep) struct registry *r = open_registry(b);
 	RN_AUTO(descriptor_clear) struct descriptor d = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
 	if (add_indexes(b, s, err) < 0)

@@ -94,10 +94,8 @@ static int run_all(struct stage *s, const struct smoke_params *p, const struct p
 	struct http_options o = HTTP_OPTIONS_INIT;
 	o.cancel_fd = s->host->cancel_fd(s->rs);
 	o.insecure = p->insecure;
-	RN_AUTO(http_client_freep) struct http_client *http = http_client_new(&o, err);
+	RN_AUTO(http_client_freep) struct http_client *http = http_client_new(&o);
 	RN_AUTO(http_response_clear) struct http_response answer = { 0 };
-	if (!http)
-		return -1;
 	for (size_t i = 0; i < ps->n; i++) {
 		stage_step(s, "%s", ps->v[i].name);
 		if (probe_run(&ps->v[i], s, http, p, &answer, err) < 0) {

@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[i], "--cancel-fd"))
 			o.cancel_fd = (int)strtol(argv[i + 1], NULL, 10);
 	}
-	RN_AUTO(http_client_freep) struct http_client *c = http_client_new(&o, NULL);
+	RN_AUTO(http_client_freep) struct http_client *c = http_client_new(&o);
 	char *line = NULL;
 	size_t room = 0;
 	while (getline(&line, &room, stdin) > 0) {

@@ -67,8 +67,8 @@ int main(int argc, char **argv)
 	struct file f = { .fd = fd, .hash = digester_new(NULL) };
 	if (argc != 2 || fd < 0 || reference_parse(argv[1], &ref, &err) < 0)
 		return 2;
-	struct registry *r = registry_new(&o, &err);
-	struct registry_stream *s = r ? registry_stream_new(r, &ref, fd, &err) : NULL;
+	struct registry *r = registry_new(&o);
+	struct registry_stream *s = registry_stream_new(r, &ref, fd, &err);
 	char line[256];
 	if (!s)
 		return 2;
