@@ -178,6 +178,7 @@ static int execute(struct apply *a, const struct plan_op *op, int source, struct
 	case PLAN_NODE: return chroot_node(a, op, err);
 	case PLAN_COPY_IN: return chroot_copy_in(a, op, err);
 	case PLAN_MOVE_IN: return chroot_move_in(a, op, err);
+	case PLAN_LINK_IN: return chroot_link_in(a, op, err);
 	case PLAN_FRESH_DIR: return chroot_fresh_dir(a, op, err);
 	case PLAN_WRITE: return chroot_write(a, op, err);
 	case PLAN_CHROOT: return do_chroot(a, op, err);

@@ -77,6 +77,7 @@ int network_loopback(struct rn_error *err);
 int chroot_node(struct apply *a, const struct plan_op *op, struct rn_error *err);
 int chroot_copy_in(struct apply *a, const struct plan_op *op, struct rn_error *err);
 int chroot_move_in(struct apply *a, const struct plan_op *op, struct rn_error *err);
+int chroot_link_in(struct apply *a, const struct plan_op *op, struct rn_error *err);
 int chroot_fresh_dir(struct apply *a, const struct plan_op *op, struct rn_error *err);
 int chroot_write(struct apply *a, const struct plan_op *op, struct rn_error *err);
 /** Puts back what waits aside. */

@@ -100,6 +100,15 @@ int chroot_move_in(struct apply *a, const struct plan_op *op, struct rn_error *e
 	return 0;
 }
 
+int chroot_link_in(struct apply *a, const struct plan_op *op, struct rn_error *err)
+{
+	const char *name;
+	RN_AUTO(rn_closep) int parent = clear_place(a, op->target, &name, err);
+	if (parent < 0)
+		return -1;
+	return symlinkat(op->text, parent, name) == 0 ? 0 : rn_fail(err, RN_EIO, "make the link %s in the root: %m", op->target);
+}
+
 int chroot_fresh_dir(struct apply *a, const struct plan_op *op, struct rn_error *err)
 {
 	const char *name;

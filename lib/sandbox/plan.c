@@ -119,6 +119,22 @@ static void plan_mounts(struct plan *p, const struct sandbox_spec *s)
 	add(p, PLAN_PIVOT, NULL, "/");
 }
 
+/* What is written to must be the source itself, which is in one place: where it is wanted again is a link. */
+static void plan_chroot_bind(struct plan *p, const struct sandbox_spec *s, size_t i)
+{
+	const struct sandbox_bind *b = &s->binds[i];
+	if (!b->writable || b->discard) {
+		add(p, PLAN_COPY_IN, b->source, b->target);
+		return;
+	}
+	for (size_t k = 0; k < i; k++)
+		if (s->binds[k].writable && !s->binds[k].discard && strcmp(s->binds[k].source, b->source) == 0) {
+			add(p, PLAN_LINK_IN, NULL, b->target)->text = s->binds[k].target;
+			return;
+		}
+	add(p, PLAN_MOVE_IN, b->source, b->target);
+}
+
 /* Without mounts: nodes, copies and moves inside the folder, all undone at the end. */
 static void plan_chroot(struct plan *p, const struct sandbox_spec *s)
 {
@@ -137,10 +153,8 @@ static void plan_chroot(struct plan *p, const struct sandbox_spec *s)
 	for (size_t i = 0; i < s->n_tmpfs; i++)
 		add(p, PLAN_FRESH_DIR, NULL, s->tmpfs[i].target)->mode =
 			s->tmpfs[i].mode ? s->tmpfs[i].mode : 01777;
-	for (size_t i = 0; i < s->n_binds; i++) {
-		const struct sandbox_bind *b = &s->binds[i];
-		add(p, b->writable && !b->discard ? PLAN_MOVE_IN : PLAN_COPY_IN, b->source, b->target);
-	}
+	for (size_t i = 0; i < s->n_binds; i++)
+		plan_chroot_bind(p, s, i);
 	for (size_t i = 0; i < s->n_files; i++)
 		add(p, PLAN_WRITE, NULL, s->files[i].target)->file = &s->files[i];
 	add(p, PLAN_CHROOT, s->rootfs, "/");

@@ -34,6 +34,7 @@ enum plan_kind {
 	PLAN_NODE,         /* a device node                                                    */
 	PLAN_COPY_IN,      /* a copy of source at target; what was there comes back at the end */
 	PLAN_MOVE_IN,      /* source itself at target while it runs                            */
+	PLAN_LINK_IN,      /* a link to `text`, where the source is already, while it runs     */
 	PLAN_FRESH_DIR,    /* an empty folder at target while it runs                          */
 	PLAN_WRITE,        /* the bytes of `file` at target while it runs                      */
 	PLAN_CHROOT,

@@ -17,6 +17,7 @@ static const char *const KINDS[] = {
 	[PLAN_LOOPBACK] = "loopback",   [PLAN_DIR] = "dir",           [PLAN_SYMLINK] = "symlink",
 	[PLAN_NODE] = "node",           [PLAN_COPY_IN] = "copy-in",   [PLAN_MOVE_IN] = "move-in",
 	[PLAN_FRESH_DIR] = "fresh-dir", [PLAN_WRITE] = "write",       [PLAN_CHROOT] = "chroot",
+	[PLAN_LINK_IN] = "link-in",
 };
 
 static const struct {

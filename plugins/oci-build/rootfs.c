@@ -117,6 +117,8 @@ static int open_folders(struct rootfs *r, struct rn_error *err)
 static void tell(const struct rootfs *r)
 {
 	build_log(r->b, RUNNER_INFO, "sandbox of RUN: %s", r->host.summary);
+	if (r->host.rung == SANDBOX_SINGLE_ID)
+		build_log(r->b, RUNNER_INFO, "there is one user id here: chown has no effect, what RUN makes belongs to USER");
 	if (r->host.cure)
 		build_log(r->b, RUNNER_DEBUG, "a better sandbox: %s", r->host.cure);
 }

@@ -157,6 +157,17 @@ def test_layers_that_cannot_be_stacked(world, rung):
     (home / "context/Dockerfile").write_text(
         "FROM oci-layout://" + str(home / "base") + "\nRUN cat /way/new > /out && rm /etc/motd && chmod 700 /home && ln /out /out2\n"
         "RUN --mount=type=tmpfs,target=/srv echo x > /srv/hidden && echo y > /way/more && rm -r /usr/share && mkdir /usr/share\n")
+    build_one(world, rung, home)
+    image = Image.from_layout(home / "layout")
+    facts = image.describe()
+    assert consistent(image) == []
+    assert facts["out"].startswith("file 0644 0:0 4") and facts["out2"].endswith("= out") and facts["home"] == "dir 0700 0:0"
+    assert "etc/motd" not in facts and facts["real/more"].startswith("file") and facts["way"].endswith("-> real")
+    assert "srv/hidden" not in facts and [p for p in facts if p.startswith("usr/share")] == ["usr/share"]
+
+
+def build_one(world, rung, home):
+    """Builds home/context into home/layout on a rung; what the run said."""
     (home / "b.pipe").write_text(json.dumps({"name": "b", "stages": [{"id": "image", "uses": "oci-build", "with": {
         "context": "context", "layout": str(home / "layout"), "platform": "linux/amd64"}}]}))
     plain = rung in ("mapped", "single-id")
@@ -167,12 +178,56 @@ def test_layers_that_cannot_be_stacked(world, rung):
     done = subprocess.run([*world.wrap(rung), program, "b.pipe"], cwd=home, env=env, stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, errors="replace", timeout=120)
     assert done.returncode == 0 and "sandbox of RUN: " + TEXTS[rung] in done.stdout, done.stdout + done.stderr
+    return done.stdout
+
+
+def context_with(home, dockerfile):
+    (home / "context").mkdir(parents=True)
+    harness.layout(home / "base", False)
+    (home / "context/Dockerfile").write_text(f"FROM oci-layout://{home}/base\n" + dockerfile)
+
+
+@pytest.mark.parametrize("rung", TEXTS)
+def test_one_cache_at_two_targets(world, rung):
+    """The second target is where nothing is, the third where the image has a folder."""
+    if rung == "mapped" and not shutil.which("newuidmap"):
+        pytest.skip("needs newuidmap")
+    home = world.folder / f"caches-{rung}"
+    context_with(home, "RUN mkdir /x && echo kept > /x/kept\n"
+                       "RUN --mount=type=cache,id=c,target=/a --mount=type=cache,id=c,target=/b/deep,sharing=locked --mount=type=cache,id=c,target=/x "
+                       "--mount=type=cache,id=d,target=/d echo one > /a/f && cat /b/deep/f > /out && test ! -e /d/f && test ! -e /x/kept && echo two >> /x/f\n"
+                       "RUN --mount=type=cache,id=c,target=/y cat /y/f > /later; cat /x/kept >> /later\n")
+    build_one(world, rung, home)
     image = Image.from_layout(home / "layout")
-    facts = image.describe()
     assert consistent(image) == []
-    assert facts["out"].startswith("file 0644 0:0 4") and facts["out2"].endswith("= out") and facts["home"] == "dir 0700 0:0"
-    assert "etc/motd" not in facts and facts["real/more"].startswith("file") and facts["way"].endswith("-> real")
-    assert "srv/hidden" not in facts and [p for p in facts if p.startswith("usr/share")] == ["usr/share"]
+    facts = image.describe()
+    assert contents(image, "out") == b"one\n" and contents(image, "later") == b"one\ntwo\nkept\n"
+    assert not {"a", "b", "b/deep", "d", "y", "x/f"} & facts.keys() and facts["x/kept"].startswith("file")
+
+
+@pytest.mark.parametrize("rung", ["mapped", "single-id"])
+def test_the_log_says_once_that_chown_has_no_effect(world, rung):
+    if rung == "mapped" and not shutil.which("newuidmap"):
+        pytest.skip("needs newuidmap")
+    home = world.folder / f"chown-{rung}"
+    context_with(home, "RUN echo x > /new && chown 5:6 /new && chown 5:6 /etc/motd\nUSER app\nRUN echo x > /home/app/mine\n")
+    said = build_one(world, rung, home)
+    facts = Image.from_layout(home / "layout").describe()
+    assert facts["home/app/mine"].startswith("file 0644 1000:1000 ")
+    if rung == "mapped":
+        assert facts["new"].startswith("file 0644 5:6 ") and facts["etc/motd"].startswith("file 0644 5:6 ") and "chown has no effect" not in said
+        return
+    assert facts["new"].startswith("file 0644 0:0 ") and facts["etc/motd"].startswith("file 0644 0:0 ")
+    assert said.count("| there is one user id here: chown has no effect, what RUN makes belongs to USER") == 1
+
+
+def contents(image, path):
+    """Content of a file of the uppermost layer that has it."""
+    for data in reversed(image.layers):
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            if path in tar.getnames():
+                return tar.extractfile(path).read()
+    raise KeyError(path)
 
 
 def linked_base(folder):
