@@ -6,8 +6,11 @@
 #include "base/encode.h"
 #include "base/fs.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -139,13 +142,29 @@ static void read_dirs(const cJSON *r, struct unpack_job *j)
 		};
 }
 
+/* Readable once this process is told to end (TERM): then it does so by itself, and takes away what it has by halves. -1: it is killed. */
+static int end_fd(void)
+{
+	sigset_t term;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	return sigprocmask(SIG_BLOCK, &term, NULL) == 0 ? signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
+}
+
+static bool is_ending(void *fd)
+{
+	struct pollfd p = { .fd = *(int *)fd, .events = POLLIN };
+	return poll(&p, 1, 0) > 0;
+}
+
 static int do_unpack(const cJSON *r, struct blob_store *store, struct rn_error *err)
 {
+	RN_AUTO(rn_closep) int end = end_fd();
 	RN_AUTO(unpack_job_clear) struct unpack_job j = {
 		.store = store, .to = rn_json_str(r, "to"), .overlay = rn_json_bool(r, "overlay", false),
 		.onto = rn_json_bool(r, "onto", false),
 		.user_marks = rn_json_bool(r, "user_marks", false), .owners = rn_json_bool(r, "owners", false),
-		.devices = rn_json_bool(r, "devices", false), .cancel_fd = -1,
+		.devices = rn_json_bool(r, "devices", false), .cancel_fd = end,
 	};
 	RN_AUTO(rn_freep) struct digest *layers = get_digests(r, "layers", &j.n_layers);
 	if (!layers || !j.to)
@@ -179,6 +198,7 @@ static void get_strings(const cJSON *r, const char *name, struct rn_strv *ret)
 
 static int do_diff(const cJSON *r, struct blob_store *store, cJSON *answer, struct rn_error *err)
 {
+	RN_AUTO(rn_closep) int end = end_fd();
 	RN_AUTO(layer_tree_freep) struct layer_tree *tree = NULL;
 	RN_AUTO(rn_strv_clear) struct rn_strv lowers = { 0 }, covered = { 0 };
 	get_strings(r, "lowers", &lowers);
@@ -190,7 +210,7 @@ static int do_diff(const cJSON *r, struct blob_store *store, cJSON *answer, stru
 		.before = rn_json_str(r, "before"), .covered = (const char *const *)covered.v, .n_covered = covered.n,
 		.epoch = rn_json_int(r, "epoch", 0), .single_id = rn_json_bool(r, "single_id", false),
 		.options = { .compression = (enum layer_compression)rn_json_int(r, "compression", 0), .level = (int)rn_json_int(r, "level", 0) },
-		.uid = (uint32_t)rn_json_int(r, "uid", 0), .gid = (uint32_t)rn_json_int(r, "gid", 0),
+		.uid = (uint32_t)rn_json_int(r, "uid", 0), .gid = (uint32_t)rn_json_int(r, "gid", 0), .cancelled = is_ending, .ctx = &end,
 	};
 	struct layer_result layer = { 0 };
 	bool empty = false;

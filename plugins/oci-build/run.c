@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define GRACE_MS 500 /* between TERM and KILL: what a stopped command did is thrown away anyway */
+
 struct running {
 	struct step *s;
 	struct run_spec r;
@@ -61,7 +63,7 @@ static int execute(struct running *x)
 	const struct build *b = x->s->b;
 	run_place_sandbox(&x->p, &spec);
 	const struct sandbox_io io = { .output = run_output_bytes, .data = &x->output, .together = true,
-				       .cancel_fd = build_cancel_fd(b) };
+				       .cancel_fd = build_cancel_fd(b), .grace_ms = GRACE_MS };
 	int rc = sandbox_run(&spec, &io, &status, x->s->err);
 	run_output_end(&x->output);
 	if (rc < 0)
