@@ -151,6 +151,8 @@ int answer_failure(const struct request *req, struct response *res, const struct
 		code = rn_streq(req->service, "iam") ? "ServiceFailure" : "ServiceException";
 	else if (rn_streq(req->service, "ecr"))
 		code = "ServerException";
+	else if (rn_streq(req->service, "ssm"))
+		code = "InternalServerError";
 	else if (req->protocol == PROTOCOL_REGISTRY)
 		code = "UNKNOWN";
 	cloud_log(req->cloud, "error: %s", err->msg);

@@ -42,6 +42,9 @@ static const struct {
 	  "SELECT a.parent, json_extract(a.doc, '$.name') || '/' || s.id, '/restapis/' || a.id || '/' || s.id ||"
 	  " '/_user_request_/', 'deployment ' || json_extract(s.doc, '$.deploymentId') FROM object s JOIN object a"
 	  " ON a.kind = 'apigw.api' AND a.id = s.parent WHERE s.kind = 'apigw.stage'" },
+	{ "parameter",
+	  "SELECT parent, id, json_extract(doc, '$.ARN'), 'version ' || json_extract(doc, '$.Version') FROM object"
+	  " WHERE kind = 'ssm.parameter'" },
 	{ "api key", "SELECT parent, json_extract(doc, '$.name'), id, '' FROM object WHERE kind = 'apigw.key'" },
 	{ "usage plan", "SELECT parent, json_extract(doc, '$.name'), id, '' FROM object WHERE kind = 'apigw.plan'" },
 };

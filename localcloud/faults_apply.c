@@ -17,6 +17,7 @@ int faults_throttle_of(const char *service, const char **ret_code)
 		{ "sts", "Throttling", 400 },
 		{ "ecr", "ThrottlingException", 400 },
 		{ "logs", "ThrottlingException", 400 },
+		{ "ssm", "ThrottlingException", 400 },
 		{ "registry", "TOOMANYREQUESTS", 429 },
 	};
 	for (size_t i = 0; i < RN_LEN(THROTTLED); i++)
@@ -55,6 +56,8 @@ static const char *error_code(const struct request *req, const struct fault *f)
 		return f->status == 503 ? "ServiceUnavailable" : "InternalFailure";
 	if (rn_streq(req->service, "ecr"))
 		return "ServerException";
+	if (rn_streq(req->service, "ssm"))
+		return "InternalServerError";
 	return rn_streq(req->service, "lambda") ? "ServiceException" : "InternalServerErrorException";
 }
 

@@ -16,7 +16,7 @@
 
 /* lambda before apigateway: it is interrupted first and stopped last */
 static const struct service *const SERVICES[] = {
-	&ecr_service, &iam_service, &sts_service, &lambda_service, &apigw_service, &logs_service,
+	&ecr_service, &iam_service, &sts_service, &lambda_service, &apigw_service, &logs_service, &ssm_service,
 };
 
 int route_start(struct cloud *cloud, struct rn_error *err)
@@ -208,7 +208,7 @@ static void handle_api(struct request *req, struct response *res)
 	if (!service) {
 		answer_error(req, res, 501, "NotImplemented",
 			     "this local cloud has no service \"%s\": it serves ecr, iam, sts, "
-			     "lambda, logs and apigateway",
+			     "lambda, logs, apigateway and ssm",
 			     name ? name : "");
 		return;
 	}

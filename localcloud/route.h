@@ -45,6 +45,7 @@ extern const struct service sts_service;
 extern const struct service apigw_service;
 extern const struct service lambda_service; /* lambda_service.c */
 extern const struct service logs_service;   /* lambda_logs.c    */
+extern const struct service ssm_service;
 
 /** Starts and stops all services. route_stop undoes a partial start too. */
 int route_start(struct cloud *cloud, struct rn_error *err);

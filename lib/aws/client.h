@@ -91,7 +91,7 @@ bool aws_error_is_denied(const struct aws_error *e);
 struct aws_client;
 /**
  * `service` is the client's name in the SDKs: ecr, ecr-public, iam, lambda, apigateway, sts, logs,
- * sso, sso-oidc; a session may have many, and a client many threads.
+ * ssm, sso, sso-oidc; a session may have many, and a client many threads.
  */
 struct aws_client *aws_client_new(struct aws_session *s, const char *service, struct rn_error *err);
 void aws_client_free(struct aws_client *c);
@@ -139,7 +139,7 @@ int aws_send(struct aws_client *c, const struct aws_call *call, struct aws_reply
 	     struct aws_error *aerr, struct rn_error *err);
 
 /**
- * JSON 1.1 (ECR, CloudWatch Logs). `input` may be NULL. *ret may be NULL when not wanted; the
+ * JSON 1.1 (ECR, CloudWatch Logs, SSM). `input` may be NULL. *ret may be NULL when not wanted; the
  * caller deletes it.
  */
 int aws_json(struct aws_client *c, const char *operation, const cJSON *input, cJSON **ret,

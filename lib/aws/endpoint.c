@@ -95,6 +95,8 @@ static const struct aws_service services[] = {
 	  .throttled_attempts = 8 },
 	{ "logs", "CloudWatch Logs", "CLOUDWATCH_LOGS", "logs", NULL, "logs",
 	  .protocol = AWS_JSON, .target = "Logs_20140328", .gov_is_fips = true },
+	{ "ssm", "SSM", "SSM", "ssm", NULL, "ssm", .protocol = AWS_JSON, .target = "AmazonSSM",
+	  .gov_is_fips = true, .throttled_attempts = 8 },
 	{ "sso", "SSO", "SSO", "portal.sso", NULL, "awsssoportal", .protocol = AWS_REST,
 	  .gov_is_fips = true },
 	{ "sso-oidc", "SSO OIDC", "SSO_OIDC", "oidc", NULL, "sso-oauth", .protocol = AWS_REST,

@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-SIGNING_NAMES = {"lambda": "lambda", "apigateway": "apigateway", "ecr": "ecr", "iam": "iam", "sts": "sts", "logs": "logs"}
+SIGNING_NAMES = {"lambda": "lambda", "apigateway": "apigateway", "ecr": "ecr", "iam": "iam", "sts": "sts", "logs": "logs", "ssm": "ssm"}
 
 
 @cache

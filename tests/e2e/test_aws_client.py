@@ -335,7 +335,7 @@ def test_endpoints_are_those_of_botocore_in_every_region(call):
     loader = Loader()
     partitions = loader.load_data("partitions")
     asks, want = [], []
-    for service in ("apigateway", "ecr", "iam", "lambda", "logs", "sso", "sso-oidc", "sts"):
+    for service in ("apigateway", "ecr", "iam", "lambda", "logs", "ssm", "sso", "sso-oidc", "sts"):
         provider = EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), partitions)
         for partition in partitions["partitions"]:
             for region in partition["regions"]:

@@ -38,6 +38,7 @@ def test_throttling_as_each_service_throttles(cloud, fault):
         ("iam", lambda c: c.list_roles(), ("Throttling", 400)), ("sts", lambda c: c.get_caller_identity(), ("Throttling", 400)),
         ("ecr", lambda c: c.describe_repositories(), ("ThrottlingException", 400)),
         ("logs", lambda c: c.describe_log_groups(), ("ThrottlingException", 400)),
+        ("ssm", lambda c: c.describe_parameters(), ("ThrottlingException", 400)),
         ("lambda", lambda c: c.list_functions(), ("TooManyRequestsException", 429)),
         ("apigateway", lambda c: c.get_rest_apis(), ("TooManyRequestsException", 429)),
     ):

@@ -16,7 +16,7 @@ from botocore.model import ServiceModel
 
 import support
 
-SERVICES = ("iam", "sts", "ecr", "lambda", "apigateway", "logs")
+SERVICES = ("iam", "sts", "ecr", "lambda", "apigateway", "logs", "ssm")
 UNKNOWN = {"InvalidAction", "UnknownOperationException"}
 
 
