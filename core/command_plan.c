@@ -86,11 +86,14 @@ static int print_policy(const char *path, const struct execute_values *v)
 	int code = loaded_read(&l, path, &v->sets, &v->plugin_path, 0, &err) < 0 ? command_fail(EXIT_MACHINE, &err) :
 										   loaded_print(&l, path);
 	if (code == EXIT_DONE) {
-		RN_AUTO(rn_json_freep) cJSON *policy = policy_of(&l, &v->only, &silent);
-		RN_AUTO(rn_freep) char *text = rn_json_pretty(policy);
+		RN_AUTO(rn_json_freep) cJSON *policy = policy_of(&l, &v->only, &silent, &err);
+		RN_AUTO(rn_freep) char *text = policy ? rn_json_pretty(policy) : NULL;
 		RN_AUTO(rn_freep) char *names = rn_strv_join(&silent, ", ");
-		puts(text);
-		if (silent.n)
+		if (text)
+			puts(text);
+		else
+			code = command_fail(EXIT_MACHINE, &err);
+		if (text && silent.n)
 			fprintf(stderr, "runner: no permissions are declared for: %s\n", names);
 	}
 	loaded_clear(&l);

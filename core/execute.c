@@ -212,6 +212,10 @@ static int open_state(struct execution *x, struct rn_error *err)
 		return -1;
 	if (v->local && !v->dry_run && local_start(x->root, &x->local, err) < 0)
 		return -1;
+	x->env = base_env(x);
+	struct lease_elsewhere elsewhere = { x->loaded.pipeline->lease, x->env };
+	if (x->lease && elsewhere.helper && lease_take_elsewhere(x->lease, &lease, &elsewhere, err) < 0)
+		return -1;
 	struct journal_head head = { schedule_call_name(x->call), x->loaded.pipeline->name, x->loaded.pipeline->file,
 				     x->of ? x->of->id : NULL };
 	if (records && !(x->journal = journal_create(x->root, &head, err)))
@@ -229,7 +233,6 @@ static int run(struct execution *x, size_t *ret_changes)
 	mask_secrets(x);
 	if (open_state(x, &err) < 0)
 		return command_fail(EXIT_MACHINE, &err);
-	x->env = base_env(x);
 	set_up_bus(x);
 	struct schedule_options o = {
 		.call = x->call, .pipeline = x->loaded.pipeline, .plugins = &x->loaded.plugins, .bus = &x->bus, .redact = x->redact,
@@ -248,6 +251,7 @@ static int run(struct execution *x, size_t *ret_changes)
 
 static void finish(struct execution *x)
 {
+	lease_release_elsewhere(x->lease); /* what keeps it may need the local cloud */
 	local_stop(&x->local);
 	bus_clear(&x->bus);
 	journal_free(x->journal);

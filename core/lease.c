@@ -2,6 +2,7 @@
 #include "lease.h"
 
 #include "journal.h"
+#include "lease_helper.h"
 
 #include "base/encode.h"
 #include "base/fs.h"
@@ -28,6 +29,8 @@ struct lease {
 	cJSON *words; /* what the file says */
 	const char *token; /* in `words`: unique to this holder; NULL: not taken */
 	int64_t due_ms;
+	int64_t begun_ms; /* of taking it */
+	struct lease_helper *elsewhere; /* NULL: none */
 };
 
 /* ---- who am I ---- */
@@ -252,11 +255,45 @@ struct lease *lease_take(const struct lease_options *o, struct rn_error *err)
 		return NULL;
 	struct lease *l = rn_alloc(sizeof(*l));
 	*l = (struct lease){ .root = rn_strdup(o->root), .path = lease_file(o, "lease"), .guard = lease_file(o, "guard"),
-			     .held = -1, .words = my_words(o), .due_ms = rn_now_ms() + LEASE_BEAT_MS };
+			     .held = -1, .words = my_words(o), .due_ms = rn_now_ms() + LEASE_BEAT_MS, .begun_ms = rn_now_ms() };
 	if (take(l, o, err) > 0)
 		return l;
 	lease_release(l);
 	return NULL;
+}
+
+/* ---- elsewhere ---- */
+
+/* Waiting there, it must not look dead here. */
+static int show_life(void *ctx, struct rn_error *err)
+{
+	return lease_renew(ctx, err);
+}
+
+int lease_take_elsewhere(struct lease *l, const struct lease_options *o, const struct lease_elsewhere *e, struct rn_error *err)
+{
+	int64_t left = o->wait_ms - (rn_now_ms() - l->begun_ms);
+	struct lease_helper_options h = { .helper = e->helper, .name = o->name, .words = l->words, .env = e->env,
+					  .wait_ms = o->wait_ms <= 0 ? o->wait_ms : left > 0 ? left : 1,
+					  .tick_ms = LEASE_BEAT_MS, .tick = show_life, .ctx = l };
+	l->elsewhere = lease_helper_start(&h, err);
+	return l->elsewhere ? 0 : -1;
+}
+
+void lease_release_elsewhere(struct lease *l)
+{
+	if (l)
+		lease_helper_stop(rn_take(&l->elsewhere));
+}
+
+int lease_news_fd(const struct lease *l)
+{
+	return l && l->elsewhere ? lease_helper_fd(l->elsewhere) : -1;
+}
+
+pid_t lease_keeper(const struct lease *l)
+{
+	return l && l->elsewhere ? lease_helper_pid(l->elsewhere) : 0;
 }
 
 /* ---- keeping it ---- */
@@ -265,6 +302,8 @@ void lease_name_run(struct lease *l, const char *run_id)
 {
 	cJSON_DeleteItemFromObjectCaseSensitive(l->words, "run");
 	add(l->words, "run", run_id);
+	if (l->elsewhere)
+		lease_helper_name_run(l->elsewhere, run_id);
 	RN_AUTO(rn_closep) int guard = rn_lock_file(l->guard, false, true, NULL);
 	struct look k;
 	look_at(l->path, guard, &k);
@@ -283,6 +322,8 @@ int lease_renew(struct lease *l, struct rn_error *err)
 	struct look k;
 	int rc = 0;
 	l->due_ms = rn_now_ms() + LEASE_BEAT_MS;
+	if (l->elsewhere && lease_helper_check(l->elsewhere, err) < 0)
+		return -1;
 	RN_AUTO(rn_closep) int guard = rn_lock_file(l->guard, false, true, NULL);
 	if (guard < 0)
 		return 0; /* the next beat may work; others wait for several that are missing */
@@ -305,6 +346,7 @@ void lease_release(struct lease *l)
 {
 	if (!l)
 		return;
+	lease_release_elsewhere(l);
 	if (l->token) {
 		RN_AUTO(rn_closep) int guard = rn_lock_file(l->guard, false, true, NULL);
 		struct look k;

@@ -13,10 +13,11 @@
 #ifndef CORE_LEASE_H
 #define CORE_LEASE_H
 
-#include "base/error.h"
+#include "base/json.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { LEASE_BEAT_MS = 15000, LEASE_TTL_MS = 90000 };
 
@@ -30,11 +31,28 @@ struct lease_options {
 
 struct lease;
 
+/** What `lease: NAME` of the pipeline file asks for. */
+struct lease_elsewhere {
+	const char *helper; /* NAME: runner-NAME keeps it */
+	const cJSON *env;   /* its environment: NAME -> value */
+};
+
 /**
  * Takes the lease. When somebody else holds it: says so on stderr and waits as long as asked for, then RN_EEXISTS with
  * the holder, its age and what to do. NULL on failure.
  */
 struct lease *lease_take(const struct lease_options *o, struct rn_error *err);
+/**
+ * Takes a second lease, where runners meet that share no folder; what is left of o->wait_ms counts. -1: nothing is held
+ * there (RN_EEXISTS: refused). `l` is released by the caller in any case.
+ */
+int lease_take_elsewhere(struct lease *l, const struct lease_options *o, const struct lease_elsewhere *e, struct rn_error *err);
+/** Gives that one back, before what it needs is stopped. NULL, and a lease without one, are fine. */
+void lease_release_elsewhere(struct lease *l);
+/** Becomes readable when that one has news: lease_renew takes them. -1: none. */
+int lease_news_fd(const struct lease *l);
+/** The process that keeps it; 0: none. */
+pid_t lease_keeper(const struct lease *l);
 /** Adds the run's id to what others are told. */
 void lease_name_run(struct lease *l, const char *run_id);
 /** When the next sign of life is due, in monotonic milliseconds. */

@@ -46,6 +46,7 @@ void pipeline_free(struct pipeline *p)
 	free(p->name);
 	free(p->file);
 	free(p->dir);
+	free(p->lease);
 	doc_free(p->document);
 	free(p);
 }

@@ -59,6 +59,8 @@ struct pipeline {
 	char *name;
 	char *file; /* absolute */
 	char *dir;  /* absolute folder of the file */
+	char *lease; /* `lease: NAME`: the program runner-NAME keeps one besides the folder's; NULL: none */
+	struct diag_at lease_at;
 	struct diags *diags; /* borrowed */
 	struct doc_node *document;
 	struct pipeline_var *vars;

@@ -2,6 +2,7 @@
 /* What needs the plugins' declarations: does each exist, its outputs, its parameters; and values that must be there. */
 #include "pipeline_internal.h"
 
+#include "lease_helper.h"
 #include "params.h"
 #include "plugin.h"
 
@@ -98,11 +99,20 @@ static void check_rollback(struct pipeline *p, const struct pipeline_stage *s, c
 			    "`%s` cannot put anything back", s->uses);
 }
 
+static void check_lease(struct pipeline *p)
+{
+	RN_AUTO(rn_freep) char *program = p->lease ? lease_helper_program(p->lease) : NULL;
+	if (p->lease && !program)
+		diags_error(p->diags, p->lease_at, "`lease: aws` keeps it in AWS; another name needs a program runner-NAME in libexec/runner",
+			    "nothing is installed that keeps leases as \"%s\"", p->lease);
+}
+
 int pipeline_check(struct pipeline *p, const struct plugin_set *plugins, unsigned flags,
 		   struct diags *diags)
 {
 	struct checker c = { .plugins = plugins, .flags = flags };
 	p->diags = diags;
+	check_lease(p);
 	for (size_t i = 0; i < p->n_stages; i++) {
 		struct pipeline_stage *s = &p->stages[i];
 		const struct plugin_info *plugin = plugin_of(&c, s);

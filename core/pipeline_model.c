@@ -318,6 +318,22 @@ static void file_name(struct modeler *m, void *target, const struct doc_item *it
 			    "\"%s\" is no valid pipeline name", p->name);
 }
 
+static void file_lease(struct modeler *m, void *target, const struct doc_item *it)
+{
+	struct pipeline *p = target;
+	p->lease_at = it->value->at;
+	free(p->lease);
+	p->lease = plain_word(m, it);
+	bool valid = p->lease && strlen(p->lease) <= 64;
+	for (const char *c = p->lease; valid && *c; c++)
+		valid = islower((unsigned char)*c) || isdigit((unsigned char)*c) || *c == '-';
+	if (p->lease && !valid) {
+		diags_error(m->d, it->value->at, "where the lease is kept, as in `lease: aws`", "\"%s\" is no name of a keeper of leases",
+			    p->lease);
+		rn_freep(&p->lease);
+	}
+}
+
 static void ignore_here(struct modeler *m, void *target, const struct doc_item *it)
 {
 	(void)m, (void)target, (void)it; /* read in an order of our own, see pipeline_model */
@@ -333,6 +349,7 @@ static void file_description(struct modeler *m, void *target, const struct doc_i
 static const struct key_row file_rows[] = {
 	{ "name", file_name, false },
 	{ "description", file_description, false },
+	{ "lease", file_lease, false },
 	{ "vars", ignore_here, false },
 	{ "secrets", ignore_here, false },
 	{ "defaults", ignore_here, false },

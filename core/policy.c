@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy.h"
 
+#include "lease_helper.h"
 #include "params.h"
 
 #include <ctype.h>
@@ -211,9 +212,24 @@ static void add_statements(const char *stage, const struct grants *g, cJSON *to)
 	}
 }
 
-cJSON *policy_of(const struct loaded *l, const struct rn_strv *only, struct rn_strv *ret_silent)
+/* Once in a document, whichever stages it is for: the whole run needs it. */
+static int add_lease(const struct pipeline *p, cJSON *to, struct rn_error *err)
 {
-	cJSON *policy = cJSON_CreateObject();
+	struct grants g = { 0 };
+	if (!p->lease)
+		return 0;
+	RN_AUTO(rn_freep) char *permissions = lease_helper_permissions(p->lease, p->name, err);
+	if (!permissions)
+		return -1;
+	read_grants(permissions, NULL, &g);
+	add_statements("lease", &g, to);
+	clear_grants(&g);
+	return 0;
+}
+
+cJSON *policy_of(const struct loaded *l, const struct rn_strv *only, struct rn_strv *ret_silent, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *policy = cJSON_CreateObject();
 	cJSON_AddStringToObject(policy, "Version", "2012-10-17");
 	cJSON *statements = cJSON_AddArrayToObject(policy, "Statement");
 	for (size_t i = 0; i < l->pipeline->n_stages; i++) {
@@ -231,5 +247,5 @@ cJSON *policy_of(const struct loaded *l, const struct rn_strv *only, struct rn_s
 		add_statements(s->id, &g, statements);
 		clear_grants(&g);
 	}
-	return policy;
+	return add_lease(l->pipeline, statements, err) < 0 ? NULL : rn_take(&policy);
 }

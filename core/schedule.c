@@ -187,11 +187,13 @@ static void check_journal(struct schedule *s)
 static void check_lease(struct schedule *s)
 {
 	struct rn_error err = { 0 };
-	if (!s->o->lease || s->broken || rn_now_ms() < lease_due_ms(s->o->lease) || lease_renew(s->o->lease, &err) == 0)
+	bool due = s->lease_news || (s->o->lease && rn_now_ms() >= lease_due_ms(s->o->lease));
+	s->lease_news = false;
+	if (!due || s->broken || lease_renew(s->o->lease, &err) == 0)
 		return;
 	s->broken = true;
-	schedule_notice(s, RUNNER_ERROR, NULL, "%s; %s", err.msg, err.hint);
-	stop_all(s, "the pipeline is another run's now");
+	schedule_notice(s, RUNNER_ERROR, NULL, "%s%s%s", err.msg, err.hint[0] ? "; " : "", err.hint);
+	stop_all(s, "the lease is lost");
 }
 
 static void check_watched(struct schedule *s)
@@ -208,7 +210,7 @@ static void check_watched(struct schedule *s)
 
 static bool is_ours(const struct schedule *s, pid_t pid)
 {
-	bool ours = pid == s->o->watched;
+	bool ours = pid == s->o->watched || pid == lease_keeper(s->o->lease);
 	for (size_t i = 0; i < s->n && !ours; i++)
 		ours = s->nodes[i].process && stage_pid(s->nodes[i].process) == pid;
 	return ours;
@@ -227,10 +229,11 @@ static void reap_strays(struct schedule *s)
 /* When a supervisor was killed, what it watched over has become a child of this process. */
 static void kill_strays(struct schedule *s)
 {
-	RN_AUTO(rn_freep) pid_t *keep = rn_alloc(sizeof(*keep) * (s->n + 1));
+	RN_AUTO(rn_freep) pid_t *keep = rn_alloc(sizeof(*keep) * (s->n + 2));
 	RN_AUTO(rn_buf_clear) struct rn_buf names = RN_BUF_INIT;
 	size_t n = 0;
 	keep[n++] = s->o->watched;
+	keep[n++] = lease_keeper(s->o->lease);
 	for (size_t i = 0; i < s->n; i++)
 		if (s->nodes[i].process)
 			keep[n++] = stage_pid(s->nodes[i].process);
@@ -272,9 +275,11 @@ static int next_wake(const struct schedule *s)
 
 static void wait_for_something(struct schedule *s)
 {
-	struct pollfd *p = rn_alloc(sizeof(*p) * (s->n + 1));
-	size_t *who = rn_alloc(sizeof(*who) * (s->n + 1)), n = 1;
-	p[0] = (struct pollfd){ .fd = s->signals.fd, .events = POLLIN };
+	enum { SIGNALS, LEASE, STAGES };
+	struct pollfd *p = rn_alloc(sizeof(*p) * (s->n + STAGES));
+	size_t *who = rn_alloc(sizeof(*who) * (s->n + STAGES)), n = STAGES;
+	p[SIGNALS] = (struct pollfd){ .fd = s->signals.fd, .events = POLLIN };
+	p[LEASE] = (struct pollfd){ .fd = s->broken ? -1 : lease_news_fd(s->o->lease), .events = POLLIN };
 	for (size_t i = 0; i < s->n; i++)
 		if (s->nodes[i].process) {
 			who[n] = i;
@@ -282,10 +287,11 @@ static void wait_for_something(struct schedule *s)
 		}
 	if (poll(p, n, next_wake(s)) > 0) {
 		bool child = false;
-		int stops = p[0].revents ? signals_read(&s->signals, &child) : 0;
+		int stops = p[SIGNALS].revents ? signals_read(&s->signals, &child) : 0;
 		for (int i = 0; i < stops; i++)
 			stop_all(s, "interrupted");
-		for (size_t i = 1; i < n; i++)
+		s->lease_news = p[LEASE].revents != 0;
+		for (size_t i = STAGES; i < n; i++)
 			if (p[i].revents && stage_read(s->nodes[who[i]].process))
 				stage_ended(s, &s->nodes[who[i]]);
 		if (child) {

@@ -52,7 +52,8 @@ struct schedule {
 	int stops;          /* requests to stop so far */
 	bool stopping;
 	bool timed_out;
-	bool broken;        /* the journal cannot be written */
+	bool broken;        /* the journal cannot be written, or the lease is lost */
+	bool lease_news;    /* its keeper said something */
 	int64_t deadline_ms;
 	bool watched_ended;
 	size_t wanted;      /* while resolving: index + 1 of a reused stage whose secret output is needed; 0: none */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `runner aws whoami`: which credentials win, who they belong to, where calls go. */
+/* `runner aws whoami`: which credentials win, who they belong to, where calls go; and `runner aws lease`. */
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "client.h"
+#include "lease.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 static const char usage[] =
 	"Usage: runner aws whoami [--region REGION] [--profile NAME] [--output text|json] "
 	"[--verbose]\n"
+	"       runner aws lease show|break NAME (see runner aws lease --help)\n"
 	"\n"
 	"Says which AWS credentials the stages would use, where they come from, who they\n"
 	"belong to, and which endpoints calls go to. Without credentials it lists every\n"
@@ -154,6 +156,8 @@ static int whoami(const struct arguments *a)
 int main(int argc, char **argv)
 {
 	struct arguments a = { 0 };
+	if (argc > 1 && rn_streq(argv[1], "lease"))
+		return rn_end_output(aws_lease_command(argc - 1, argv + 1), 3);
 	int rc = parse(argc, argv, &a);
 	if (rc != EXIT_DONE)
 		return rc;

@@ -32,6 +32,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.loaders import Loader
 
+JSON = ("ecr", "ssm", "logs")  # services that speak JSON 1.1
 READS = ("Get", "List", "Describe", "BatchGet", "BatchCheck", "Head", "Filter", "Simulate", "Assume", "Invoke")
 HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization"}
 
@@ -211,7 +212,7 @@ class RecordingProxy:
     def reply_to(self, call):
         for match, function in self.replies:
             if fnmatch.fnmatchcase(call.name, match):
-                kind = "application/x-amz-json-1.1" if call.service == "ecr" else "application/json"
+                kind = "application/x-amz-json-1.1" if call.service in JSON else "application/json"
                 return 200, {"Content-Type": kind}, json.dumps(function(call)).encode()
         return None
 
@@ -236,7 +237,7 @@ def error_answer(service, status, code, message):
         body = (f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
                 "<RequestId>00000000-0000-4000-8000-000000000000</RequestId></ErrorResponse>")
         return status, {"Content-Type": "text/xml"}, body.encode()
-    if service == "ecr":
+    if service in JSON:
         body = f'{{"__type":"{code}","message":"{message}"}}'
         return status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": "00000000-0000-4000-8000-000000000000"}, body.encode()
     body = f'{{"message":"{message}"}}'
@@ -259,14 +260,15 @@ def fault_answer(call, fault):
         "denied": (403, "AccessDenied" if xml else "AccessDeniedException",
                    f"User is not authorized to perform: {call.name.replace('.', ':')} because no identity-based policy allows it", {}),
     }[fault.kind]
-    if call.service == "ecr" and fault.kind in ("denied", "expired", "skewed"):
+    if call.service in JSON and fault.kind in ("denied", "expired", "skewed"):
         status = 400
     status, standard, body = error_answer(call.service, status, code, message)
     return status, {**standard, **headers, **fault.headers}, body
 
 
 def throttle_answer(service):
-    code, status = {"iam": ("Throttling", 400), "sts": ("Throttling", 400), "ecr": ("ThrottlingException", 400)}.get(
+    code, status = {"iam": ("Throttling", 400), "sts": ("Throttling", 400), "ecr": ("ThrottlingException", 400),
+                    "ssm": ("ThrottlingException", 400)}.get(
         service, ("TooManyRequestsException", 429))
     return error_answer(service, status, code, "Rate exceeded")
 
@@ -285,7 +287,7 @@ def paginator(service, operation):
 
 def token_of(call):
     name = paginator(call.service, call.operation)["input_token"]
-    if call.service == "ecr":
+    if call.service in JSON:
         return json.loads(call.body or b"{}").get(name)
     text = call.body.decode() if call.service in ("iam", "sts") else call.target.partition("?")[2]
     return dict(urllib.parse.parse_qsl(text)).get(name)
@@ -302,14 +304,14 @@ def list_page(call, pages):
         body = (f"<{call.operation}Response><{call.operation}Result><{entry['result_key']}/><IsTruncated>true</IsTruncated>"
                 f"<{entry['output_token']}>{following}</{entry['output_token']}></{call.operation}Result></{call.operation}Response>")
         return 200, {"Content-Type": "text/xml"}, body.encode()
-    kind = "application/x-amz-json-1.1" if call.service == "ecr" else "application/json"
+    kind = "application/x-amz-json-1.1" if call.service in JSON else "application/json"
     return 200, {"Content-Type": kind}, json.dumps({entry["result_key"]: [], entry["output_token"]: following}).encode()
 
 
 def without_token(call):
     """(target, body) of the call as the service must see it: our own token is unknown there."""
     name = paginator(call.service, call.operation)["input_token"]
-    if call.service == "ecr":
+    if call.service in JSON:
         return call.target, json.dumps({k: v for k, v in json.loads(call.body).items() if k != name}).encode()
 
     def strip(text):

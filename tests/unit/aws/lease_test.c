@@ -1,0 +1,722 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Leases against a server of our own, with time of our own: what is seen in each state, and a world of contenders
+ * that are slow, stopped, killed and cut off, in which never two may hold the lease.
+ */
+#include "aws/lease.h"
+
+#include "base/time.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- the server ---- */
+
+enum { WALL = 1000000, PARAMETERS_MAX = 64, HISTORY = 256, TTL = 90000, STALE_MS = 2000 };
+
+struct parameter {
+	int64_t n, version, modified_ms;
+	char value[512];
+};
+
+/* Everything that is stored, as of a time. */
+struct snapshot {
+	int64_t at_ms;
+	size_t n;
+	struct parameter v[PARAMETERS_MAX];
+};
+
+struct server {
+	struct snapshot now, *past; /* past: HISTORY of them, in a ring */
+	size_t changes;
+};
+
+static void change(struct server *s, int64_t now_ms)
+{
+	s->past[s->changes++ % HISTORY] = s->now;
+	s->now.at_ms = now_ms;
+}
+
+static struct parameter *find(struct snapshot *s, int64_t n)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].n == n)
+			return &s->v[i];
+	return NULL;
+}
+
+static void put(struct server *s, int64_t now_ms, int64_t n, const char *value)
+{
+	struct parameter *p;
+	change(s, now_ms);
+	p = find(&s->now, n);
+	if (!p) {
+		assert_true(s->now.n < PARAMETERS_MAX);
+		p = &s->now.v[s->now.n++];
+		*p = (struct parameter){ .n = n };
+	}
+	p->version++;
+	p->modified_ms = now_ms + WALL;
+	assert_true(strlen(value) < sizeof(p->value));
+	strcpy(p->value, value);
+}
+
+static void forget(struct server *s, int64_t now_ms, int64_t n)
+{
+	struct parameter *p = find(&s->now, n);
+	if (!p)
+		return;
+	change(s, now_ms);
+	*p = s->now.v[--s->now.n];
+}
+
+/* As it was at that time. */
+static const struct snapshot *as_of(const struct server *s, int64_t at_ms)
+{
+	const struct snapshot *found = &s->now;
+	for (size_t i = s->changes; found->at_ms > at_ms && i > 0 && s->changes - i < HISTORY - 1; i--)
+		found = &s->past[(i - 1) % HISTORY];
+	return found;
+}
+
+static void show(const struct snapshot *s, int64_t now_ms, struct aws_lease_look *ret)
+{
+	for (size_t i = 0; i < s->n; i++)
+		aws_lease_look_add(ret, s->v[i].n, s->v[i].version, s->v[i].modified_ms, s->v[i].value);
+	ret->now_ms = now_ms + WALL;
+}
+
+/* ---- the world: contenders take turns, one at a time, in an order that a seed decides ---- */
+
+enum { CONTENDERS = 6, TURNS = 5000 };
+
+struct world;
+
+struct contender {
+	struct world *w;
+	pthread_t thread;
+	pthread_cond_t go;
+	struct aws_lease lease;
+	struct aws_lease_store store;
+	int64_t offset_ms; /* of its clock */
+	int64_t wake_ms;
+	bool started, ended, held;
+	int runs;
+};
+
+struct world {
+	pthread_mutex_t lock;
+	pthread_cond_t back;
+	struct contender *turn; /* NULL: the scheduler's */
+	struct contender c[CONTENDERS];
+	struct server server;
+	int64_t now_ms;
+	unsigned seed;
+	bool closing;
+	int trouble; /* percent of calls that are slow, stopped or cut off */
+	int runs, lost, most;
+};
+
+static int chance(struct world *w, int n)
+{
+	w->seed = w->seed * 1103515245u + 12345u;
+	return (int)((w->seed >> 16) % (unsigned)n);
+}
+
+/* Another one's turn, for so long at least. */
+static void let_others(struct contender *c, int64_t ms)
+{
+	struct world *w = c->w;
+	c->wake_ms = w->now_ms + ms;
+	w->turn = NULL;
+	pthread_cond_signal(&w->back);
+	while (w->turn != c)
+		pthread_cond_wait(&c->go, &w->lock);
+}
+
+/* The way to the server or back: mostly quick, sometimes slow, sometimes the process is stopped for minutes. */
+static void travel(struct contender *c)
+{
+	struct world *w = c->w;
+	bool trouble = !w->closing && chance(w, 100) < w->trouble;
+	let_others(c, !trouble ? chance(w, 50) : chance(w, 3) ? chance(w, 9000) : chance(w, 300000));
+}
+
+/* Whether the call is cut off, before the server acts or behind that. */
+static bool is_cut(struct contender *c, struct rn_error *err)
+{
+	struct world *w = c->w;
+	if (w->closing || chance(w, 100) >= w->trouble)
+		return false;
+	rn_fail(err, RN_ENET, "cut off");
+	return true;
+}
+
+static int world_look(void *ctx, struct aws_lease_look *ret, struct rn_error *err)
+{
+	struct contender *c = ctx;
+	struct world *w = c->w;
+	travel(c);
+	if (is_cut(c, err))
+		return -1;
+	show(as_of(&w->server, w->now_ms - chance(w, STALE_MS)), w->now_ms, ret);
+	travel(c);
+	return 0;
+}
+
+static int world_create(void *ctx, int64_t n, const char *value, bool *ret_exists, struct rn_error *err)
+{
+	struct contender *c = ctx;
+	travel(c);
+	if (is_cut(c, err))
+		return -1;
+	*ret_exists = find(&c->w->server.now, n) != NULL;
+	if (!*ret_exists)
+		put(&c->w->server, c->w->now_ms, n, value);
+	travel(c);
+	return is_cut(c, err) ? -1 : 0;
+}
+
+static int world_write(void *ctx, int64_t n, const char *value, struct rn_error *err)
+{
+	struct contender *c = ctx;
+	travel(c);
+	if (is_cut(c, err))
+		return -1;
+	put(&c->w->server, c->w->now_ms, n, value);
+	travel(c);
+	return is_cut(c, err) ? -1 : 0;
+}
+
+static int world_remove(void *ctx, const int64_t *n, size_t count, struct rn_error *err)
+{
+	struct contender *c = ctx;
+	travel(c);
+	if (is_cut(c, err))
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		forget(&c->w->server, c->w->now_ms, n[i]);
+	travel(c);
+	return 0;
+}
+
+static int64_t world_clock(void *ctx)
+{
+	const struct contender *c = ctx;
+	return c->w->now_ms + c->offset_ms;
+}
+
+static void world_sleep(void *ctx, int64_t ms)
+{
+	let_others(ctx, ms);
+}
+
+/* The run's own view: what the alarm of the real holder sees to. */
+static bool believes(const struct contender *c)
+{
+	return c->held && c->w->now_ms + c->offset_ms < c->lease.until_ms;
+}
+
+static void begin_words(struct contender *c)
+{
+	char token[33];
+	cJSON_Delete(c->lease.words);
+	aws_lease_clear(&c->lease);
+	c->lease = (struct aws_lease){ .store = &c->store, .name = "p", .words = cJSON_CreateObject(), .ttl_ms = TTL };
+	cJSON_AddStringToObject(c->lease.words, "token", rn_random_hex(16, token));
+}
+
+/* One run: takes, works and renews for a while, and is done, killed, or loses the lease. */
+static void one_run(struct contender *c)
+{
+	struct world *w = c->w;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	int rc = 0;
+	while (rc <= 0 && !w->closing) {
+		rn_freep(&who);
+		rc = aws_lease_try(&c->lease, &who, &err);
+		if (rc <= 0)
+			let_others(c, 500 + chance(w, 3000));
+	}
+	if (rc <= 0)
+		return;
+	c->held = true;
+	c->runs++;
+	w->runs++;
+	for (int beats = chance(w, 6), i = 0; i < beats; i++) {
+		let_others(c, chance(w, (int)aws_lease_beat_ms(&c->lease)));
+		rc = aws_lease_renew(&c->lease, &err);
+		if (rc < 0 && err.code == RN_EEXISTS) {
+			w->lost++;
+			break;
+		}
+	}
+	bool killed = chance(w, 10) == 0;
+	c->held = false;
+	if (!killed)
+		aws_lease_release(&c->lease, &err);
+}
+
+static void *live(void *ctx)
+{
+	struct contender *c = ctx;
+	struct world *w = c->w;
+	pthread_mutex_lock(&w->lock);
+	while (w->turn != c)
+		pthread_cond_wait(&c->go, &w->lock);
+	while (!w->closing) {
+		begin_words(c);
+		one_run(c);
+		let_others(c, chance(w, 5000));
+	}
+	c->ended = true;
+	w->turn = NULL;
+	pthread_cond_signal(&w->back);
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* One of those who are due, else the one that is due first. */
+static struct contender *next_one(struct world *w)
+{
+	struct contender *due[CONTENDERS], *first = NULL;
+	int n = 0;
+	for (size_t i = 0; i < CONTENDERS; i++) {
+		struct contender *c = &w->c[i];
+		if (c->ended)
+			continue;
+		if (c->wake_ms <= w->now_ms)
+			due[n++] = c;
+		if (!first || c->wake_ms < first->wake_ms)
+			first = c;
+	}
+	return n ? due[chance(w, n)] : first;
+}
+
+static void check_world(struct world *w)
+{
+	int n = 0;
+	for (size_t i = 0; i < CONTENDERS; i++)
+		n += believes(&w->c[i]);
+	if (n > w->most)
+		w->most = n;
+}
+
+static void run_world(struct world *w, int turns)
+{
+	struct contender *c;
+	for (int i = 0; (c = next_one(w)) != NULL; i++) {
+		w->closing = i >= turns;
+		if (c->wake_ms > w->now_ms)
+			w->now_ms = c->wake_ms;
+		check_world(w);
+		w->turn = c;
+		pthread_cond_signal(&c->go);
+		while (w->turn)
+			pthread_cond_wait(&w->back, &w->lock);
+		check_world(w);
+	}
+}
+
+static void world_init(struct world *w, unsigned seed, int trouble)
+{
+	*w = (struct world){ .seed = seed, .trouble = trouble };
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->back, NULL);
+	w->server.past = rn_alloc(HISTORY * sizeof(*w->server.past));
+	pthread_mutex_lock(&w->lock);
+	for (size_t i = 0; i < CONTENDERS; i++) {
+		struct contender *c = &w->c[i];
+		c->w = w;
+		c->offset_ms = chance(w, 1000000000);
+		c->store = (struct aws_lease_store){ c, world_look, world_create, world_write, world_remove, world_clock, world_sleep };
+		pthread_cond_init(&c->go, NULL);
+		pthread_create(&c->thread, NULL, live, c);
+	}
+}
+
+static void world_clear(struct world *w)
+{
+	pthread_mutex_unlock(&w->lock);
+	for (size_t i = 0; i < CONTENDERS; i++) {
+		pthread_join(w->c[i].thread, NULL);
+		aws_lease_clear(&w->c[i].lease);
+		cJSON_Delete(w->c[i].lease.words);
+		pthread_cond_destroy(&w->c[i].go);
+	}
+	pthread_cond_destroy(&w->back);
+	pthread_mutex_destroy(&w->lock);
+	free(w->server.past);
+}
+
+static void never_two_hold_it(void **state)
+{
+	(void)state;
+	static struct world w;
+	int runs = 0, lost = 0;
+	for (unsigned seed = 1; seed <= 40; seed++) {
+		world_init(&w, seed, seed % 4 == 0 ? 0 : (int)(seed % 20));
+		run_world(&w, TURNS);
+		world_clear(&w);
+		if (w.most > 1)
+			fail_msg("seed %u: %d held it at a time", seed, w.most);
+		assert_true(w.server.now.n <= 16); /* what is old is cleaned up */
+		runs += w.runs;
+		lost += w.lost;
+	}
+	if (runs < 500 || lost < 15)
+		fail_msg("the world is too quiet to prove anything: %d runs, %d lost leases", runs, lost);
+}
+
+/* ---- single steps: one contender, others by hand ---- */
+
+struct desk {
+	struct server server;
+	int64_t now_ms;
+	int64_t shift_ms; /* added to the clock of the holder only */
+	int creates, writes, looks_stale;
+	int64_t stale_ms;
+	bool lose_create;
+	void (*before_create)(struct desk *d);
+	struct aws_lease_store store;
+	struct aws_lease lease;
+	char said[512];
+};
+
+static int desk_look(void *ctx, struct aws_lease_look *ret, struct rn_error *err)
+{
+	struct desk *d = ctx;
+	(void)err;
+	bool stale = d->looks_stale > 0 && d->looks_stale--;
+	show(stale ? as_of(&d->server, d->now_ms - d->stale_ms) : &d->server.now, d->now_ms, ret);
+	return 0;
+}
+
+static int desk_create(void *ctx, int64_t n, const char *value, bool *ret_exists, struct rn_error *err)
+{
+	struct desk *d = ctx;
+	if (d->before_create)
+		d->before_create(d);
+	d->creates++;
+	*ret_exists = find(&d->server.now, n) != NULL;
+	if (!*ret_exists)
+		put(&d->server, d->now_ms, n, value);
+	bool lose = d->lose_create;
+	d->lose_create = false;
+	return lose ? rn_fail(err, RN_ENET, "cut off") : 0;
+}
+
+static int desk_write(void *ctx, int64_t n, const char *value, struct rn_error *err)
+{
+	struct desk *d = ctx;
+	(void)err;
+	d->writes++;
+	put(&d->server, d->now_ms, n, value);
+	return 0;
+}
+
+static int desk_remove(void *ctx, const int64_t *n, size_t count, struct rn_error *err)
+{
+	struct desk *d = ctx;
+	(void)err;
+	for (size_t i = 0; i < count; i++)
+		forget(&d->server, d->now_ms, n[i]);
+	return 0;
+}
+
+static int64_t desk_clock(void *ctx)
+{
+	const struct desk *d = ctx;
+	return d->now_ms + d->shift_ms;
+}
+
+static void desk_sleep(void *ctx, int64_t ms)
+{
+	((struct desk *)ctx)->now_ms += ms;
+}
+
+static void desk_say(void *ctx, const char *text)
+{
+	struct desk *d = ctx;
+	assert_true(strlen(d->said) + strlen(text) + 2 < sizeof(d->said));
+	strcat(strcat(d->said, text), "\n");
+}
+
+static void desk_init(struct desk *d)
+{
+	*d = (struct desk){ .now_ms = 500000 };
+	d->server.past = rn_alloc(HISTORY * sizeof(*d->server.past));
+	d->store = (struct aws_lease_store){ d, desk_look, desk_create, desk_write, desk_remove, desk_clock, desk_sleep };
+	d->lease = (struct aws_lease){ .store = &d->store, .name = "p", .ttl_ms = TTL, .say = desk_say, .ctx = d,
+				       .words = rn_json_parse_str("{\"token\": \"mine\", \"user\": \"me\", \"host\": \"here\"}", NULL) };
+}
+
+static void desk_clear(struct desk *d)
+{
+	aws_lease_clear(&d->lease);
+	cJSON_Delete(d->lease.words);
+	free(d->server.past);
+}
+
+static const char eve[] = "{\"token\": \"eve\", \"user\": \"eve\", \"host\": \"far\", \"pid\": 7, \"command\": \"run\", \"file\": \"/b/p.pipe\", "
+			  "\"run\": \"r7\", \"url\": \"https://ci/7\", \"ttl_ms\": 90000}";
+
+static void whoever_finds_it_taken_is_told_by_whom(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	desk_init(&d);
+	put(&d.server, d.now_ms - 4000, 3, eve);
+	assert_int_equal(aws_lease_take(&d.lease, 0, &err), -1);
+	assert_int_equal(err.code, RN_EEXISTS);
+	const char *told[] = { "\"p\"", "eve@far", "process 7", "`runner run /b/p.pipe`", "run r7", "last sign of life 4.0s ago", "https://ci/7" };
+	for (size_t i = 0; i < RN_LEN(told); i++)
+		if (!strstr(err.msg, told[i]))
+			fail_msg("\"%s\" is missing in: %s", told[i], err.msg);
+	assert_non_null(strstr(err.hint, "--lock-wait"));
+	assert_non_null(strstr(err.hint, "runner aws lease break p"));
+	assert_int_equal(d.creates + d.writes, 0);
+	assert_int_equal(aws_lease_take(&d.lease, 5000, &err), -1);
+	assert_non_null(strstr(err.msg, "still being run after 5.0s"));
+	assert_non_null(strstr(d.said, "waiting for eve@far"));
+	desk_clear(&d);
+}
+
+static void a_silent_holder_is_followed_and_not_before_its_time(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	desk_init(&d);
+	int64_t last = d.now_ms;
+	put(&d.server, last, 3, eve);
+	assert_int_equal(aws_lease_take(&d.lease, -1, &err), 0);
+	assert_true(d.now_ms > last + TTL && d.now_ms < last + TTL + 15000);
+	assert_int_equal(d.lease.n, 4);
+	assert_non_null(strstr(d.said, "took over from a run that is dead: eve@far"));
+	assert_int_equal(aws_lease_release(&d.lease, &err), 0);
+	assert_non_null(find(&d.server.now, 4)); /* numbers never go back */
+	desk_clear(&d);
+}
+
+static void a_released_lease_is_free_at_once(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	desk_init(&d);
+	int64_t begun = d.now_ms;
+	for (int64_t n = 1; n <= 12; n++) {
+		assert_int_equal(aws_lease_take(&d.lease, 0, &err), 0);
+		assert_int_equal(d.lease.n, n);
+		assert_int_equal(aws_lease_release(&d.lease, &err), 0);
+		cJSON_ReplaceItemInObject(d.lease.words, "token", cJSON_CreateString(n % 2 ? "odd" : "even"));
+	}
+	assert_int_equal(d.now_ms, begun);
+	assert_true(d.server.now.n <= 9);
+	desk_clear(&d);
+}
+
+static void a_stale_look_does_not_kill_the_living(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	desk_init(&d);
+	put(&d.server, d.now_ms - TTL - 1000, 3, eve);
+	put(&d.server, d.now_ms - 500, 3, eve); /* renewed, which the next look does not show yet */
+	d.looks_stale = 1;
+	d.stale_ms = 1000;
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), 0);
+	assert_null(who);
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), 0);
+	assert_non_null(who);
+	assert_int_equal(d.creates, 0);
+	desk_clear(&d);
+}
+
+static void somebody_is_faster(struct desk *d)
+{
+	put(&d->server, d->now_ms, 1, eve);
+}
+
+static void the_loser_of_a_race_is_refused(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	desk_init(&d);
+	d.before_create = somebody_is_faster;
+	assert_int_equal(aws_lease_take(&d.lease, 0, &err), -1);
+	assert_int_equal(err.code, RN_EEXISTS);
+	assert_int_equal(d.creates, 1);
+	desk_clear(&d);
+}
+
+static void many_came_and_went(struct desk *d)
+{
+	forget(&d->server, d->now_ms, 1);
+	for (int64_t n = 11; n <= 18; n++)
+		put(&d->server, d->now_ms, n, eve);
+}
+
+static void a_number_that_was_used_and_deleted_is_no_lease(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	desk_init(&d);
+	put(&d.server, d.now_ms, 1, "{\"token\": \"x\", \"released\": true}");
+	d.before_create = many_came_and_went;
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), 0);
+	assert_int_equal(d.creates, 1);
+	assert_int_equal(d.lease.n, 0);
+	desk_clear(&d);
+}
+
+static void a_lost_answer_is_found_again(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	desk_init(&d);
+	d.lose_create = true;
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), -1);
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), 1);
+	assert_int_equal(d.lease.n, 1);
+	desk_clear(&d);
+}
+
+static void a_holder_ends_before_others_begin(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	desk_init(&d);
+	assert_int_equal(aws_lease_take(&d.lease, 0, &err), 0);
+	for (int i = 0; i < 10; i++) {
+		d.now_ms += aws_lease_beat_ms(&d.lease);
+		assert_int_equal(aws_lease_renew(&d.lease, &err), 0);
+	}
+	d.now_ms += TTL * 5 / 6 - 1;
+	assert_int_equal(aws_lease_renew(&d.lease, &err), 0);
+	d.now_ms += TTL * 5 / 6;
+	int writes = d.writes;
+	assert_int_equal(aws_lease_renew(&d.lease, &err), -1);
+	assert_int_equal(err.code, RN_EEXISTS);
+	assert_int_equal(aws_lease_release(&d.lease, &err), 0);
+	assert_int_equal(d.writes, writes); /* it touches nothing any more */
+	desk_clear(&d);
+}
+
+static void the_clock_of_this_machine_does_not_matter(void **state)
+{
+	(void)state;
+	static const int64_t shifts[] = { -86400000, 86400000, 3600000000 };
+	for (size_t i = 0; i < RN_LEN(shifts); i++) {
+		struct desk d;
+		struct rn_error err = { 0 };
+		desk_init(&d);
+		d.shift_ms = shifts[i];
+		put(&d.server, d.now_ms - 80000, 1, eve);
+		assert_int_equal(aws_lease_take(&d.lease, 0, &err), -1);
+		assert_int_equal(err.code, RN_EEXISTS);
+		d.now_ms += 11000;
+		assert_int_equal(aws_lease_take(&d.lease, 0, &err), 0);
+		assert_int_equal(aws_lease_renew(&d.lease, &err), 0);
+		desk_clear(&d);
+	}
+}
+
+static void a_broken_lease_is_lost_and_free_after_a_while(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	int64_t wait = 0;
+	desk_init(&d);
+	assert_int_equal(aws_lease_break(&d.lease, &who, &wait, &err), 0);
+	assert_null(who);
+	assert_int_equal(d.creates, 0);
+	assert_int_equal(aws_lease_take(&d.lease, 0, &err), 0);
+	struct aws_lease breaker = { .store = &d.store, .name = "p", .ttl_ms = TTL,
+				     .words = rn_json_parse_str("{\"token\": \"b\", \"user\": \"bo\", \"host\": \"desk\"}", NULL) };
+	assert_int_equal(aws_lease_break(&breaker, &who, &wait, &err), 0);
+	assert_non_null(strstr(who, "me@here"));
+	assert_int_equal(aws_lease_renew(&d.lease, &err), -1);
+	assert_int_equal(err.code, RN_EEXISTS);
+	assert_non_null(strstr(err.msg, "broken by bo@desk"));
+	assert_true(wait > aws_lease_beat_ms(&d.lease));
+	cJSON_ReplaceItemInObject(d.lease.words, "token", cJSON_CreateString("next"));
+	int64_t begun = d.now_ms;
+	assert_int_equal(aws_lease_take(&d.lease, -1, &err), 0);
+	assert_true(d.now_ms - begun >= wait && d.now_ms - begun < TTL);
+	cJSON_Delete(breaker.words);
+	desk_clear(&d);
+}
+
+static void nonsense_in_a_value_blocks_no_longer_than_a_lease(void **state)
+{
+	(void)state;
+	static const char *const values[] = { "", "no json", "[]", "{\"token\": 7}", "{\"token\": \"t\", \"ttl_ms\": 1e300}",
+					      "{\"token\": \"t\", \"ttl_ms\": -5}" };
+	for (size_t i = 0; i < RN_LEN(values); i++) {
+		struct desk d;
+		struct rn_error err = { 0 };
+		desk_init(&d);
+		put(&d.server, d.now_ms - AWS_LEASE_TTL_MAX_MS - 1000, 5, values[i]);
+		assert_int_equal(aws_lease_take(&d.lease, 0, &err), 0);
+		assert_int_equal(d.lease.n, 6);
+		desk_clear(&d);
+	}
+}
+
+static void a_value_fits_a_parameter_and_is_no_reference(void **state)
+{
+	(void)state;
+	RN_AUTO(rn_json_freep) cJSON *w = cJSON_CreateObject();
+	char longer[6000];
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	cJSON_AddStringToObject(w, "token", "t{{ssm:x}}");
+	cJSON_AddStringToObject(w, "url", longer);
+	cJSON_AddStringToObject(w, "file", "/{{{{/p");
+	RN_AUTO(rn_freep) char *text = aws_lease_value(w);
+	assert_true(strlen(text) <= 4096);
+	assert_null(strstr(text, "{{"));
+	RN_AUTO(rn_json_freep) cJSON *back = rn_json_parse_str(text, NULL);
+	assert_string_equal(rn_json_str(back, "token"), "t{{ssm:x}}");
+	assert_string_equal(rn_json_str(back, "file"), "/{{{{/p");
+	assert_null(rn_json_str(back, "url"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whoever_finds_it_taken_is_told_by_whom),
+		cmocka_unit_test(a_silent_holder_is_followed_and_not_before_its_time),
+		cmocka_unit_test(a_released_lease_is_free_at_once),
+		cmocka_unit_test(a_stale_look_does_not_kill_the_living),
+		cmocka_unit_test(the_loser_of_a_race_is_refused),
+		cmocka_unit_test(a_number_that_was_used_and_deleted_is_no_lease),
+		cmocka_unit_test(a_lost_answer_is_found_again),
+		cmocka_unit_test(a_holder_ends_before_others_begin),
+		cmocka_unit_test(the_clock_of_this_machine_does_not_matter),
+		cmocka_unit_test(a_broken_lease_is_lost_and_free_after_a_while),
+		cmocka_unit_test(nonsense_in_a_value_blocks_no_longer_than_a_lease),
+		cmocka_unit_test(a_value_fits_a_parameter_and_is_no_reference),
+		cmocka_unit_test(never_two_hold_it),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
