@@ -23,6 +23,8 @@ struct journal {
 	cJSON *keys;    /* stage -> key, waiting for its line */
 	cJSON *outputs; /* stage -> {name: value} of the current attempt, secret ones left out */
 	struct rn_error error;
+	bool unsynced; /* a stage ended since the last sync */
+	bool pruned;
 };
 
 struct journal_writer {
@@ -111,6 +113,15 @@ static char *new_id(const char *root)
 	return id;
 }
 
+static int cannot_write(struct journal *j)
+{
+	struct rn_error err = { 0 };
+	rn_fail(&err, RN_EIO, "cannot write %s/journal: %m", j->dir);
+	journal_explain(&err, j->root);
+	journal_broken(j, &err);
+	return -1;
+}
+
 static int write_line(struct journal *j, const cJSON *line, bool sync)
 {
 	if (j->error.code)
@@ -118,13 +129,10 @@ static int write_line(struct journal *j, const cJSON *line, bool sync)
 	RN_AUTO(rn_freep) char *text = rn_json_print(line);
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	rn_buf_addf(&b, "%s\n", text);
-	if (rn_write_full(j->fd, b.p, b.len) == 0 && (!sync || fdatasync(j->fd) == 0))
-		return 0;
-	struct rn_error err = { 0 };
-	rn_fail(&err, RN_EIO, "cannot write %s/journal: %m", j->dir);
-	journal_explain(&err, j->root);
-	journal_broken(j, &err);
-	return -1;
+	if (rn_write_full(j->fd, b.p, b.len) < 0 || (sync && fdatasync(j->fd) < 0))
+		return cannot_write(j);
+	j->unsynced = j->unsynced && !sync;
+	return 0;
 }
 
 static int write_head(struct journal *j, const struct journal_head *head, struct rn_error *err)
@@ -173,14 +181,25 @@ struct journal *journal_create(const char *root, const struct journal_head *head
 	if (write_head(j, head, err) < 0)
 		return NULL;
 	point_latest(j);
-	prune(root);
 	return rn_take(&j);
+}
+
+void journal_settle(struct journal *j)
+{
+	if (j->unsynced && !j->error.code && fdatasync(j->fd) < 0)
+		cannot_write(j);
+	j->unsynced = false;
+	if (!j->pruned)
+		prune(j->root);
+	j->pruned = true;
 }
 
 void journal_free(struct journal *j)
 {
 	if (!j)
 		return;
+	if (!j->pruned && j->fd >= 0)
+		prune(j->root);
 	rn_closep(&j->fd);
 	cJSON_Delete(j->keys);
 	cJSON_Delete(j->outputs);
@@ -294,9 +313,10 @@ static void on_event(struct reporter *r, const struct view *v, const struct even
 	cJSON *key = state && e->stage ? cJSON_DetachItemFromObjectCaseSensitive(j->keys, e->stage) : NULL;
 	if (key)
 		cJSON_AddItemToObject(line, "key", key);
-	/* That a stage began protects nothing: it begins again, unless its end is known. What it records of its changes is synced
-	 * before it makes them (journal_remember). */
-	write_line(j, line, state && e->kind != EVENT_STAGE_START);
+	/* That a stage began protects nothing: it begins again, unless its end is known. Its end is synced once nobody waits for
+	 * that (journal_settle), and what it is about to change before it does (journal_remember). */
+	write_line(j, line, e->kind == EVENT_RUN_END);
+	j->unsynced |= e->kind == EVENT_STAGE_END;
 }
 
 static void on_free(struct reporter *r)

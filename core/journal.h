@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is kept of a run, below .runner/ in the working directory:
- *   runs/ID/journal         JSON lines, appended; synced when a stage or the run ends, and with each record
+ *   runs/ID/journal         JSON lines, appended; synced when a stage has ended and what waited for it was started, when the run ends, and with each record
  *   runs/ID/logs/STAGE.log  all that a stage printed, secrets masked
  *   runs/ID/outputs/STAGE.json
  *   latest -> runs/ID
@@ -26,8 +26,10 @@ struct journal_head {
 	const char *of;       /* "rollback": id of the run that is put back; else NULL */
 };
 
-/** Makes `root` (absolute path of .runner) and a new run in it; prunes old runs. NULL with plain words: read-only, full ... */
+/** Makes `root` (absolute path of .runner) and a new run in it; see journal_settle for old runs. NULL with plain words: read-only, full ... */
 struct journal *journal_create(const char *root, const struct journal_head *head, struct rn_error *err);
+/** What can wait until stages are under way: syncs the ends of others, and removes old runs. */
+void journal_settle(struct journal *j);
 void journal_free(struct journal *j);
 void journal_freep(struct journal **j);
 const char *journal_run_id(const struct journal *j);

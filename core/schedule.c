@@ -313,6 +313,8 @@ static bool busy(const struct schedule *s)
 
 static void work(struct schedule *s)
 {
+	if (s->o->journal)
+		journal_settle(s->o->journal);
 	wait_for_something(s);
 	check_deadlines(s);
 	check_lease(s);

@@ -23,7 +23,7 @@ INSTRUMENT := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -f
 RN_CPPFLAGS := -D_GNU_SOURCE -DRUNNER_VERSION='"$(VERSION)"' -Iinclude -Ilib $(CPPFLAGS)
 RN_CFLAGS := -std=gnu17 $(OPTIMIZE) -fPIC -pthread -fvisibility=hidden -ffunction-sections -fdata-sections \
 	$(WARNINGS) $(if $(DEV),-Werror) $(HARDENING) $(INSTRUMENT) $(CFLAGS)
-RN_LDFLAGS := -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,--gc-sections $(INSTRUMENT) $(LDFLAGS)
+RN_LDFLAGS := -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,--gc-sections -Wl,--compress-debug-sections=zlib $(INSTRUMENT) $(LDFLAGS)
 
 # What each part needs from the distribution: pkg-config names.
 PKGS_base := libcjson

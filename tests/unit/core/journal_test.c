@@ -195,6 +195,15 @@ static void a_rollback_is_a_fact_about_the_run_that_it_put_back(void **state)
 	record_list_clear(&list);
 }
 
+static char *oldest_run(const char *root)
+{
+	RN_AUTO(rn_freep) char *runs = rn_path_join(root, "runs");
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	assert_int_equal(rn_list_dir(runs, &names, NULL), 0);
+	assert_int_equal(names.n, JOURNAL_KEEP_RUNS + 1);
+	return rn_path_join(runs, names.v[0]);
+}
+
 static void old_runs_go_but_not_one_that_goes_on(void **state)
 {
 	struct run long_one = { 0 }, r = { 0 };
@@ -207,8 +216,14 @@ static void old_runs_go_but_not_one_that_goes_on(void **state)
 	assert_true(rn_exists(dir));
 	end(&long_one);
 	begin(&r, *state, "run");
-	end(&r);
+	assert_true(rn_exists(dir));
+	journal_settle(r.journal); /* once stages are under way ... */
 	assert_false(rn_exists(dir));
+	end(&r); /* ... or at the end, when none was */
+	begin(&r, *state, "run");
+	RN_AUTO(rn_freep) char *oldest = oldest_run(*state);
+	end(&r);
+	assert_false(rn_exists(oldest));
 }
 
 static void a_journal_cut_anywhere_is_readable(void **state)
