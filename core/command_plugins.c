@@ -188,7 +188,7 @@ static void markdown_param(const struct plugin_param *p, struct rn_buf *to)
 	rn_buf_adds(to, p->flags & RUNNER_SECRET ? " Secret. |\n" : " |\n");
 }
 
-/* "ACTION [RESOURCE]...": what stands behind the action; "" when nothing does. */
+/* "ACTION [?PARAMETER] [RESOURCE]...": what stands behind the action; "" when nothing does. */
 static const char *resources_of(const char *line)
 {
 	const char *p = line + strcspn(line, " ");
@@ -199,10 +199,11 @@ static void markdown_resources(const char *resources, struct rn_buf *to)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv words = { 0 };
 	rn_strv_split(&words, resources, ' ');
-	rn_buf_adds(to, "\nOn ");
-	for (size_t i = 0; i < words.n; i++)
-		rn_buf_addf(to, "%s`%s`", i ? ", " : "", words.v[i]);
-	rn_buf_adds(to, ":\n\n");
+	const char *param = words.n && *words.v[0] == '?' ? words.v[0] + 1 : NULL;
+	rn_buf_addf(to, param ? "\nWhere `%s` is given, on " : "\nOn ", param);
+	for (size_t i = param ? 1 : 0; i < words.n; i++)
+		rn_buf_addf(to, "%s`%s`", i > (param ? 1 : 0) ? ", " : "", words.v[i]);
+	rn_buf_adds(to, words.n > (param ? 1 : 0) ? ":\n\n" : "any resource:\n\n");
 }
 
 /* The actions, gathered by what they are limited to. */

@@ -111,14 +111,23 @@ static void add_grant(struct grants *g, const char *action, char *resource)
 	rn_strv_sort(&of->resources);
 }
 
-/* "ACTION [RESOURCE]..." */
+/* A word "?NAME": the line counts only where the pipeline gives that parameter. Parameters that cannot be resolved count as given. */
+static bool is_ruled_out(const char *word, const cJSON *params)
+{
+	return *word == '?' && params && !rn_json_bool(rn_json_get(params, word + 1), "set", false);
+}
+
+/* "ACTION [?PARAMETER] [RESOURCE]..." */
 static void read_line(char *line, const cJSON *params, struct grants *to)
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv words = { 0 };
 	rn_strv_split(&words, line, ' ');
 	bool limited = false;
+	for (size_t i = 1; i < words.n; i++)
+		if (is_ruled_out(words.v[i], params))
+			return;
 	for (size_t i = 1; i < words.n; i++) {
-		if (!*words.v[i])
+		if (!*words.v[i] || *words.v[i] == '?')
 			continue;
 		add_grant(to, words.v[0], resource_of(words.v[i], params));
 		limited = true;

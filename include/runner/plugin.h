@@ -373,8 +373,9 @@ struct runner_plugin {
 	 *  ${name} stands for a parameter of the stage: "iam:GetRole arn:aws:iam::*:role/${role_name}".
 	 *  ${name:-text} is the text when the parameter is not given. A value that is an ARN itself
 	 *  also replaces what stands before it: "arn:*:iam::*:role/${role}" fits names and ARNs. A resource with a parameter
-	 *  that has no value, or none yet, is "*" as a whole. Several lines may name the same
-	 *  action; `runner plan --iam-policy` gathers them. */
+	 *  that has no value, or none yet, is "*" as a whole. "?name" right behind the action: needed only
+	 *  where the pipeline gives that parameter. Several lines may name the same action;
+	 *  `runner plan --iam-policy` gathers them. */
 	const char *permissions;
 	/**
 	 * Since 1.1, optional: puts back what `run` changed, from the records of `remember` (see there).

@@ -86,6 +86,21 @@ def test_a_value_that_is_an_arn_stands_for_the_whole_resource(runner, pipe):
         assert [s["Resource"] for s in statements if "iam:PassRole" in s["Action"]] == [expected]
 
 
+def test_a_permission_may_count_only_where_a_parameter_is_given(runner, pipe):
+    def granted(**params):
+        statements = json.loads(runner("plan", "--iam-policy", pipe(pipeline(stage("f", "lambda", function_name="f", role="r", image="i", **params)))).out)["Statement"]
+        return {a for s in statements for a in s["Action"]}, [s for s in statements if "lambda:CreateFunctionUrlConfig" in s["Action"]]
+
+    plain, none = granted()
+    assert not none and not plain & {"lambda:AddPermission", "lambda:PutFunctionEventInvokeConfig", "lambda:PutProvisionedConcurrencyConfig"}
+    with_url, (statement,) = granted(url={"auth": "NONE"})
+    assert with_url - plain == {f"lambda:{a}" for a in ("GetFunctionUrlConfig", "CreateFunctionUrlConfig", "UpdateFunctionUrlConfig", "DeleteFunctionUrlConfig",
+                                                         "GetPolicy", "AddPermission", "RemovePermission")}
+    assert statement["Resource"] == ["arn:*:lambda:*:*:function:f", "arn:*:lambda:*:*:function:f:*"]
+    text = runner("plugins", "describe", "lambda", "--markdown").out
+    assert "Where `url` is given, on `arn:*:lambda:*:*:function:${function_name}`:" in text and "?url" not in text
+
+
 def test_notes_of_a_plan_do_not_get_into_folders_that_others_made(runner, pipe, tmp_path):
     (tmp_path / "temp").mkdir()
     (tmp_path / "theirs").mkdir()
