@@ -57,6 +57,7 @@ int function_put_alias(struct function *f, const char *version, const char *othe
 		return -1;
 	rn_json_freep(&f->alias);
 	f->alias = rn_take(&answer);
+	f->moved = true;
 	return 0;
 }
 

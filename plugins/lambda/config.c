@@ -2,75 +2,95 @@
 /* Wanted and present configuration in one form, so that comparing is comparing documents. */
 #include "config.h"
 
+#include "extra.h"
+#include "fields.h"
 #include "shift.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_TIMEOUT 3
 #define DEFAULT_MEMORY 128
 #define DEFAULT_STORAGE 512
+#define DESCRIPTION_MAX 256
 
-/* ---- JSON parameters -------------------------------------------------------------- */
+/* ---- parameters that are maps ------------------------------------------------------ */
 
-/* Names a user may write, and the member of the API that each becomes. */
-struct member {
-	const char *name;
-	const char *wire;
-	bool list;
+static const struct field image_fields[] = {
+	{ .name = "entrypoint", .wire = "EntryPoint", .kind = FIELD_LIST },
+	{ .name = "command", .wire = "Command", .kind = FIELD_LIST },
+	{ .name = "workdir", .wire = "WorkingDirectory", .kind = FIELD_TEXT },
 };
-static const struct member image_members[] = {
-	{ "entrypoint", "EntryPoint", true },
-	{ "command", "Command", true },
-	{ "workdir", "WorkingDirectory", false },
+static const struct field vpc_fields[] = {
+	{ .name = "subnets", .wire = "SubnetIds", .kind = FIELD_SET },
+	{ .name = "security_groups", .wire = "SecurityGroupIds", .kind = FIELD_SET },
+	{ .name = "ipv6", .wire = "Ipv6AllowedForDualStack", .kind = FIELD_FLAG },
 };
-static const struct member vpc_members[] = {
-	{ "subnets", "SubnetIds", true },
-	{ "security_groups", "SecurityGroupIds", true },
+static const struct field file_system_fields[] = {
+	{ .name = "access_point", .wire = "Arn", .kind = FIELD_TEXT },
+	{ .name = "path", .wire = "LocalMountPath", .kind = FIELD_TEXT },
+	{ .name = "direct_read", .wire = "DirectS3Read", .kind = FIELD_TEXT, .one_of = "ENABLED|DISABLED|AUTO" },
 };
 
-static const struct member *find_member(const struct member *m, size_t n, const char *name)
+static bool has_subnets(const struct lambda_params *p)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(m[i].name, name) == 0 || strcmp(m[i].wire, name) == 0)
-			return &m[i];
-	return NULL;
+	RN_AUTO(rn_json_freep) cJSON *vpc = fields_take_text(p->vpc.text, vpc_fields, RN_LEN(vpc_fields));
+	return cJSON_GetArraySize(rn_json_get(vpc, "SubnetIds")) > 0;
 }
 
-static bool is_strings(const cJSON *list)
+static int check_vpc(const struct lambda_params *p, struct rn_error *err)
 {
-	const cJSON *item;
-	cJSON_ArrayForEach(item, list)
-	{
-		if (!cJSON_IsString(item))
-			return false;
+	if (fields_check("vpc", p->vpc.text, vpc_fields, RN_LEN(vpc_fields), err) < 0)
+		return -1;
+	RN_AUTO(rn_json_freep) cJSON *vpc = fields_take_text(p->vpc.text, vpc_fields, RN_LEN(vpc_fields));
+	bool groups = cJSON_GetArraySize(rn_json_get(vpc, "SecurityGroupIds")) > 0;
+	if (has_subnets(p) != groups) {
+		rn_fail(err, RN_EINVAL, "vpc has %s and no %s", groups ? "security_groups" : "subnets", groups ? "subnets" : "security_groups");
+		return rn_hint(err, "Lambda needs both to connect a function to a VPC");
 	}
-	return cJSON_IsArray(list);
+	if (rn_json_bool(vpc, "Ipv6AllowedForDualStack", false) && !groups)
+		return rn_fail(err, RN_EINVAL, "vpc.ipv6 is about subnets, and vpc has none");
+	return 0;
 }
 
-static int check_object(const char *param, const char *text, const struct member *m, size_t n, struct rn_error *err)
+/* The access points of EFS, and of S3 Files, for which there is direct_read. */
+static int check_access_point(const char *arn, bool direct_read, struct rn_error *err)
 {
+	bool efs = strstr(arn, ":elasticfilesystem:") != NULL, s3 = strstr(arn, ":s3files:") != NULL;
+	if (!rn_starts(arn, "arn:") || !strstr(arn, "access-point/fsap-") || (!efs && !s3)) {
+		rn_fail(err, RN_EINVAL, "file_system.access_point must be the ARN of an access point of EFS or S3 Files, not \"%s\"", arn);
+		return rn_hint(err, "for example arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0123456789abcdef0");
+	}
+	return direct_read && efs ? rn_fail(err, RN_EINVAL, "file_system.direct_read is about S3 Files, and the access point is of EFS") : 0;
+}
+
+static int check_file_system(const struct lambda_params *p, struct rn_error *err)
+{
+	const char *text = p->file_system.text;
 	if (!text)
 		return 0;
-	RN_AUTO(rn_json_freep) cJSON *o = rn_json_parse_str(text, err);
-	if (!o)
-		return rn_wrap(err, "%s", param);
-	if (!cJSON_IsObject(o))
-		return rn_fail(err, RN_EINVAL, "%s must be a map, not %s", param, text);
-	const cJSON *item;
-	cJSON_ArrayForEach(item, o)
-	{
-		const struct member *known = find_member(m, n, item->string);
-		if (!known) {
-			rn_fail(err, RN_EINVAL, "%s has no member \"%s\"", param, item->string);
-			return n == RN_LEN(vpc_members) ? rn_hint(err, "it takes subnets and security_groups") :
-							  rn_hint(err, "it takes entrypoint, command and workdir");
-		}
-		if (known->list ? !is_strings(item) && !cJSON_IsString(item) : !cJSON_IsString(item))
-			return rn_fail(err, RN_EINVAL, "%s.%s must be %s", param, known->name,
-				       known->list ? "a list of strings" : "a string");
+	if (fields_check("file_system", text, file_system_fields, RN_LEN(file_system_fields), err) < 0)
+		return -1;
+	RN_AUTO(rn_json_freep) cJSON *fs = fields_take_text(text, file_system_fields, RN_LEN(file_system_fields));
+	const char *path = rn_json_str(fs, "LocalMountPath");
+	if (fields_empty(fs))
+		return 0; /* {}: no file system */
+	if (check_access_point(rn_json_str(fs, "Arn"), *rn_json_str(fs, "DirectS3Read"), err) < 0)
+		return -1;
+	const char *name = rn_starts(path, "/mnt/") ? path + strlen("/mnt/") : "";
+	if (!*name || strlen(path) > 160 || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")]) {
+		rn_fail(err, RN_EINVAL, "file_system.path must be a folder right below /mnt, not \"%s\"", path);
+		return rn_hint(err, "for example /mnt/data");
 	}
 	return 0;
+}
+
+static int check_mount(const struct lambda_params *p, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *fs = fields_take_text(p->file_system.text, file_system_fields, RN_LEN(file_system_fields));
+	if (fields_empty(fs) || has_subnets(p))
+		return 0;
+	rn_fail(err, RN_EINVAL, "file_system needs a network: a function reaches a file system through its VPC only");
+	return rn_hint(err, "add vpc with subnets and security_groups that reach the file system's mount targets");
 }
 
 static int check_ranges(const struct lambda_params *p, const char **ret_param, struct rn_error *err)
@@ -118,15 +138,54 @@ static int check_levels(const struct lambda_params *p, const char **ret_param, s
 	return rn_hint(err, "add log_format: JSON");
 }
 
-int config_check(const struct lambda_params *p, const char **ret_param, struct rn_error *err)
+static int check_description(const char *text, struct rn_error *err)
 {
-	if (check_ranges(p, ret_param, err) < 0)
-		return -1;
+	size_t n = 0;
+	for (const char *c = text ? text : ""; *c; c++)
+		n += ((unsigned char)*c & 0xC0) != 0x80; /* first bytes of UTF-8 */
+	return n > DESCRIPTION_MAX ? rn_fail(err, RN_EINVAL, "a description has at most %d characters, this one %zu", DESCRIPTION_MAX, n) : 0;
+}
+
+/* An ARN of one of the services ("sqs|sns"), where the parameter is given. */
+static int check_arn(const char *param, const char *arn, const char *services, const char *hint, struct rn_error *err)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv parts = { 0 };
+	RN_AUTO(rn_strv_clear) struct rn_strv allowed = { 0 };
+	if (!arn || !*arn)
+		return 0;
+	rn_strv_split(&parts, arn, ':');
+	rn_strv_split(&allowed, services, '|');
+	if (parts.n >= 6 && strcmp(parts.v[0], "arn") == 0 && rn_strv_has(&allowed, parts.v[2]))
+		return 0;
+	rn_fail(err, RN_EINVAL, "%s must be an ARN of %s, not \"%s\"", param, services, arn);
+	return rn_hint(err, "%s", hint);
+}
+
+static int check_maps(const struct lambda_params *p, const char **ret_param, struct rn_error *err)
+{
 	*ret_param = "image_config";
-	if (check_object("image_config", p->image_config.text, image_members, RN_LEN(image_members), err) < 0)
+	if (fields_check("image_config", p->image_config.text, image_fields, RN_LEN(image_fields), err) < 0)
 		return -1;
 	*ret_param = "vpc";
-	if (check_object("vpc", p->vpc.text, vpc_members, RN_LEN(vpc_members), err) < 0)
+	if (check_vpc(p, err) < 0)
+		return -1;
+	*ret_param = "file_system";
+	if (check_file_system(p, err) < 0 || check_mount(p, err) < 0)
+		return -1;
+	*ret_param = "dead_letter";
+	if (check_arn("dead_letter", p->dead_letter, "sqs|sns", "events that failed go to an SQS queue or an SNS topic; async: {on_failure: ARN} knows more targets",
+		      err) < 0)
+		return -1;
+	*ret_param = "kms_key";
+	return check_arn("kms_key", p->kms_key, "kms", "Lambda takes keys by ARN, not by alias or id", err);
+}
+
+int config_check(const struct lambda_params *p, const char **ret_param, struct rn_error *err)
+{
+	if (check_ranges(p, ret_param, err) < 0 || check_maps(p, ret_param, err) < 0)
+		return -1;
+	*ret_param = "description";
+	if (check_description(p->description, err) < 0)
 		return -1;
 	*ret_param = "log_retention";
 	if (check_retention(p->log_retention, err) < 0)
@@ -136,6 +195,8 @@ int config_check(const struct lambda_params *p, const char **ret_param, struct r
 	struct shift unused;
 	*ret_param = "shift";
 	if (shift_parse(p, &unused, err) < 0)
+		return -1;
+	if (extra_check(p, ret_param, err) < 0)
 		return -1;
 	*ret_param = "role";
 	if (p->role && *p->role && !rn_starts(p->role, "arn:")) {
@@ -148,49 +209,29 @@ int config_check(const struct lambda_params *p, const char **ret_param, struct r
 
 /* ---- one form for both sides -------------------------------------------------------- */
 
-static int by_text(const void *a, const void *b)
+/* [{Arn, LocalMountPath, S3FilesConfig}], at most one, out of the flat form. Takes it. */
+static cJSON *mounts(cJSON *flat)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* A new list of the strings in `list` (a string counts as a list of one), sorted when `sort`. */
-static cJSON *strings(const cJSON *list, bool sort)
-{
-	RN_AUTO(rn_strv_clear) struct rn_strv v = { 0 };
-	const cJSON *item;
-	if (cJSON_IsString(list))
-		rn_strv_add(&v, list->valuestring);
-	else
-		cJSON_ArrayForEach(item, list)
-			rn_strv_add(&v, cJSON_IsString(item) ? item->valuestring : "");
-	if (sort && v.n)
-		qsort(v.v, v.n, sizeof v.v[0], by_text);
-	cJSON *copy = cJSON_CreateArray();
-	for (size_t i = 0; i < v.n; i++)
-		cJSON_AddItemToArray(copy, cJSON_CreateString(v.v[i]));
-	return copy;
-}
-
-/* An object of the wire's members out of one with either spelling; absent ones are empty. */
-static cJSON *members(const cJSON *o, const struct member *m, size_t n, bool sort)
-{
-	cJSON *all = cJSON_CreateObject();
-	for (size_t i = 0; i < n; i++) {
-		const cJSON *v = rn_json_get(o, m[i].name);
-		if (!v)
-			v = rn_json_get(o, m[i].wire);
-		if (m[i].list)
-			cJSON_AddItemToObject(all, m[i].wire, strings(v, sort));
-		else
-			cJSON_AddStringToObject(all, m[i].wire, cJSON_IsString(v) ? v->valuestring : "");
+	cJSON *list = cJSON_CreateArray();
+	if (*rn_json_str(flat, "Arn")) {
+		cJSON *mode = cJSON_DetachItemFromObjectCaseSensitive(flat, "DirectS3Read");
+		if (*mode->valuestring && strcmp(mode->valuestring, "AUTO") != 0)
+			cJSON_AddStringToObject(cJSON_AddObjectToObject(flat, "S3FilesConfig"), "DirectS3Read", mode->valuestring);
+		cJSON_Delete(mode);
+		cJSON_AddItemToArray(list, flat);
+		return list;
 	}
-	return all;
+	cJSON_Delete(flat);
+	return list;
 }
 
-static cJSON *json_members(const char *text, const struct member *m, size_t n, bool sort)
+static cJSON *mounts_have(const cJSON *c)
 {
-	RN_AUTO(rn_json_freep) cJSON *o = text ? rn_json_parse_str(text, NULL) : NULL;
-	return members(o, m, n, sort);
+	const cJSON *first = rn_json_path(c, "FileSystemConfigs.0"), *mode = rn_json_path(first, "S3FilesConfig.DirectS3Read");
+	RN_AUTO(rn_json_freep) cJSON *flat = first ? cJSON_Duplicate(first, true) : NULL;
+	if (cJSON_IsString(mode))
+		cJSON_AddStringToObject(flat, "DirectS3Read", mode->valuestring);
+	return mounts(fields_take(flat, file_system_fields, RN_LEN(file_system_fields)));
 }
 
 static cJSON *variables(const struct runner_map *map)
@@ -238,8 +279,10 @@ cJSON *config_want(const struct lambda_params *p)
 	cJSON_AddNumberToObject(cJSON_AddObjectToObject(o, "EphemeralStorage"), "Size", (double)p->ephemeral_storage);
 	add_text(cJSON_AddObjectToObject(o, "TracingConfig"), "Mode", p->tracing, "PassThrough");
 	cJSON_AddItemToObject(o, "ImageConfig",
-			      json_members(p->image_config.text, image_members, RN_LEN(image_members), false));
-	cJSON_AddItemToObject(o, "VpcConfig", json_members(p->vpc.text, vpc_members, RN_LEN(vpc_members), true));
+			      fields_take_text(p->image_config.text, image_fields, RN_LEN(image_fields)));
+	cJSON_AddItemToObject(o, "VpcConfig", fields_take_text(p->vpc.text, vpc_fields, RN_LEN(vpc_fields)));
+	cJSON_AddItemToObject(o, "FileSystemConfigs",
+			      mounts(fields_take_text(p->file_system.text, file_system_fields, RN_LEN(file_system_fields))));
 	const struct logging l = { p->log_format, p->log_level, p->system_log_level, p->log_group };
 	cJSON_AddItemToObject(o, "LoggingConfig", logging(&l, p->function_name));
 	add_text(cJSON_AddObjectToObject(o, "DeadLetterConfig"), "TargetArn", p->dead_letter, "");
@@ -262,10 +305,10 @@ cJSON *config_have(const cJSON *c)
 				rn_json_num(rn_json_get(c, "EphemeralStorage"), "Size", DEFAULT_STORAGE));
 	add_text(cJSON_AddObjectToObject(o, "TracingConfig"), "Mode", rn_json_str(rn_json_get(c, "TracingConfig"), "Mode"),
 		 "PassThrough");
-	cJSON_AddItemToObject(o, "ImageConfig", members(rn_json_path(c, "ImageConfigResponse.ImageConfig"), image_members,
-							RN_LEN(image_members), false));
-	cJSON_AddItemToObject(o, "VpcConfig",
-			      members(rn_json_get(c, "VpcConfig"), vpc_members, RN_LEN(vpc_members), true));
+	cJSON_AddItemToObject(o, "ImageConfig", fields_take(rn_json_path(c, "ImageConfigResponse.ImageConfig"), image_fields,
+							    RN_LEN(image_fields)));
+	cJSON_AddItemToObject(o, "VpcConfig", fields_take(rn_json_get(c, "VpcConfig"), vpc_fields, RN_LEN(vpc_fields)));
+	cJSON_AddItemToObject(o, "FileSystemConfigs", mounts_have(c));
 	const cJSON *log = rn_json_get(c, "LoggingConfig");
 	const struct logging l = { rn_json_str(log, "LogFormat"), rn_json_str(log, "ApplicationLogLevel"),
 				   rn_json_str(log, "SystemLogLevel"), rn_json_str(log, "LogGroup") };
@@ -288,6 +331,7 @@ static const char *const spoken[][2] = {
 	{ "TracingConfig", "tracing" },
 	{ "ImageConfig", "image_config" },
 	{ "VpcConfig", "vpc" },
+	{ "FileSystemConfigs", "file_system" },
 	{ "LoggingConfig", "logging" },
 	{ "DeadLetterConfig", "dead_letter" },
 };

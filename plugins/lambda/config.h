@@ -9,7 +9,7 @@
 #include "params.h"
 #include "stage/stage.h"
 
-/** Checks image_config and vpc (known members, types) and the ranges; *ret_param names the one at fault. */
+/** Checks members, types, ranges and what contradicts itself; *ret_param names the one at fault. */
 int config_check(const struct lambda_params *p, const char **ret_param, struct rn_error *err);
 
 /** What the pipeline wants, as the members of UpdateFunctionConfiguration. NULL values (not known yet in plan) are left out. New object. */

@@ -8,6 +8,7 @@
 #define LAMBDA_FUNCTION_H
 
 #include "config.h"
+#include "extra.h"
 
 struct function {
 	struct stage *s;
@@ -21,6 +22,10 @@ struct function {
 	cJSON *alias;    /* GetAlias; NULL: not asked, or it does not exist           */
 	cJSON *group;    /* the log group; NULL: not asked, or it does not exist      */
 	bool adopted;    /* it exists and was not made by a pipeline of ours          */
+	bool moved;      /* this run moved the alias                                  */
+	cJSON *extras[EXTRA_N]; /* settings beside the configuration; NULL: not asked */
+	bool provisioned; /* the provisioned concurrency was READY when it was read   */
+	char *url;       /* of the function or alias; NULL: none, or not asked        */
 	bool changed;    /* this run wrote code or configuration (or, in plan, would) */
 };
 
@@ -88,6 +93,27 @@ int function_point_alias(struct function *f, const char *version, struct rn_erro
 /** UpdateAlias: `version`, and `weight` of the calls for `other` (NULL: none). f->alias is fresh afterwards. */
 int function_put_alias(struct function *f, const char *version, const char *other, double weight, struct rn_error *err);
 
+/* ---- extras.c ---- */
+
+/** True when the pipeline gives its parameter, and it is known. */
+bool function_wants_extra(const struct function *f, enum extra e);
+/** Reads it into f->extras; one that does not exist is a JSON null. */
+int function_read_extra(struct function *f, enum extra e, struct rn_error *err);
+/** Compares all that the pipeline gives, writes what differs, and waits for provisioned instances. */
+int function_put_extras(struct function *f, struct rn_error *err);
+/** Makes it what a record says (a JSON null: removes it). */
+int function_put_extra_back(struct function *f, enum extra e, const cJSON *record, struct rn_error *err);
+int function_delete_extra(struct function *f, enum extra e, struct rn_error *err);
+/** The format with the function's name, and the alias as Qualifier where there is one. New string. */
+char *function_qualified_path(const struct function *f, const char *format);
+
+/* ---- url.c ---- */
+
+/** Adds `Public` to `have`, by the function's policy; keeps the address that `answer` tells. */
+int function_read_public(struct function *f, const cJSON *answer, cJSON *have, struct rn_error *err);
+/** Makes, changes or (JSON null) removes the URL and our statements of the policy. */
+int function_write_url(struct function *f, const cJSON *want, struct rn_error *err);
+
 /* ---- test.c ---- */
 
 /** Invokes with test_event (a version, or NULL: $LATEST) and compares with test_expect; the log tail is shown on failure. */
@@ -111,6 +137,7 @@ int function_remove_logs(struct function *f, struct rn_error *err);
 /** Keeps what is there of function and settings, before the first write; `update`: settings that are about to change (may be NULL). */
 int function_remember(struct function *f, const cJSON *update, struct rn_error *err);
 int function_remember_alias(struct function *f, struct rn_error *err);
+int function_remember_extra(struct function *f, enum extra e, struct rn_error *err);
 /** Puts back what a run remembered. */
 int function_rollback(struct stage *s, const struct lambda_params *p, struct aws_session *session, struct rn_error *err);
 

@@ -21,6 +21,7 @@ struct lambda_params {
 	const char *architecture;
 	struct runner_json image_config;
 	struct runner_json vpc;
+	struct runner_json file_system;
 	const char *tracing;
 	const char *log_format;
 	const char *log_level;        /* NULL: INFO, with log_format JSON only */
@@ -29,6 +30,10 @@ struct lambda_params {
 	const char *dead_letter;
 	int64_t log_retention;        /* days; 0: the log group is left alone */
 	int64_t reserved_concurrency; /* -1: none                             */
+	const char *recursive_loop;   /* NULL: left as it is                  */
+	struct runner_json async;     /* `false`: none; text NULL: left as it is */
+	int64_t provisioned_concurrency; /* 0: none                           */
+	struct runner_json url;       /* `false`: none; text NULL: left as it is */
 	struct runner_map tags;
 	struct runner_json test_event;
 	struct runner_json test_expect;

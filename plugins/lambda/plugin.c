@@ -39,8 +39,15 @@ static const struct runner_param params[] = {
 	RUNNER_PARAM(struct lambda_params, image_config,
 		     .help = "Overrides of the image: entrypoint and command (lists), workdir.",
 		     .example = "{command: [app.handler], workdir: /var/task}"),
-	RUNNER_PARAM(struct lambda_params, vpc, .help = "Network of the function: subnets and security_groups (lists of ids).",
+	RUNNER_PARAM(struct lambda_params, vpc,
+		     .help = "Network of the function: subnets and security_groups (lists of ids), ipv6 (true: also IPv6, in dual-stack "
+			     "subnets).",
 		     .example = "{subnets: [subnet-1], security_groups: [sg-1]}"),
+	RUNNER_PARAM(struct lambda_params, file_system,
+		     .help = "File system of EFS or S3 Files to mount: access_point (ARN), path (below /mnt), direct_read (S3 Files: ENABLED, "
+			     "DISABLED or AUTO). Needs vpc.",
+		     .example = "{access_point: \"arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-0123456789abcdef0\", path: "
+				"/mnt/data}"),
 	RUNNER_PARAM(struct lambda_params, tracing, .def = "PassThrough", .one_of = "PassThrough|Active",
 		     .help = "X-Ray tracing: Active samples requests itself.", .example = "Active"),
 	RUNNER_PARAM(struct lambda_params, log_format, .def = "Text", .one_of = "Text|JSON",
@@ -60,6 +67,24 @@ static const struct runner_param params[] = {
 		     .help = "Concurrent invocations kept for this function (0 stops it, -1 removes the limit); left as it is when "
 			     "not given.",
 		     .example = "5"),
+	RUNNER_PARAM(struct lambda_params, recursive_loop, .one_of = "Terminate|Allow",
+		     .help = "What Lambda does when the function calls itself in a loop through a queue or topic; left as it is when not "
+			     "given.",
+		     .example = "Allow"),
+	RUNNER_PARAM(struct lambda_params, async,
+		     .help = "Asynchronous invocation: max_age (1m to 6h, default 6h) and retries (0 to 2, default 2) of an event, on_success and "
+			     "on_failure (ARN of a queue, topic, event bus or function that is told; a bucket on failure). false removes it; "
+			     "left as it is when not given. Of the alias where there is one.",
+		     .example = "{max_age: 1h, retries: 1, on_failure: \"arn:aws:sqs:eu-central-1:123456789012:failed\"}"),
+	RUNNER_PARAM(struct lambda_params, provisioned_concurrency,
+		     .help = "Instances of the alias's version that are kept initialised; the stage waits for them. 0 removes them; left as it is "
+			     "when not given.",
+		     .example = "2"),
+	RUNNER_PARAM(struct lambda_params, url,
+		     .help = "Function URL: auth (NONE: for everybody, with the two statements that its policy needs; AWS_IAM), invoke_mode "
+			     "(BUFFERED or RESPONSE_STREAM), cors (origins, methods, headers, expose_headers, credentials, max_age). false removes "
+			     "it; left as it is when not given. Of the alias where there is one.",
+		     .example = "{auth: AWS_IAM, cors: {origins: [\"https://example.com\"], methods: [GET]}}"),
 	RUNNER_PARAM(struct lambda_params, tags,
 		     .help = "Tags to set. Tags that others set are left alone; runner adds two of its own to a function that it "
 			     "makes.",
@@ -84,11 +109,13 @@ static const struct runner_output outputs[] = {
 	{ .name = "function_name", .help = "Name of the function." },
 	{ .name = "qualified_arn", .help = "ARN of the alias, else of the published version, else of the function." },
 	{ .name = "image", .help = "The image that runs, by digest." },
+	{ .name = "url", .help = "The function URL; not set without `url`." },
 	{ 0 },
 };
 
 #define ON_FUNCTION " arn:*:lambda:*:*:function:${function_name}\n"
 #define ON_VERSION " arn:*:lambda:*:*:function:${function_name}:*\n"
+#define WHERE(action, param) "lambda:" action " ?" param ON_FUNCTION "lambda:" action " ?" param ON_VERSION
 #define ON_LOGS " arn:*:logs:*:*:log-group:*\n"
 
 static const char permissions[] =
@@ -100,16 +127,25 @@ static const char permissions[] =
 	"lambda:TagResource" ON_FUNCTION "lambda:PutFunctionConcurrency" ON_FUNCTION "lambda:DeleteFunctionConcurrency" ON_FUNCTION
 	"iam:PassRole arn:*:iam::*:role/${role}\necr:DescribeImages\necr:GetRepositoryPolicy\necr:SetRepositoryPolicy\n"
 	"logs:DescribeLogGroups\nlogs:CreateLogGroup" ON_LOGS "logs:PutRetentionPolicy" ON_LOGS "logs:DeleteLogGroup" ON_LOGS
-	"logs:ListTagsForResource" ON_LOGS "logs:TagResource" ON_LOGS;
+	"logs:ListTagsForResource" ON_LOGS "logs:TagResource" ON_LOGS
+	WHERE("GetFunctionRecursionConfig", "recursive_loop") WHERE("PutFunctionRecursionConfig", "recursive_loop")
+	WHERE("GetFunctionEventInvokeConfig", "async") WHERE("PutFunctionEventInvokeConfig", "async")
+	WHERE("DeleteFunctionEventInvokeConfig", "async")
+	WHERE("GetProvisionedConcurrencyConfig", "provisioned_concurrency")
+	WHERE("PutProvisionedConcurrencyConfig", "provisioned_concurrency")
+	WHERE("DeleteProvisionedConcurrencyConfig", "provisioned_concurrency")
+	WHERE("GetFunctionUrlConfig", "url") WHERE("CreateFunctionUrlConfig", "url") WHERE("UpdateFunctionUrlConfig", "url")
+	WHERE("DeleteFunctionUrlConfig", "url") WHERE("GetPolicy", "url") WHERE("AddPermission", "url") WHERE("RemovePermission", "url");
 
 static const char help[] =
 	"Reads the function, compares, and writes only what differs, one update after the other; a second run writes nothing. "
 	"Code is compared by the digest of the image.\n\n"
 	"A new role takes up to some minutes until Lambda can assume it: the stage waits and counts down. The order is "
-	"configuration, code, test event, version, alias, so a function whose test fails gets neither a new version nor the "
-	"alias.\n\n"
-	"With `on_failure: rollback`, the image, the settings, the reserved concurrency and the alias of before come back when a later stage "
-	"fails; the environment does too when a published version still has it. A function that the run made is deleted.\n\n"
+	"configuration, code, test event, version, alias, and then recursive_loop, async, provisioned_concurrency and url; so a "
+	"function whose test fails gets neither a new version nor the alias.\n\n"
+	"With `on_failure: rollback`, the image, the settings (those beside the configuration too) and the alias of before come back when a "
+	"later stage fails; a URL that the run removed comes back under another address, and the old environment comes back only when a published version "
+	"still has it. A function that the run made is deleted.\n\n"
 	"A function that exists but was made by nobody's pipeline is brought up to date in the settings that the pipeline "
 	"gives, and is left in place by `destroy`.";
 
@@ -132,6 +168,8 @@ static int set_outputs(struct function *f, const char *version, struct rn_error 
 	if (stage_output(f->s, "arn", arn, err) < 0 || stage_output(f->s, "function_name", f->p->function_name, err) < 0 ||
 	    (whole && stage_output(f->s, "qualified_arn", whole, err) < 0))
 		return -1;
+	if (f->url && stage_output(f->s, "url", f->url, err) < 0)
+		return -1;
 	if (!version)
 		return 0;
 	if (stage_output(f->s, "version", version, err) < 0)
@@ -146,7 +184,7 @@ static int deploy(struct function *f, struct rn_error *err)
 		return -1;
 	if (f->s->mode == STAGE_RUN && function_test(f, NULL, err) < 0)
 		return -1;
-	if (function_publish(f, &version, err) < 0)
+	if (function_publish(f, &version, err) < 0 || function_put_extras(f, err) < 0)
 		return -1;
 	return f->found ? set_outputs(f, version, err) : 0;
 }
@@ -171,13 +209,27 @@ static int with_function(struct runner_stage *rs, const struct runner_host *host
 	return 0;
 }
 
+/* What another stage gives counts as given, in a form that contradicts nothing. */
+static struct lambda_params as_given(struct runner_stage *rs, const struct runner_host *host, const struct lambda_params *p)
+{
+	struct lambda_params q = *p;
+	if (!host->is_known(rs, "vpc"))
+		q.vpc.text = "{\"subnets\":[\"subnet-0\"],\"security_groups\":[\"sg-0\"]}";
+	if (!host->is_known(rs, "alias"))
+		q.alias = "-";
+	if (!host->is_set(rs, "reserved_concurrency") || !host->is_known(rs, "reserved_concurrency"))
+		q.reserved_concurrency = -1;
+	return q;
+}
+
 static int check(struct runner_stage *rs, const struct runner_host *host, const void *p)
 {
 	struct stage s;
 	struct rn_error err = { 0 };
 	const char *param = NULL;
 	stage_init(&s, rs, host, STAGE_PLAN);
-	return config_check(p, &param, &err) < 0 ? stage_fail(&s, &err, param) : 0;
+	const struct lambda_params given = as_given(rs, host, p);
+	return config_check(&given, &param, &err) < 0 ? stage_fail(&s, &err, param) : 0;
 }
 
 static int run(struct runner_stage *rs, const struct runner_host *host, const void *p)

@@ -24,6 +24,9 @@ void function_clear(struct function *f)
 	rn_json_freep(&f->versions);
 	rn_json_freep(&f->alias);
 	rn_json_freep(&f->group);
+	for (size_t i = 0; i < EXTRA_N; i++)
+		rn_json_freep(&f->extras[i]);
+	rn_freep(&f->url);
 }
 
 const cJSON *function_configuration(const struct function *f)
@@ -116,9 +119,21 @@ static int task_group(void *arg, struct rn_error *err)
 	return function_read_group(arg, err);
 }
 
+struct extra_task {
+	struct function *f;
+	enum extra e;
+};
+
+static int task_extra(void *arg, struct rn_error *err)
+{
+	struct extra_task *t = arg;
+	return function_read_extra(t->f, t->e, err);
+}
+
 int function_survey(struct function *f, struct rn_error *err)
 {
-	struct stage_task tasks[5];
+	struct stage_task tasks[5 + EXTRA_N];
+	struct extra_task extras[EXTRA_N];
 	size_t n = 0;
 	bool alias = f->p->alias && *f->p->alias;
 	tasks[n++] = (struct stage_task){ task_image, f };
@@ -128,6 +143,11 @@ int function_survey(struct function *f, struct rn_error *err)
 		tasks[n++] = (struct stage_task){ task_alias, f };
 	if (f->p->log_retention > 0)
 		tasks[n++] = (struct stage_task){ task_group, f };
+	for (enum extra e = 0; e < EXTRA_N; e++) {
+		extras[e] = (struct extra_task){ f, e };
+		if (function_wants_extra(f, e))
+			tasks[n++] = (struct stage_task){ task_extra, &extras[e] };
+	}
 	tasks[n++] = (struct stage_task){ task_function, f };
 	return stage_parallel(tasks, n, err);
 }

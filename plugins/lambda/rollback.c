@@ -55,6 +55,18 @@ int function_remember_alias(struct function *f, struct rn_error *err)
 	return stage_remember(f->s, key, record, err);
 }
 
+static const char EXTRA_KEY[] = "setting ";
+
+int function_remember_extra(struct function *f, enum extra e, struct rn_error *err)
+{
+	const char *alias = f->p->alias && *f->p->alias ? f->p->alias : NULL;
+	RN_AUTO(rn_freep)
+	char *key = rn_asprintf("%s%s %s%s%s", EXTRA_KEY, extra_param(e), f->p->function_name, alias ? ":" : "", alias ? alias : "");
+	RN_AUTO(rn_json_freep) cJSON *record = cJSON_IsObject(f->extras[e]) ? cJSON_Duplicate(f->extras[e], true) : NULL;
+	cJSON_DeleteItemFromObjectCaseSensitive(record, "Status"); /* a failure is nothing to put back */
+	return stage_remember(f->s, key, record, err);
+}
+
 /* ---- putting back ------------------------------------------------------------------------ */
 
 static int delete_alias(struct function *f, struct rn_error *err)
@@ -153,10 +165,22 @@ static int put_function_back(struct function *f, const cJSON *record, struct rn_
 	return 0;
 }
 
+static int put_setting_back(struct function *f, const char *key, const cJSON *record, struct rn_error *err)
+{
+	for (enum extra e = 0; e < EXTRA_N; e++) {
+		RN_AUTO(rn_freep) char *prefix = rn_asprintf("%s%s ", EXTRA_KEY, extra_param(e));
+		if (rn_starts(key, prefix))
+			return function_put_extra_back(f, e, record, err);
+	}
+	return 0;
+}
+
 static int put_back(struct function *f, const char *key, const cJSON *record, struct rn_error *err)
 {
 	if (rn_starts(key, ALIAS_KEY))
 		return put_alias_back(f, record, err);
+	if (rn_starts(key, EXTRA_KEY))
+		return put_setting_back(f, key, record, err);
 	if (function_read(f, err) < 0)
 		return -1;
 	if (cJSON_IsNull(record))
@@ -171,7 +195,7 @@ static int put_key_back(struct stage *s, const struct lambda_params *p, struct a
 			struct rn_error *err)
 {
 	struct lambda_params named = *p;
-	const char *name = strchr(key, ' ') + 1;
+	const char *name = strrchr(key, ' ') + 1;
 	RN_AUTO(rn_freep) char *function = rn_strndup(name, strcspn(name, ":"));
 	named.function_name = function;
 	named.alias = name[strlen(function)] ? name + strlen(function) + 1 : NULL;
@@ -187,7 +211,7 @@ int function_rollback(struct stage *s, const struct lambda_params *p, struct aws
 	size_t n = 0;
 	while (stage_recall_key(s, n))
 		n++;
-	for (size_t i = n; i > 0; i--) /* the alias was last, and is what callers see: it comes first */
+	for (size_t i = n; i > 0; i--) /* what came last is what callers see: alias and settings come before the function */
 		if (put_key_back(s, p, session, stage_recall_key(s, i - 1), err) < 0)
 			return -1;
 	return 0;

@@ -20,6 +20,7 @@ static const struct {
 	{ "TracingConfig", { "tracing" } },
 	{ "ImageConfig", { "image_config" } },
 	{ "VpcConfig", { "vpc" } },
+	{ "FileSystemConfigs", { "file_system" } },
 	{ "LoggingConfig", { "log_format", "log_group", "log_level", "system_log_level" } },
 	{ "DeadLetterConfig", { "dead_letter" } },
 };

@@ -122,6 +122,8 @@ SETTINGS = {
     "memory": ({}, {"memory": 256}, ["C", "V"], ["memory", "128", "256"], {"MemorySize": 512}, True),
     "environment": ({"environment": {"AA": "1", "BB": "2"}}, {"environment": {"AA": "1", "CC": "${{ secrets.token }}"}}, ["C", "V"],
                     ["environment", "CC", "BB"], {"Environment": {"Variables": {"DD": "by-hand-value"}}}, True),
+    "dead letter": ({"dead_letter": "arn:aws:sqs:us-east-1:000000000000:q"}, {"dead_letter": "arn:aws:sns:us-east-1:000000000000:t"}, ["C", "V"],
+                    ["dead_letter", "000000000000:q", "000000000000:t"], {"DeadLetterConfig": {"TargetArn": ""}}, False),
     "kms key": ({}, {"kms_key": "arn:aws:kms:us-east-1:000000000000:key/k"}, ["C", "V"], ["kms_key", "key/k"], {"KMSKeyArn": ""}, False),
     "ephemeral storage": ({}, {"ephemeral_storage": 1024}, ["C", "V"], ["ephemeral_storage", "512", "1024"], {"EphemeralStorage": {"Size": 600}}, False),
     "tracing": ({}, {"tracing": "Active"}, ["C", "V"], ["tracing", "PassThrough", "Active"], {"TracingConfig": {"Mode": "PassThrough"}}, False),
@@ -447,14 +449,6 @@ def test_a_failed_update_is_told_with_its_cure(stage, reason):
     stage.proxy.rewrite("lambda.GetFunction", lambda call, body: fail(call, body) if stage.proxy.count("lambda.Update*") else body)
     failed = stage(code=1, memory=256)
     assert reason in failed.text and "because of it" in failed.text and "\n  do    " in failed.text, failed.text
-
-
-def test_a_dead_letter_target_is_sent_and_what_the_cloud_says_of_it_is_told(stage):
-    stage()
-    failed = stage(code=1, dead_letter="arn:aws:sqs:us-east-1:000000000000:q")
-    sent = next(json.loads(c.body) for c in stage.proxy.calls if c.operation == "UpdateFunctionConfiguration")
-    assert sent["DeadLetterConfig"] == {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"} and "DeadLetterConfig" in failed.text
-    stage.proxy.assert_valid()
 
 
 def test_a_hidden_environment_is_said_and_written(stage):

@@ -2,6 +2,8 @@
 /* Configuration as documents, the shift, cures, and what meets an expectation. */
 #include "plugins/lambda/config.h"
 #include "plugins/lambda/expect.h"
+#include "plugins/lambda/extra.h"
+#include "plugins/lambda/fields.h"
 #include "plugins/lambda/function.h"
 #include "plugins/lambda/shift.h"
 
@@ -69,6 +71,74 @@ static void the_order_of_subnets_does_not_matter_and_that_of_a_command_does(void
 	assert_string_equal(d, "ImageConfig");
 }
 
+static void a_file_system_is_a_list_of_one(void **state)
+{
+	(void)state;
+	struct lambda_params p = usual();
+	p.file_system.text = "{\"access_point\":\"arn:a\",\"path\":\"/mnt/x\"}";
+	RN_AUTO(rn_freep) char *same = differing(&p, "{" BARE ",\"FileSystemConfigs\":[{\"Arn\":\"arn:a\",\"LocalMountPath\":\"/mnt/x\"}]}");
+	assert_string_equal(same, "");
+	RN_AUTO(rn_freep) char *other = differing(&p, "{" BARE ",\"FileSystemConfigs\":[{\"Arn\":\"arn:b\",\"LocalMountPath\":\"/mnt/x\"}]}");
+	assert_string_equal(other, "FileSystemConfigs");
+	p.file_system.text = "{\"access_point\":\"arn:a\",\"path\":\"/mnt/x\",\"direct_read\":\"AUTO\"}"; /* what there is without saying so */
+	RN_AUTO(rn_freep) char *automatic = differing(&p, "{" BARE ",\"FileSystemConfigs\":[{\"Arn\":\"arn:a\",\"LocalMountPath\":\"/mnt/x\"}]}");
+	assert_string_equal(automatic, "");
+	p.file_system.text = NULL;
+	RN_AUTO(rn_freep) char *none = differing(&p, "{" BARE ",\"FileSystemConfigs\":[]}");
+	assert_string_equal(none, "");
+}
+
+static void extra_is(enum extra e, const struct lambda_params *p, const char *answer, bool same)
+{
+	RN_AUTO(rn_json_freep) cJSON *a = rn_json_parse_str(answer, NULL), *have = extra_have(e, a), *want = extra_want(e, p);
+	cJSON_DeleteItemFromObjectCaseSensitive(want, "Public");
+	assert_int_equal(rn_json_equal(have, want), same);
+}
+
+static void settings_beside_the_configuration_are_compared_as_documents(void **state)
+{
+	(void)state;
+	struct lambda_params p = usual();
+	p.async.text = "{\"max_age\":\"6h\"}";
+	extra_is(EXTRA_ASYNC, &p, "{\"DestinationConfig\":{\"OnSuccess\":{},\"OnFailure\":{}}}", true);
+	extra_is(EXTRA_ASYNC, &p, "{\"MaximumRetryAttempts\":2,\"MaximumEventAgeInSeconds\":21600,\"LastModified\":1}", true);
+	extra_is(EXTRA_ASYNC, &p, "{\"MaximumRetryAttempts\":0}", false);
+	extra_is(EXTRA_ASYNC, &p, "null", false);
+	p.async.text = "false";
+	extra_is(EXTRA_ASYNC, &p, "null", true);
+	p.url.text = "{\"auth\":\"NONE\",\"cors\":{\"origins\":[\"b\",\"a\"],\"headers\":[\"X-A\"],\"max_age\":\"1m\"}}";
+	extra_is(EXTRA_URL, &p, "{\"AuthType\":\"NONE\",\"Cors\":{\"AllowOrigins\":[\"a\",\"b\"],\"AllowHeaders\":[\"x-a\"],\"MaxAge\":60},\"FunctionUrl\":\"u\"}", true);
+	extra_is(EXTRA_URL, &p, "{\"AuthType\":\"NONE\",\"Cors\":{\"AllowOrigins\":[\"a\"]}}", false);
+	p.provisioned_concurrency = 2;
+	extra_is(EXTRA_PROVISIONED, &p, "{\"RequestedProvisionedConcurrentExecutions\":2,\"Status\":\"IN_PROGRESS\"}", true);
+	extra_is(EXTRA_PROVISIONED, &p, "{\"RequestedProvisionedConcurrentExecutions\":2,\"Status\":\"FAILED\"}", false);
+	p.provisioned_concurrency = 0;
+	extra_is(EXTRA_PROVISIONED, &p, "null", true);
+}
+
+static void public_is(const char *policy, const char *expected)
+{
+	RN_AUTO(rn_json_freep) cJSON *p = rn_json_parse_str(policy, NULL), *names = extra_public(p);
+	RN_AUTO(rn_freep) char *text = rn_json_print(names);
+	assert_string_equal(text, expected);
+}
+
+static void a_statement_that_was_changed_is_not_ours_any_more(void **state)
+{
+	(void)state;
+#define FIRST(principal, auth)                                                                                                      \
+	"{\"Statement\":[{\"Sid\":\"FunctionURLAllowPublicAccess\",\"Effect\":\"Allow\",\"Principal\":" principal                         \
+	",\"Action\":\"lambda:InvokeFunctionUrl\",\"Condition\":{\"StringEquals\":{\"lambda:FunctionUrlAuthType\":\"" auth "\"}}}]}"
+	public_is("{}", "[]");
+	public_is(FIRST("\"*\"", "NONE"), "[\"FunctionURLAllowPublicAccess\"]");
+	public_is(FIRST("{\"AWS\":\"*\"}", "NONE"), "[\"FunctionURLAllowPublicAccess\"]");
+	public_is(FIRST("\"*\"", "AWS_IAM"), "[\"FunctionURLAllowPublicAccess (changed)\"]");
+	public_is(FIRST("{\"AWS\":\"1\"}", "NONE"), "[\"FunctionURLAllowPublicAccess (changed)\"]");
+	public_is("{\"Statement\":[{\"Sid\":\"FunctionURLAllowInvokeAction\",\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"lambda:InvokeFunction\","
+		  "\"Condition\":{\"Bool\":{\"lambda:InvokedViaFunctionUrl\":\"true\"}}},{\"Sid\":\"other\"}]}",
+		  "[\"FunctionURLAllowInvokeAction\"]");
+}
+
 static void a_value_of_the_environment_is_never_in_the_words(void **state)
 {
 	(void)state;
@@ -121,7 +191,8 @@ static void every_reason_that_a_release_meets_has_a_cure(void **state)
 					     "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError",
 					     "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied",
 					     "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "ServiceQuotaExceededException",
-					     "InsufficientCapacity", "EC2RequestLimitExceeded" };
+					     "InsufficientCapacity", "EC2RequestLimitExceeded", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure",
+					     "EFSMountTimeout", "VcpuLimitExceeded", "DependencyError", "DisallowedByVpcEncryptionControl" };
 	for (size_t i = 0; i < RN_LEN(codes); i++)
 		assert_non_null(function_cure(codes[i]));
 	assert_null(function_cure("NeverHeardOf"));
@@ -150,6 +221,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_lambda_leaves_out_is_its_default),
 		cmocka_unit_test(the_order_of_subnets_does_not_matter_and_that_of_a_command_does),
+		cmocka_unit_test(a_file_system_is_a_list_of_one),
+		cmocka_unit_test(settings_beside_the_configuration_are_compared_as_documents),
+		cmocka_unit_test(a_statement_that_was_changed_is_not_ours_any_more),
 		cmocka_unit_test(a_value_of_the_environment_is_never_in_the_words),
 		cmocka_unit_test(a_shift_is_a_part_and_a_time),
 		cmocka_unit_test(every_reason_that_a_release_meets_has_a_cure),
