@@ -24,6 +24,7 @@ struct lambda_call {
 	const void *payload;        /* JSON; n 0: {} */
 	size_t n;
 	const char *client_context; /* decoded JSON, or NULL */
+	int64_t hops;               /* an event: how many functions have sent it on */
 	/* A service calls: the function's policy must allow it. NULL: a signed caller. */
 	const char *principal;      /* "apigateway.amazonaws.com" */
 	const char *source_arn;     /* "arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/POST/predict" */
@@ -36,6 +37,7 @@ struct lambda_result {
 	const char *reason;      /* of a 429; static, or NULL */
 	const char *function_error; /* NULL, or "Unhandled": the payload describes the error */
 	struct rn_buf payload;
+	char content_type[128];  /* of the payload, as the runtime tells it; "": not told */
 	char *version;           /* that ran: "$LATEST", "3" */
 	char *log;               /* last 4 KB of its log; NULL: did not run */
 	char request_id[37];

@@ -137,7 +137,7 @@ static void set_platform_env(struct rn_strv *env, struct instance *in, const str
 		{ "AWS_LAMBDA_LOG_STREAM_NAME", in->stream },
 		{ "AWS_LAMBDA_LOG_FORMAT", rn_json_str(logging, "LogFormat") },
 		{ "AWS_LAMBDA_LOG_LEVEL", rn_json_str(logging, "ApplicationLogLevel") },
-		{ "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand" },
+		{ "AWS_LAMBDA_INITIALIZATION_TYPE", in->provisioned ? "provisioned-concurrency" : "on-demand" },
 		{ "AWS_EXECUTION_ENV", "AWS_Lambda_Image" },
 		{ "AWS_REGION", r->region },
 		{ "AWS_DEFAULT_REGION", r->region },

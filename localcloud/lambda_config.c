@@ -171,10 +171,6 @@ static int refuse_unsupported(struct request *req, struct response *res, const c
 	if (cJSON_IsArray(subnets) && subnets->child)
 		return answer_error(req, res, 400, "InvalidParameterValueException",
 				    "The local cloud has no VPC: leave VpcConfig out");
-	const char *dead_letters = rn_json_str(rn_json_get(in, "DeadLetterConfig"), "TargetArn");
-	if (dead_letters && *dead_letters)
-		return answer_error(req, res, 400, "InvalidParameterValueException",
-				    "The local cloud has neither queues nor topics: leave DeadLetterConfig out");
 	if (rn_json_str(in, "Handler") || rn_json_str(in, "Runtime"))
 		return answer_error(req, res, 400, "InvalidParameterValueException",
 				    "Please don't provide Handler or Runtime or Layer when the intended function PackageType is "
@@ -185,6 +181,16 @@ static int refuse_unsupported(struct request *req, struct response *res, const c
 	return 0;
 }
 
+/* Kept: an event that should go there is told in the log. */
+static int check_dead_letters(struct request *req, struct response *res, const cJSON *in)
+{
+	const char *to = rn_json_str(rn_json_get(in, "DeadLetterConfig"), "TargetArn");
+	if (!to || !*to || (rn_starts(to, "arn:") && (strstr(to, ":sqs:") || strstr(to, ":sns:"))))
+		return 0;
+	return answer_error(req, res, 400, "InvalidParameterValueException",
+			    "The provided dead letter target %s is neither an SQS queue nor an SNS topic.", to);
+}
+
 /* The members of LoggingConfig, so that none is kept without meaning. */
 static int check_logging(struct request *req, struct response *res, const cJSON *in)
 {
@@ -193,7 +199,7 @@ static int check_logging(struct request *req, struct response *res, const cJSON 
 	const char *format = rn_json_str(logging, "LogFormat");
 	cJSON_ArrayForEach(m, logging) {
 		const char *text = cJSON_GetStringValue(m);
-		bool level = rn_ends(m->string, "LogLevel"), fits = text && !strcmp(m->string, "LogGroup");
+		bool level = rn_ends(m->string, "LogLevel"), fits = text && !strcmp(m->string, "LogGroup") && logs_name_valid(text);
 		if (text && !strcmp(m->string, "LogFormat"))
 			fits = !strcmp(text, "JSON") || !strcmp(text, "Text");
 		for (size_t i = 0; text && level && i < RN_LEN(LEVELS); i++)
@@ -226,6 +232,11 @@ static void take_rest(const struct function_ref *r, const cJSON *in, cJSON *doc)
 		cJSON_AddStringToObject(kept, "LogFormat", "Text");
 		cJSON_AddStringToObject(kept, "LogGroup", group);
 	}
+	const char *dead_letters = rn_json_str(rn_json_get(in, "DeadLetterConfig"), "TargetArn");
+	if (dead_letters && *dead_letters)
+		json_set(doc, "DeadLetterConfig", cJSON_Duplicate(rn_json_get(in, "DeadLetterConfig"), true));
+	else if (dead_letters)
+		json_set_str(doc, "DeadLetterConfig", NULL);
 	cJSON_ArrayForEach(m, logging)
 		json_set(kept, m->string, cJSON_Duplicate(m, true));
 }
@@ -251,7 +262,7 @@ int config_apply(struct request *req, struct response *res, const cJSON *in, cJS
 	struct function_ref r = { .name = (char *)(uintptr_t)rn_json_str(doc, "FunctionName") };
 	if (creating)
 		set_defaults(doc);
-	if (refuse_unsupported(req, res, in) < 0 || take_role(req, res, in, doc) < 0 ||
+	if (refuse_unsupported(req, res, in) < 0 || check_dead_letters(req, res, in) < 0 || take_role(req, res, in, doc) < 0 ||
 	    take_sizes(req, res, in, doc) < 0 || take_environment(req, res, in, doc) < 0 ||
 	    take_image_config(req, res, in, doc) < 0 || check_logging(req, res, in) < 0)
 		return -1;

@@ -17,11 +17,12 @@
 #define EVENT "lambda.event" /* by number, sixteen digits */
 #define EVENTS_MAX 10000
 #define WORKERS_MAX 32
-#define TRIES 3
+#define RETRIES 2                             /* by default */
+#define HOPS_MAX 16                           /* of events that functions send each other, as AWS counts them */
 #define WAIT_MS 1000                          /* behind the first failure; AWS waits a minute, then two */
 #define THROTTLED_MS 100                      /* doubled each time, up to the next line */
 #define THROTTLED_MAX_MS 5000
-#define AGE_MAX_MS ((int64_t)6 * 3600 * 1000) /* of one that is throttled: AWS's default */
+#define AGE_S 21600                           /* by default: six hours */
 
 /* One that waits; all else is in the store. */
 struct event {
@@ -100,7 +101,22 @@ static struct event *take(struct lambda *l)
 
 enum verdict { DONE, AGAIN, LATER, KEEP };
 
-static enum verdict judge(struct lambda *l, const struct lambda_result *res, const cJSON *doc)
+/* What is known of an event at its end, for its record. */
+struct end {
+	const cJSON *doc;                /* as stored */
+	const struct lambda_result *res;
+	const char *condition;           /* "Success", "RetriesExhausted", "EventAgeExceeded" */
+	int tries;
+	struct rn_buf payload;
+};
+
+static bool too_old(const cJSON *doc, const cJSON *config)
+{
+	double age = rn_json_num(config, "MaximumEventAgeInSeconds", AGE_S);
+	return (double)rn_wall_ms() - rn_json_num(doc, "created", 0) > age * 1000;
+}
+
+static enum verdict judge(struct lambda *l, const struct lambda_result *res, const cJSON *doc, const cJSON *config)
 {
 	pthread_mutex_lock(&l->lock);
 	bool stopping = l->stopping;
@@ -109,48 +125,163 @@ static enum verdict judge(struct lambda *l, const struct lambda_result *res, con
 		return DONE;
 	if (stopping) /* it may be the stop that ended it */
 		return KEEP;
-	bool old = (double)rn_wall_ms() - rn_json_num(doc, "created", 0) > (double)AGE_MAX_MS;
 	bool pending = res->status == 409 && rn_ends(res->error_message, "Pending");
 	if (res->status == 429 || pending) /* no instance is free, or there is none yet */
-		return old ? AGAIN : LATER;
+		return too_old(doc, config) ? AGAIN : LATER;
 	return AGAIN;
 }
 
-static void tell_dead(struct lambda *l, const cJSON *doc, const struct lambda_result *res)
+/* ---- where the record of an end goes ---- */
+
+static void tell(struct lambda *l, const cJSON *doc, const char *text)
 {
 	const char *region = rn_json_str(doc, "region"), *function = rn_json_str(doc, "function");
-	const char *why = res->function_error ? rn_buf_str(&res->payload) : res->error_message;
-	RN_AUTO(rn_freep) char *text = rn_asprintf("RequestId: %s The event was given up after %d tries: %.1000s",
-						   rn_json_str(doc, "request_id"), TRIES, why ? why : "");
+	RN_AUTO(rn_freep) char *line = rn_asprintf("RequestId: %s %s", rn_json_str(doc, "request_id"), text);
 	struct function_ref r = { 0 };
-	cloud_warn(l->cloud, "lambda: %s: %s", function, text);
+	cloud_warn(l->cloud, "lambda: %s: %s", function, line);
 	if (function_ref_parse(region, function, NULL, &r, NULL) == 0) {
 		RN_AUTO(rn_json_freep) cJSON *config = function_load(l->cloud, &r);
-		stream_note(l, region, rn_json_str(rn_json_get(config, "LoggingConfig"), "LogGroup"), text);
+		stream_note(l, region, rn_json_str(rn_json_get(config, "LoggingConfig"), "LogGroup"), line);
 	}
 	function_ref_clear(&r);
 }
 
-static enum verdict run(struct lambda *l, const struct event *e, const cJSON *doc)
+static cJSON *json_or_text(const void *p, size_t n)
 {
-	RN_AUTO(rn_buf_clear) struct rn_buf payload = RN_BUF_INIT;
-	rn_base64_decode(rn_json_str(doc, "payload"), &payload, NULL);
+	cJSON *j = rn_json_parse(p, n, NULL);
+	RN_AUTO(rn_freep) char *text = j ? NULL : rn_strndup(p ? p : "", n);
+	return j ? j : cJSON_CreateString(text);
+}
+
+/* The invocation record, as AWS sends it to a destination. New text. */
+static char *record_of(const struct end *e, const char *arn)
+{
+	char stamp[32];
+	const struct lambda_result *res = e->res;
+	RN_AUTO(rn_json_freep) cJSON *record = cJSON_CreateObject();
+	cJSON_AddStringToObject(record, "version", "1.0");
+	cJSON_AddStringToObject(record, "timestamp", rn_iso8601(rn_wall_ms(), true, stamp));
+	cJSON *context = cJSON_AddObjectToObject(record, "requestContext");
+	cJSON_AddStringToObject(context, "requestId", rn_json_str(e->doc, "request_id"));
+	cJSON_AddStringToObject(context, "functionArn", arn);
+	cJSON_AddStringToObject(context, "condition", e->condition);
+	cJSON_AddNumberToObject(context, "approximateInvokeCount", e->tries);
+	cJSON_AddItemToObject(record, "requestPayload", json_or_text(e->payload.p, e->payload.len));
+	if (res && res->status == 200) {
+		cJSON *answer = cJSON_AddObjectToObject(record, "responseContext");
+		cJSON_AddNumberToObject(answer, "statusCode", 200);
+		cJSON_AddStringToObject(answer, "executedVersion", res->version ? res->version : LATEST);
+		if (res->function_error)
+			cJSON_AddStringToObject(answer, "functionError", res->function_error);
+		cJSON_AddItemToObject(record, "responsePayload", json_or_text(res->payload.p, res->payload.len));
+	}
+	return rn_json_print(record);
+}
+
+static bool may_go_on(struct lambda *l, const struct function_ref *r, int64_t hops)
+{
+	RN_AUTO(rn_json_freep) cJSON *doc = function_load(l->cloud, r);
+	return hops < HOPS_MAX || rn_streq(rn_json_str(doc, "_recursion"), "Allow");
+}
+
+static void send_record(struct lambda *l, const struct end *e, const struct function_ref *r, const char *to)
+{
+	RN_AUTO(rn_freep) char *arn = function_arn(r, r->qualifier ? r->qualifier : LATEST);
+	RN_AUTO(rn_freep) char *record = record_of(e, arn);
+	RN_AUTO(rn_strv_clear) struct rn_strv parts = { 0 };
+	rn_strv_split(&parts, to, ':');
+	const int64_t hops = rn_json_int(e->doc, "hops", 0) + 1;
+	struct rn_error err = { 0 };
+	char id[37];
+	if (parts.n < 7 || strcmp(parts.v[2], "lambda") != 0) {
+		RN_AUTO(rn_freep) char *text = rn_asprintf("Its record (%s) was not sent to %s: the local cloud reaches functions only", e->condition, to);
+		tell(l, e->doc, text);
+	} else if (!may_go_on(l, r, hops)) {
+		tell(l, e->doc, "Its record was not sent on: functions have called each other in a loop 16 times (RecursiveLoop is Terminate)");
+	} else {
+		const struct lambda_call call = { .region = parts.v[3], .function = to, .type = LAMBDA_EVENT, .payload = record,
+						  .n = strlen(record), .hops = hops };
+		if (events_add(l, &call, cloud_uuid(id), &err) < 0)
+			tell(l, e->doc, err.msg);
+	}
+}
+
+/* The end of an event: to the destination for it, and a failure to the dead-letter target as well. */
+static void conclude(struct lambda *l, const struct end *e, const cJSON *config)
+{
+	bool good = !strcmp(e->condition, "Success");
+	struct function_ref r = { 0 };
+	const char *why = !e->res ? "" : e->res->function_error ? rn_buf_str(&e->res->payload) : e->res->error_message;
+	if (!good) {
+		RN_AUTO(rn_freep) char *text = rn_asprintf("The event was given up after %d tries (%s): %.1000s", e->tries, e->condition, why ? why : "");
+		tell(l, e->doc, text);
+	}
+	const char *to = rn_json_str(rn_json_path(config, good ? "DestinationConfig.OnSuccess" : "DestinationConfig.OnFailure"), "Destination");
+	if (function_ref_parse(rn_json_str(e->doc, "region"), rn_json_str(e->doc, "function"), rn_json_str(e->doc, "qualifier"), &r, NULL) < 0)
+		return;
+	if (to)
+		send_record(l, e, &r, to);
+	RN_AUTO(rn_json_freep) cJSON *function = good ? NULL : function_qualified(l->cloud, &r, r.qualifier);
+	const char *queue = rn_json_str(rn_json_get(function, "DeadLetterConfig"), "TargetArn");
+	if (queue && *queue) {
+		RN_AUTO(rn_freep) char *text = rn_asprintf("The event was not sent to %s: the local cloud has neither queues nor topics", queue);
+		tell(l, e->doc, text);
+	}
+	function_ref_clear(&r);
+}
+
+static cJSON *config_of(struct lambda *l, const cJSON *doc)
+{
+	struct function_ref r = { 0 };
+	cJSON *config = NULL;
+	if (function_ref_parse(rn_json_str(doc, "region"), rn_json_str(doc, "function"), rn_json_str(doc, "qualifier"), &r, NULL) == 0)
+		config = async_config(l->cloud, &r);
+	function_ref_clear(&r);
+	return config;
+}
+
+static enum verdict try_once(struct lambda *l, const struct event *e, struct end *end, const cJSON *config)
+{
+	const cJSON *doc = end->doc;
 	const struct lambda_call call = { .region = rn_json_str(doc, "region"),
 					  .function = rn_json_str(doc, "function"),
 					  .qualifier = rn_json_str(doc, "qualifier"),
 					  .client_context = rn_json_str(doc, "context"),
-					  .payload = payload.p,
-					  .n = payload.len };
+					  .payload = end->payload.p,
+					  .n = end->payload.len };
 	struct lambda_result res = { 0 };
 	snprintf(res.request_id, sizeof(res.request_id), "%s", rn_json_str(doc, "request_id"));
 	lambda_run(l->cloud, &call, &res);
-	enum verdict v = judge(l, &res, doc);
-	bool gone = res.status == 404; /* the function was deleted meanwhile */
-	if (v == AGAIN && (gone || e->tries + 1 >= TRIES)) {
-		tell_dead(l, doc, &res);
+	enum verdict v = judge(l, &res, doc, config);
+	bool gone = res.status == 404, spent = e->tries >= rn_json_int(config, "MaximumRetryAttempts", RETRIES);
+	end->res = &res;
+	end->tries = e->tries + (v == DONE || v == AGAIN);
+	if (v == AGAIN && (gone || spent || too_old(doc, config))) {
+		end->condition = gone || spent ? "RetriesExhausted" : "EventAgeExceeded";
 		v = DONE;
+	} else if (v == DONE) {
+		end->condition = "Success";
 	}
+	if (v == DONE)
+		conclude(l, end, config);
+	end->res = NULL;
 	lambda_result_clear(&res);
+	return v;
+}
+
+static enum verdict run(struct lambda *l, const struct event *e, const cJSON *doc)
+{
+	struct end end = { .doc = doc, .tries = e->tries };
+	RN_AUTO(rn_json_freep) cJSON *config = config_of(l, doc);
+	enum verdict v = DONE;
+	rn_base64_decode(rn_json_str(doc, "payload"), &end.payload, NULL);
+	if (too_old(doc, config)) {
+		end.condition = "EventAgeExceeded";
+		conclude(l, &end, config);
+	} else {
+		v = try_once(l, e, &end, config);
+	}
+	rn_buf_clear(&end.payload);
 	return v;
 }
 
@@ -224,6 +355,8 @@ int events_add(struct lambda *l, const struct lambda_call *call, const char *req
 	cJSON_AddStringToObject(doc, "payload", payload);
 	cJSON_AddStringToObject(doc, "request_id", request_id);
 	cJSON_AddNumberToObject(doc, "created", (double)rn_wall_ms());
+	if (call->hops)
+		cJSON_AddNumberToObject(doc, "hops", (double)call->hops);
 	if (store_put(l->cloud->store, EVENT, "", id, doc, err) < 0)
 		return -1;
 	enqueue(l, id);

@@ -201,6 +201,9 @@ void lambda_delete(struct request *req, struct response *res)
 		store_remove(req->cloud->store, FUNCTION, r.region, r.name, NULL);
 		store_remove_all(req->cloud->store, VERSION, parent, NULL);
 		store_remove_all(req->cloud->store, ALIAS, parent, NULL);
+		store_remove_all(req->cloud->store, ASYNC, parent, NULL);
+		store_remove_all(req->cloud->store, PROVISIONED, parent, NULL);
+		store_remove_all(req->cloud->store, FUNCTION_URL, parent, NULL);
 		instances_retire(lambda_of(req->cloud), parent, NULL);
 		response_json(req, res, 204, NULL);
 	}

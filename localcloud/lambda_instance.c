@@ -83,11 +83,20 @@ static void unlink_instance(struct instance *in)
 static void end_if_idle_long(struct instance *in)
 {
 	pthread_mutex_lock(&in->lambda->lock);
-	bool end = !in->owned && (in->retired || rn_now_ms() - in->idle_since > IDLE_MS);
+	bool end = !in->owned && (in->retired || (!in->provisioned && rn_now_ms() - in->idle_since > IDLE_MS));
 	in->retired = in->retired || end;
 	pthread_mutex_unlock(&in->lambda->lock);
 	if (end)
 		sandbox_kill(in->box);
+}
+
+/* One that was to be kept has ended in the middle of its life. */
+static void replace(const struct instance *in)
+{
+	char *name = strchr(in->function, '/') + 1;
+	RN_AUTO(rn_freep) char *region = rn_strndup(in->function, (size_t)(name - 1 - in->function));
+	const struct function_ref r = { region, name, NULL };
+	provision(in->lambda->cloud, &r);
 }
 
 static void *watch(void *arg)
@@ -113,7 +122,10 @@ static void *watch(void *arg)
 	while (in->owned)
 		pthread_cond_wait(&in->changed, &l->lock);
 	unlink_instance(in);
+	bool missed = in->provisioned && in->warm && !l->stopping;
 	pthread_mutex_unlock(&l->lock);
+	if (missed)
+		replace(in);
 	instance_free(in);
 	return NULL;
 }
@@ -136,7 +148,20 @@ static struct instance *instance_new(struct lambda *l, const struct function_ref
 	return in;
 }
 
+/* With the lock. */
+static void wait_until(struct instance *in, int64_t end_ms)
+{
+	struct timespec t = { .tv_sec = end_ms / 1000, .tv_nsec = (end_ms % 1000) * 1000000 };
+	pthread_cond_timedwait(&in->changed, &in->lambda->lock, &t);
+}
+
 /* ---- acquire ---- */
+
+/* Instances of one key can stand in for each other. New. */
+static char *instance_key(const struct function_ref *r, const cJSON *doc)
+{
+	return rn_asprintf("%s/%s/%s/%s", r->region, r->name, rn_json_str(doc, "Version"), rn_json_str(doc, "_generation"));
+}
 
 static struct instance *find_warm(struct lambda *l, const char *key)
 {
@@ -171,7 +196,7 @@ static void refuse(struct lambda_result *res, int status, const char *code, cons
 static void evict(struct lambda *l)
 {
 	for (struct instance *in = l->instances; in; in = in->next)
-		if (!in->owned && !in->dead && !in->retired) {
+		if (!in->owned && !in->dead && !in->retired && !in->provisioned) {
 			in->retired = true;
 			sandbox_kill(in->box);
 			return;
@@ -247,8 +272,7 @@ static struct instance *boot(struct instance *in, const struct function_ref *r, 
 struct instance *instance_acquire(struct lambda *l, const struct function_ref *r, const cJSON *doc, int64_t reserved,
 				  struct lambda_result *res)
 {
-	RN_AUTO(rn_freep) char *key = rn_asprintf("%s/%s/%s/%s", r->region, r->name, rn_json_str(doc, "Version"),
-						  rn_json_str(doc, "_generation"));
+	RN_AUTO(rn_freep) char *key = instance_key(r, doc);
 	RN_AUTO(rn_freep) char *function = function_parent(r);
 	struct instance *in = NULL, *fresh = NULL;
 	pthread_mutex_lock(&l->lock);
@@ -271,6 +295,51 @@ struct instance *instance_acquire(struct lambda *l, const struct function_ref *r
 	}
 	pthread_mutex_unlock(&l->lock);
 	return fresh ? boot(fresh, r, doc, res) : in;
+}
+
+/* ---- ahead of any event ---- */
+
+/* Until the program asks for work; NULL, or why it never did. With the lock. */
+static const char *wait_for_init(struct instance *in)
+{
+	int64_t end = rn_now_ms() + INIT_MS;
+	while (in->state == INSTANCE_INIT && !in->dead && !in->failed_init && !in->retired && rn_now_ms() < end)
+		wait_until(in, end);
+	return in->state != INSTANCE_INIT && !in->dead ? NULL : "FUNCTION_ERROR_INIT_FAILURE";
+}
+
+struct instance *instance_provision(struct lambda *l, const struct function_ref *r, const cJSON *doc, const char **ret_why)
+{
+	RN_AUTO(rn_freep) char *key = instance_key(r, doc);
+	struct lambda_result res = { 0 };
+	struct instance *in = NULL;
+	cloud_uuid(res.request_id);
+	pthread_mutex_lock(&l->lock);
+	if (l->stopping || count(l, NULL, false) >= INSTANCES_MAX) {
+		*ret_why = l->stopping ? "The local cloud is stopping" : "The local cloud has no room for more instances";
+	} else {
+		in = instance_new(l, r, doc, key);
+		in->provisioned = true;
+		in->next = l->instances;
+		l->instances = in;
+		l->workers++;
+	}
+	pthread_mutex_unlock(&l->lock);
+	in = in ? boot(in, r, doc, &res) : NULL;
+	if (!in && !*ret_why)
+		*ret_why = "FUNCTION_ERROR_INIT_FAILURE";
+	lambda_result_clear(&res);
+	if (!in)
+		return NULL;
+	pthread_mutex_lock(&l->lock);
+	*ret_why = wait_for_init(in);
+	in->warm = !*ret_why;
+	in->retired = in->retired || *ret_why;
+	pthread_mutex_unlock(&l->lock);
+	if (!*ret_why)
+		return in;
+	instance_release(in);
+	return NULL;
 }
 
 void instance_release(struct instance *in)
@@ -318,12 +387,6 @@ void instances_kill(struct lambda *l)
 }
 
 /* ---- one event ---- */
-
-static void wait_until(struct instance *in, int64_t end_ms)
-{
-	struct timespec t = { .tv_sec = end_ms / 1000, .tv_nsec = (end_ms % 1000) * 1000000 };
-	pthread_cond_timedwait(&in->changed, &in->lambda->lock, &t);
-}
 
 enum outcome { ANSWERED, DIED, TIMED_OUT, INIT_FAILED, NOT_TAKEN };
 
@@ -383,6 +446,7 @@ static void take_answer(struct invocation *inv, struct lambda_result *res)
 		return;
 	}
 	rn_buf_clear(&res->payload);
+	memcpy(res->content_type, inv->content_type, sizeof(res->content_type));
 	res->payload = inv->response;
 	inv->response = (struct rn_buf)RN_BUF_INIT;
 	res->function_error = inv->failed ? "Unhandled" : NULL;

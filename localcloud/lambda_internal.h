@@ -5,7 +5,7 @@
  *
  * A function's document is its public configuration ($LATEST) and private members "_…":
  *   _image {uri, resolved, repository, digest, layers[]}   _tags {}   _policy {QUALIFIER: [statement]}
- *   _reserved (concurrency)   _generation (changes with code and configuration)   _next_version
+ *   _reserved (concurrency)   _recursion (Allow)   _generation (changes with code and configuration)   _next_version
  *   _creating, _preparing (the cloud that makes it ready), _ready_at, _failed   how far a change is
  */
 #ifndef LAMBDA_INTERNAL_H
@@ -22,6 +22,10 @@
 #define FUNCTION "lambda.function" /* by region and name */
 #define VERSION "lambda.version"   /* by "REGION/NAME" and number, ten digits */
 #define ALIAS "lambda.alias"       /* by "REGION/NAME" and name */
+#define ASYNC "lambda.async" /* event invoke configurations, by "REGION/NAME" and qualifier */
+#define PROVISIONED "lambda.provisioned" /* by "REGION/NAME" and qualifier */
+#define FUNCTION_URL "lambda.url" /* by "REGION/NAME" and the URL's id */
+#define FUNCTION_URL_PREFIX "/lambda-url/"
 #define LATEST "$LATEST"
 
 struct instance;
@@ -37,6 +41,7 @@ struct lambda {
 	unsigned workers;        /* threads that use this */
 	bool stopping;
 	pthread_mutex_t prepare; /* one image at a time; also guards the probe */
+	pthread_mutex_t provision; /* one function at a time */
 	bool probed;
 	struct sandbox_host host;
 	struct event_queue *events;   /* asynchronous invocations that wait, by `lock` */
@@ -136,6 +141,7 @@ struct invocation {
 	bool delivered, done;
 	bool failed;            /* the runtime posted an error */
 	bool too_large;
+	char content_type[128]; /* of the answer; "": none told */
 	struct timespec began;  /* delivered */
 	double duration_ms;
 	struct rn_buf response;
@@ -164,7 +170,8 @@ struct instance {
 	struct sandbox *box;
 	struct sandbox_status status;
 	char *clone;              /* folder of its own, removed at the end     */
-	bool warm;                /* has answered before                       */
+	bool warm;                /* has answered before, or was made ready ahead */
+	bool provisioned;         /* made ahead, and kept                      */
 	pthread_mutex_t log_lock;
 	int log_fd;               /* our end of stdout and stderr              */
 	struct rn_buf line;       /* unfinished line                           */
@@ -178,6 +185,8 @@ struct instance {
     (at most `reserved` at a time; -1: no ceiling). NULL with the result filled (429, what cannot start). */
 struct instance *instance_acquire(struct lambda *l, const struct function_ref *r, const cJSON *doc, int64_t reserved,
 				  struct lambda_result *res);
+/** Starts one ahead of any event and waits until it asks for work; NULL with *ret_why (static). Held by the caller. */
+struct instance *instance_provision(struct lambda *l, const struct function_ref *r, const cJSON *doc, const char **ret_why);
 /** Gives it back: warm unless it is dead or retired. */
 void instance_release(struct instance *in);
 /** Runs one event on it; fills payload, function_error and log. False when a warm one was gone before it took the event: try another. */
@@ -195,6 +204,8 @@ double lambda_since(const struct timespec *t);
 /** {"errorType", "errorMessage": "RequestId: ID Error: TEXT"} as the result. */
 void lambda_unhandled(struct lambda_result *res, const char *type, const char *fmt, ...) RN_PRINTF(3, 4);
 
+/** A name that CloudWatch Logs takes for a group. */
+bool logs_name_valid(const char *name);
 /** The log group's document, made when missing. */
 void logs_ensure_group(struct cloud *c, const char *region, const char *group);
 
@@ -217,6 +228,27 @@ void stream_close(struct instance *in);
 
 /** Appends a line of the platform to a stream of its own in a log group (NULL: nothing). */
 void stream_note(struct lambda *l, const char *region, const char *group, const char *text);
+
+/* ---- settings beside the configuration ---- */
+
+/** Documents of a function as a list, by Marker and MaxItems; `show` (may be NULL) finishes each. Private members are left out. */
+void lambda_answer_list(struct request *req, struct response *res, const struct function_ref *r, const char *kind, const char *member,
+			void (*show)(const struct request *req, cJSON *doc));
+/** The event invoke configuration of the function or of its qualifier; NULL: none. New. */
+cJSON *async_config(struct cloud *c, const struct function_ref *r);
+/** Does the policy of the function (or of its qualifier) let everybody call it by a URL? It takes two statements. */
+bool lambda_is_public(struct cloud *c, const struct function_ref *r);
+/** Removes the URL of r->qualifier, if there is one. */
+void lambda_forget_url(struct cloud *c, const struct function_ref *r);
+/** Makes instances as the configurations of the function say, in a thread of its own. */
+void provision(struct cloud *c, const struct function_ref *r);
+/** An alias moved, or went away: its instances are made anew. In a transaction. */
+void provision_alias(struct cloud *c, const struct function_ref *r, const char *alias, bool gone);
+/** Those of an earlier process. */
+void provision_start(struct lambda *l);
+
+/** Appends a message of application/vnd.amazon.eventstream (lambda_event_stream.c). */
+void event_stream_add(struct rn_buf *to, const char *event_type, const char *content_type, const void *payload, size_t n);
 
 /* ---- asynchronous invocations (lambda_events.c) ---- */
 
@@ -245,8 +277,11 @@ handler_fn lambda_publish, lambda_list_versions, lambda_create_alias, lambda_get
 	lambda_delete_alias, lambda_list_aliases;                          /* lambda_versions.c  */
 handler_fn lambda_add_permission, lambda_remove_permission, lambda_get_policy; /* lambda_policy.c    */
 handler_fn lambda_tag, lambda_untag, lambda_list_tags, lambda_put_concurrency, lambda_get_concurrency,
-	lambda_delete_concurrency, lambda_account_settings, lambda_no_signing, lambda_no_event_config,
-	lambda_no_url;                                                     /* lambda_settings.c  */
-handler_fn lambda_invoke_handler, lambda_invoke_async_handler;             /* lambda_invoke.c    */
+	lambda_delete_concurrency, lambda_account_settings, lambda_no_signing, lambda_get_recursion,
+	lambda_put_recursion;                                              /* lambda_settings.c  */
+handler_fn lambda_put_async, lambda_update_async, lambda_get_async, lambda_delete_async, lambda_list_async; /* lambda_async.c */
+handler_fn lambda_put_provisioned, lambda_get_provisioned, lambda_delete_provisioned;    /* lambda_provisioned.c */
+handler_fn lambda_create_url, lambda_get_url, lambda_update_url, lambda_delete_url, lambda_list_urls; /* lambda_url.c */
+handler_fn lambda_invoke_handler, lambda_invoke_async_handler, lambda_invoke_stream_handler; /* lambda_invoke.c */
 
 #endif

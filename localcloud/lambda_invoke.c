@@ -114,6 +114,8 @@ void lambda_run(struct cloud *c, const struct lambda_call *call, struct lambda_r
 	int64_t reserved = -1;
 	RN_AUTO(rn_json_freep) cJSON *doc = admit(c, call, &r, &reserved, res);
 	if (doc)
+		res->version = rn_strdup(rn_json_str(doc, "Version"));
+	if (doc)
 		run(lambda_of(c), call, &r, doc, reserved, res);
 	function_ref_clear(&r);
 }
@@ -209,6 +211,61 @@ void lambda_invoke_handler(struct request *req, struct response *res)
 	struct lambda_result result;
 	lambda_invoke(req->cloud, &call, &result);
 	answer(req, res, &result, rn_streq(request_header(req, "X-Amz-Log-Type"), "Tail"));
+	lambda_result_clear(&result);
+	function_ref_clear(&r);
+}
+
+/* InvokeWithResponseStream: the whole answer as one part of a stream, for the local runtime has it only then. */
+static void answer_stream(struct request *req, struct response *res, const struct lambda_result *r, bool tail)
+{
+	RN_AUTO(rn_buf_clear) struct rn_buf stream = RN_BUF_INIT;
+	RN_AUTO(rn_json_freep) cJSON *end = cJSON_CreateObject();
+	if (r->payload.len && !r->function_error)
+		event_stream_add(&stream, "PayloadChunk", "application/octet-stream", r->payload.p, r->payload.len);
+	if (r->function_error) {
+		cJSON_AddStringToObject(end, "ErrorCode", r->function_error);
+		cJSON_AddStringToObject(end, "ErrorDetails", rn_buf_str(&r->payload));
+	}
+	if (tail && r->log) {
+		RN_AUTO(rn_freep) char *log = rn_base64(r->log, strlen(r->log));
+		cJSON_AddStringToObject(end, "LogResult", log);
+	}
+	RN_AUTO(rn_freep) char *text = rn_json_print(end);
+	event_stream_add(&stream, "InvokeComplete", "application/json", text, strlen(text));
+	memcpy(req->id, r->request_id, sizeof(req->id));
+	response_body(res, 200, "application/vnd.amazon.eventstream", stream.p, stream.len);
+	response_header(res, "X-Amz-Executed-Version", "%s", r->version ? r->version : LATEST);
+	response_header(res, "X-Amzn-Remapped-Content-Type", "%s", *r->content_type ? r->content_type : "application/octet-stream");
+}
+
+void lambda_invoke_stream_handler(struct request *req, struct response *res)
+{
+	struct function_ref r = { 0 };
+	struct lambda_call call = { .payload = req->body.p, .n = req->body.len, .region = req->region };
+	const char *type = request_header(req, "X-Amz-Invocation-Type");
+	if (type && strcmp(type, "RequestResponse") != 0 && strcmp(type, "DryRun") != 0) {
+		answer_error(req, res, 400, "InvalidParameterValueException",
+			     "1 validation error detected: Value '%s' at 'invocationType' failed to satisfy constraint: Member must "
+			     "satisfy enum value set: [RequestResponse, DryRun]",
+			     type);
+		return;
+	}
+	if (function_ref_of(req, res, &r) < 0)
+		return;
+	call.type = rn_streq(type, "DryRun") ? LAMBDA_DRY_RUN : LAMBDA_REQUEST_RESPONSE;
+	RN_AUTO(rn_buf_clear) struct rn_buf context = RN_BUF_INIT;
+	const char *encoded = request_header(req, "X-Amz-Client-Context");
+	if (encoded && rn_base64_decode(encoded, &context, NULL) == 0)
+		call.client_context = rn_buf_str(&context);
+	call.function = r.name;
+	call.qualifier = r.qualifier;
+	struct lambda_result result;
+	lambda_invoke(req->cloud, &call, &result);
+	bool tail = rn_streq(request_header(req, "X-Amz-Log-Type"), "Tail");
+	if (result.status == 200)
+		answer_stream(req, res, &result, tail);
+	else
+		answer(req, res, &result, false);
 	lambda_result_clear(&result);
 	function_ref_clear(&r);
 }

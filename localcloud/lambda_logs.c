@@ -3,7 +3,7 @@
  * CloudWatch Logs as far as functions need it: groups with retention and tags, streams,
  * and their events, read from the files that lambda_stream.c writes.
  */
-#include "lambda_internal.h"
+#include "lambda_logs.h"
 
 #include "base/fs.h"
 #include "base/time.h"
@@ -16,9 +16,8 @@
 
 #define GROUP "logs.group" /* by region and name */
 #define STREAM_BYTES_MAX ((size_t)256 << 20)
-#define EVENTS_MAX 10000
 
-static char *group_dir(const struct cloud *c, const char *region, const char *group)
+char *logs_group_dir(const struct cloud *c, const char *region, const char *group)
 {
 	RN_AUTO(rn_freep) char *name = rn_replace(group, "/", "~");
 	return rn_asprintf("%s/lambda/logs/%s/%s", c->dir, region, name);
@@ -49,8 +48,15 @@ void logs_ensure_group(struct cloud *c, const char *region, const char *group)
 	store_put(c->store, GROUP, region, group, g, NULL);
 }
 
-/* Name of the group in the request: by name, or by ARN in `member`. New; NULL when answered. */
-static char *group_name(struct request *req, struct response *res, const char *member)
+/* It becomes the name of a folder. */
+bool logs_name_valid(const char *name)
+{
+	static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/#-";
+	size_t n = strlen(name);
+	return n > 0 && n <= 512 && strspn(name, ALLOWED) == n && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+char *logs_group_name(struct request *req, struct response *res, const char *member)
 {
 	const cJSON *in = request_json(req, res);
 	const char *text = in ? rn_json_str(in, member) : NULL;
@@ -63,10 +69,17 @@ static char *group_name(struct request *req, struct response *res, const char *m
 			     "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be "
 			     "null",
 			     member);
-	return name;
+	if (!name || logs_name_valid(name))
+		return name;
+	answer_error(req, res, 400, "InvalidParameterException",
+		     "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression "
+		     "pattern: [\\.\\-_/#A-Za-z0-9]+",
+		     name, member);
+	free(name);
+	return NULL;
 }
 
-static cJSON *require(struct request *req, struct response *res, const char *name)
+cJSON *logs_require(struct request *req, struct response *res, const char *name)
 {
 	cJSON *g = store_get(req->cloud->store, GROUP, req->region, name);
 	if (!g)
@@ -74,7 +87,7 @@ static cJSON *require(struct request *req, struct response *res, const char *nam
 	return g;
 }
 
-static void answer_empty(struct request *req, struct response *res)
+void logs_answer_empty(struct request *req, struct response *res)
 {
 	response_json(req, res, 200, cJSON_CreateObject());
 }
@@ -83,7 +96,7 @@ static void answer_empty(struct request *req, struct response *res)
 
 static void create_group(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, "logGroupName");
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, "logGroupName");
 	if (!name)
 		return;
 	if (store_has(req->cloud->store, GROUP, req->region, name)) {
@@ -95,19 +108,19 @@ static void create_group(struct request *req, struct response *res)
 	if (cJSON_IsObject(tags))
 		json_set(g, "_tags", cJSON_Duplicate(tags, true));
 	store_put(req->cloud->store, GROUP, req->region, name, g, NULL);
-	answer_empty(req, res);
+	logs_answer_empty(req, res);
 }
 
 static void delete_group(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, "logGroupName");
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, "logGroupName");
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	if (!g)
 		return;
-	RN_AUTO(rn_freep) char *dir = group_dir(req->cloud, req->region, name);
+	RN_AUTO(rn_freep) char *dir = logs_group_dir(req->cloud, req->region, name);
 	store_remove(req->cloud->store, GROUP, req->region, name, NULL);
 	rn_remove_tree(dir, NULL);
-	answer_empty(req, res);
+	logs_answer_empty(req, res);
 }
 
 static void describe_groups(struct request *req, struct response *res)
@@ -140,7 +153,7 @@ static bool days_valid(const cJSON *days)
 /* Removes the group's streams that nothing was written to for so long. */
 static void expire(const struct cloud *c, const char *region, const char *group, double days)
 {
-	RN_AUTO(rn_freep) char *dir = group_dir(c, region, group);
+	RN_AUTO(rn_freep) char *dir = logs_group_dir(c, region, group);
 	RN_AUTO(rn_strv_clear) struct rn_strv files = { 0 };
 	if (rn_list_dir(dir, &files, NULL) < 0)
 		return;
@@ -169,8 +182,8 @@ static int start(struct cloud *c, const struct service *self, struct rn_error *e
 
 static void put_retention(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, "logGroupName");
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, "logGroupName");
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	const cJSON *days = rn_json_get(req->json, "retentionInDays");
 	if (!g)
 		return;
@@ -186,18 +199,18 @@ static void put_retention(struct request *req, struct response *res)
 	expire(req->cloud, req->region, name, days->valuedouble);
 	json_set(g, "retentionInDays", cJSON_CreateNumber(days->valuedouble));
 	store_put(req->cloud->store, GROUP, req->region, name, g, NULL);
-	answer_empty(req, res);
+	logs_answer_empty(req, res);
 }
 
 static void delete_retention(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, "logGroupName");
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, "logGroupName");
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	if (!g)
 		return;
 	json_set_str(g, "retentionInDays", NULL);
 	store_put(req->cloud->store, GROUP, req->region, name, g, NULL);
-	answer_empty(req, res);
+	logs_answer_empty(req, res);
 }
 
 /* ---- tags: both generations of the API ---- */
@@ -209,8 +222,8 @@ static const char *tag_member(const struct request *req)
 
 static void list_tags(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, tag_member(req));
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, tag_member(req));
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	if (!g)
 		return;
 	cJSON *out = cJSON_CreateObject();
@@ -220,8 +233,8 @@ static void list_tags(struct request *req, struct response *res)
 
 static void set_tags(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, tag_member(req));
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, tag_member(req));
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	const cJSON *t;
 	if (!g)
 		return;
@@ -229,13 +242,13 @@ static void set_tags(struct request *req, struct response *res)
 	cJSON_ArrayForEach(t, rn_json_get(req->json, "tags"))
 		json_set_str(tags, t->string, cJSON_IsString(t) ? t->valuestring : "");
 	store_put(req->cloud->store, GROUP, req->region, name, g, NULL);
-	answer_empty(req, res);
+	logs_answer_empty(req, res);
 }
 
 static void remove_tags(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, tag_member(req));
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, tag_member(req));
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	const cJSON *t;
 	if (!g)
 		return;
@@ -244,7 +257,7 @@ static void remove_tags(struct request *req, struct response *res)
 		if (cJSON_IsString(t))
 			json_set_str(rn_json_get(g, "_tags"), t->valuestring, NULL);
 	store_put(req->cloud->store, GROUP, req->region, name, g, NULL);
-	answer_empty(req, res);
+	logs_answer_empty(req, res);
 }
 
 /* ---- streams and events ---- */
@@ -297,16 +310,16 @@ static int by_time(const void *a, const void *b)
 
 static void describe_streams(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(
+	RN_AUTO(rn_freep) char *name = logs_group_name(
 		req, res, request_json(req, res) && rn_json_str(req->json, "logGroupIdentifier") ? "logGroupIdentifier"
 											  : "logGroupName");
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	if (!g)
 		return;
 	const char *prefix = rn_json_str(req->json, "logStreamNamePrefix");
 	int64_t limit = rn_json_int(req->json, "limit", 50);
 	bool descending = rn_json_bool(req->json, "descending", false);
-	RN_AUTO(rn_freep) char *dir = group_dir(req->cloud, req->region, name);
+	RN_AUTO(rn_freep) char *dir = logs_group_dir(req->cloud, req->region, name);
 	RN_AUTO(rn_strv_clear) struct rn_strv files = { 0 };
 	rn_list_dir(dir, &files, NULL);
 	cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "logStreams");
@@ -347,12 +360,12 @@ static cJSON *event_json(const struct event *e)
 
 static void get_events(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(req, res, "logGroupName");
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_freep) char *name = logs_group_name(req, res, "logGroupName");
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	const char *stream = rn_json_str(req->json, "logStreamName");
 	if (!g)
 		return;
-	RN_AUTO(rn_freep) char *dir = group_dir(req->cloud, req->region, name);
+	RN_AUTO(rn_freep) char *dir = logs_group_dir(req->cloud, req->region, name);
 	RN_AUTO(rn_freep) char *file = rn_replace(stream ? stream : "", "/", "~");
 	RN_AUTO(rn_freep) char *path = rn_path_join(dir, file);
 	if (!stream || !rn_exists(path)) {
@@ -361,7 +374,7 @@ static void get_events(struct request *req, struct response *res)
 	}
 	struct events e = { 0 };
 	read_stream(dir, file, &e);
-	int64_t limit = rn_json_int(req->json, "limit", EVENTS_MAX), from = rn_json_int(req->json, "startTime", 0),
+	int64_t limit = rn_json_int(req->json, "limit", LOG_EVENTS_MAX), from = rn_json_int(req->json, "startTime", 0),
 		to = rn_json_int(req->json, "endTime", INT64_MAX);
 	const char *token = rn_json_str(req->json, "nextToken");
 	size_t first = 0, shown = 0;
@@ -413,28 +426,41 @@ static bool pattern_matches(const char *pattern, const char *text)
 	return !any_asked || any_found;
 }
 
+/* No list: all are. */
+static bool is_listed(const cJSON *list, const char *name)
+{
+	const cJSON *item;
+	if (!cJSON_IsArray(list) || !list->child)
+		return true;
+	cJSON_ArrayForEach(item, list)
+		if (rn_streq(cJSON_GetStringValue(item), name))
+			return true;
+	return false;
+}
+
 static void filter_events(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_freep) char *name = group_name(
+	RN_AUTO(rn_freep) char *name = logs_group_name(
 		req, res, request_json(req, res) && rn_json_str(req->json, "logGroupIdentifier") ? "logGroupIdentifier"
 												  : "logGroupName");
-	RN_AUTO(rn_json_freep) cJSON *g = name ? require(req, res, name) : NULL;
+	RN_AUTO(rn_json_freep) cJSON *g = name ? logs_require(req, res, name) : NULL;
 	if (!g)
 		return;
-	RN_AUTO(rn_freep) char *dir = group_dir(req->cloud, req->region, name);
+	RN_AUTO(rn_freep) char *dir = logs_group_dir(req->cloud, req->region, name);
 	RN_AUTO(rn_strv_clear) struct rn_strv files = { 0 };
 	struct events e = { 0 };
 	const char *pattern = rn_json_str(req->json, "filterPattern"), *token = rn_json_str(req->json, "nextToken"),
 		   *prefix = rn_json_str(req->json, "logStreamNamePrefix");
+	const cJSON *streams = rn_json_get(req->json, "logStreamNames");
 	rn_list_dir(dir, &files, NULL);
 	for (size_t i = 0; i < files.n; i++) {
 		RN_AUTO(rn_freep) char *stream = rn_replace(files.v[i], "~", "/");
-		if (!prefix || rn_starts(stream, prefix))
+		if ((!prefix || rn_starts(stream, prefix)) && is_listed(streams, stream))
 			read_stream(dir, files.v[i], &e);
 	}
 	if (e.n)
 		qsort(e.v, e.n, sizeof(*e.v), by_time);
-	int64_t limit = rn_json_int(req->json, "limit", EVENTS_MAX), from = rn_json_int(req->json, "startTime", 0),
+	int64_t limit = rn_json_int(req->json, "limit", LOG_EVENTS_MAX), from = rn_json_int(req->json, "startTime", 0),
 		to = rn_json_int(req->json, "endTime", INT64_MAX);
 	cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "events");
 	size_t i = token ? strtoul(token, NULL, 10) : 0;
@@ -472,6 +498,9 @@ static const struct route ROUTES[] = {
 	{ .operation = "ListTagsLogGroup", .handle = list_tags },
 	{ .operation = "TagLogGroup", .handle = set_tags },
 	{ .operation = "UntagLogGroup", .handle = remove_tags },
+	{ .operation = "CreateLogStream", .handle = logs_create_stream },
+	{ .operation = "DeleteLogStream", .handle = logs_delete_stream },
+	{ .operation = "PutLogEvents", .handle = logs_put_events, .blocks = true },
 	{ .operation = "DescribeLogStreams", .handle = describe_streams, .blocks = true },
 	{ .operation = "GetLogEvents", .handle = get_events, .blocks = true },
 	{ .operation = "FilterLogEvents", .handle = filter_events, .blocks = true },

@@ -55,6 +55,9 @@ static cJSON *make_statement(const cJSON *in, const char *arn)
 	}
 	cJSON_AddStringToObject(s, "Action", rn_json_str(in, "Action"));
 	cJSON_AddStringToObject(s, "Resource", arn);
+	add_condition(s, "StringEquals", "lambda:FunctionUrlAuthType", rn_json_str(in, "FunctionUrlAuthType"));
+	if (rn_json_get(in, "InvokedViaFunctionUrl"))
+		add_condition(s, "Bool", "lambda:InvokedViaFunctionUrl", rn_json_bool(in, "InvokedViaFunctionUrl", false) ? "true" : "false");
 	add_condition(s, "StringEquals", "AWS:SourceAccount", rn_json_str(in, "SourceAccount"));
 	add_condition(s, "StringEquals", "lambda:EventSourceToken", rn_json_str(in, "EventSourceToken"));
 	add_condition(s, "StringEquals", "aws:PrincipalOrgID", rn_json_str(in, "PrincipalOrgID"));
@@ -78,6 +81,15 @@ static int check_statement(struct request *req, struct response *res, const cJSO
 				    "1 validation error detected: Value '%s' at 'action' failed to satisfy constraint: Member must "
 				    "satisfy regular expression pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])",
 				    rn_json_str(in, "Action"));
+	const char *auth = rn_json_str(in, "FunctionUrlAuthType");
+	if (auth && strcmp(rn_json_str(in, "Action"), "lambda:InvokeFunctionUrl") != 0)
+		return answer_error(req, res, 400, "InvalidParameterValueException",
+				    "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action");
+	if (auth && strcmp(auth, "NONE") != 0 && strcmp(auth, "AWS_IAM") != 0)
+		return answer_error(req, res, 400, "ValidationException",
+				    "1 validation error detected: Value '%s' at 'functionUrlAuthType' failed to satisfy constraint: Member must "
+				    "satisfy enum value set: [NONE, AWS_IAM]",
+				    auth);
 	return 0;
 }
 
@@ -188,9 +200,37 @@ static bool allows(const cJSON *s, const char *principal, const char *source_arn
 		return false;
 	if (!rn_streq(action, "lambda:InvokeFunction") && !rn_streq(action, "lambda:*"))
 		return false;
+	if (rn_streq(rn_json_str(rn_json_path(s, "Condition.Bool"), "lambda:InvokedViaFunctionUrl"), "true"))
+		return false;
 	const char *like = rn_json_str(rn_json_path(s, "Condition.ArnLike"), "AWS:SourceArn");
 	const char *account = rn_json_str(rn_json_path(s, "Condition.StringEquals"), "AWS:SourceAccount");
 	return (!like || (source_arn && lambda_glob(like, source_arn))) && (!account || !strcmp(account, CLOUD_ACCOUNT));
+}
+
+/* A statement that lets everybody do `action` by a URL without authentication. */
+static bool is_public(const cJSON *s, const char *action)
+{
+	const cJSON *who = rn_json_get(s, "Principal");
+	const char *everybody = cJSON_IsString(who) ? who->valuestring : rn_json_str(who, "AWS");
+	const char *its = rn_json_str(s, "Action"), *auth = rn_json_str(rn_json_path(s, "Condition.StringEquals"), "lambda:FunctionUrlAuthType"),
+		   *via = rn_json_str(rn_json_path(s, "Condition.Bool"), "lambda:InvokedViaFunctionUrl");
+	return rn_streq(everybody, "*") && (rn_streq(its, action) || rn_streq(its, "lambda:*")) && (!auth || !strcmp(auth, "NONE")) &&
+	       (!via || !strcmp(via, "true"));
+}
+
+bool lambda_is_public(struct cloud *c, const struct function_ref *r)
+{
+	static const char *const NEEDED[] = { "lambda:InvokeFunctionUrl", "lambda:InvokeFunction" };
+	RN_AUTO(rn_json_freep) cJSON *doc = function_load(c, r);
+	const cJSON *list = doc ? statements(doc, r->qualifier, false) : NULL, *s;
+	size_t found = 0;
+	for (size_t i = 0; i < RN_LEN(NEEDED); i++) {
+		bool one = false;
+		cJSON_ArrayForEach(s, list)
+			one = one || is_public(s, NEEDED[i]);
+		found += one;
+	}
+	return found == RN_LEN(NEEDED);
 }
 
 bool lambda_permits(struct cloud *c, const char *region, const char *function, const char *qualifier,

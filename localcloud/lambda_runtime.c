@@ -77,6 +77,7 @@ static enum MHD_Result next(struct instance *in, struct MHD_Connection *c)
 	if (in->state == INSTANCE_INIT)
 		in->init_ms = lambda_since(&in->born);
 	in->state = INSTANCE_IDLE;
+	pthread_cond_broadcast(&in->changed);
 	while (!in->dead && !(in->current && !in->current->delivered))
 		pthread_cond_wait(&in->changed, &l->lock);
 	if (!in->dead) {
@@ -101,6 +102,7 @@ static enum MHD_Result finish(struct instance *in, struct MHD_Connection *c, str
 			      size_t id_len, bool failed)
 {
 	struct lambda *l = in->lambda;
+	const char *type = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Content-Type");
 	bool known, large = call->body.overflow;
 	pthread_mutex_lock(&l->lock);
 	struct invocation *inv = in->current;
@@ -110,6 +112,7 @@ static enum MHD_Result finish(struct instance *in, struct MHD_Connection *c, str
 		inv->done = true;
 		inv->failed = failed;
 		inv->too_large = large;
+		snprintf(inv->content_type, sizeof(inv->content_type), "%s", type ? type : "");
 		inv->response = call->body;
 		call->body = (struct rn_buf)RN_BUF_INIT;
 		pthread_cond_broadcast(&in->changed);

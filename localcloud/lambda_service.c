@@ -8,6 +8,8 @@
 #include <time.h>
 
 #define F "/2015-03-31/functions"
+#define ASYNC_PATH "/2019-09-25/functions/{name}/event-invoke-config"
+#define PROVISIONED_PATH "/2019-09-30/functions/{name}/provisioned-concurrency"
 
 static const struct route ROUTES[] = {
 	{ "POST", F, "CreateFunction", lambda_create, false },
@@ -41,9 +43,23 @@ static const struct route ROUTES[] = {
 	{ "GET", "/2016-08-19/account-settings", "GetAccountSettings", lambda_account_settings, false },
 	{ "GET", "/2020-06-30/functions/{name}/code-signing-config", "GetFunctionCodeSigningConfig", lambda_no_signing,
 	  false },
-	{ "GET", "/2019-09-25/functions/{name}/event-invoke-config", "GetFunctionEventInvokeConfig",
-	  lambda_no_event_config, false },
-	{ "GET", "/2021-10-31/functions/{name}/url", "GetFunctionUrlConfig", lambda_no_url, false },
+	{ "PUT", ASYNC_PATH, "PutFunctionEventInvokeConfig", lambda_put_async, false },
+	{ "POST", ASYNC_PATH, "UpdateFunctionEventInvokeConfig", lambda_update_async, false },
+	{ "GET", ASYNC_PATH, "GetFunctionEventInvokeConfig", lambda_get_async, false },
+	{ "DELETE", ASYNC_PATH, "DeleteFunctionEventInvokeConfig", lambda_delete_async, false },
+	{ "GET", ASYNC_PATH "/list", "ListFunctionEventInvokeConfigs", lambda_list_async, false },
+	{ "PUT", PROVISIONED_PATH, "PutProvisionedConcurrencyConfig", lambda_put_provisioned, false },
+	{ "GET", PROVISIONED_PATH, "GetProvisionedConcurrencyConfig", lambda_get_provisioned, false },
+	{ "GET", PROVISIONED_PATH, "ListProvisionedConcurrencyConfigs", lambda_get_provisioned, false },
+	{ "DELETE", PROVISIONED_PATH, "DeleteProvisionedConcurrencyConfig", lambda_delete_provisioned, false },
+	{ "POST", "/2021-10-31/functions/{name}/url", "CreateFunctionUrlConfig", lambda_create_url, false },
+	{ "GET", "/2021-10-31/functions/{name}/url", "GetFunctionUrlConfig", lambda_get_url, false },
+	{ "PUT", "/2021-10-31/functions/{name}/url", "UpdateFunctionUrlConfig", lambda_update_url, false },
+	{ "DELETE", "/2021-10-31/functions/{name}/url", "DeleteFunctionUrlConfig", lambda_delete_url, false },
+	{ "GET", "/2021-10-31/functions/{name}/urls", "ListFunctionUrlConfigs", lambda_list_urls, false },
+	{ "GET", "/2024-08-31/functions/{name}/recursion-config", "GetFunctionRecursionConfig", lambda_get_recursion, false },
+	{ "PUT", "/2024-08-31/functions/{name}/recursion-config", "PutFunctionRecursionConfig", lambda_put_recursion, false },
+	{ "POST", "/2021-11-15/functions/{name}/response-streaming-invocations", "InvokeWithResponseStream", lambda_invoke_stream_handler, true },
 };
 
 struct lambda *lambda_of(struct cloud *c)
@@ -85,12 +101,14 @@ static int start(struct cloud *c, const struct service *self, struct rn_error *e
 	l->sessions = cJSON_CreateObject();
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_mutex_init(&l->prepare, NULL);
+	pthread_mutex_init(&l->provision, NULL);
 	pthread_cond_init(&l->ended, NULL);
 	c->service_data[self->slot] = l;
 	if (rn_mkdirs(l->dir, 0755, err) < 0)
 		return -1;
 	image_sweep(l);
 	events_start(l);
+	provision_start(l);
 	return 0;
 }
 
@@ -119,6 +137,7 @@ static void stop(struct cloud *c, const struct service *self)
 	cJSON_Delete(l->sessions);
 	pthread_cond_destroy(&l->ended);
 	pthread_mutex_destroy(&l->prepare);
+	pthread_mutex_destroy(&l->provision);
 	pthread_mutex_destroy(&l->lock);
 	free(l->dir);
 	free(l);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags, reserved concurrency, and the questions that tools ask about features which image functions here lack. */
+/* Tags, reserved concurrency, loops, and lists of what belongs to a function. */
 #include "lambda_internal.h"
 
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #define CONCURRENCY_MAX 1000 /* of an account */
 #define UNRESERVED_MIN 100   /* AWS keeps so many for functions without a reservation */
 #define TAGS_MAX 50
+#define LIST_MAX 50
 
 /* ---- tags: the resource is an ARN ---- */
 
@@ -168,7 +169,7 @@ void lambda_account_settings(struct request *req, struct response *res)
 	response_json(req, res, 200, out);
 }
 
-/* ---- asked by Terraform, SAM and consoles: there is none ---- */
+/* ---- asked by Terraform and SAM: there is none ---- */
 
 void lambda_no_signing(struct request *req, struct response *res)
 {
@@ -182,23 +183,68 @@ void lambda_no_signing(struct request *req, struct response *res)
 	function_ref_clear(&r);
 }
 
-void lambda_no_event_config(struct request *req, struct response *res)
+/* ---- loops ---- */
+
+void lambda_get_recursion(struct request *req, struct response *res)
 {
 	struct function_ref r = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *doc = asked(req, res, &r);
 	if (doc) {
-		RN_AUTO(rn_freep) char *arn = function_arn(&r, r.qualifier ? r.qualifier : LATEST);
-		answer_error(req, res, 404, "ResourceNotFoundException",
-			     "The function %s doesn't have an EventInvokeConfig", arn);
+		cJSON *out = cJSON_CreateObject();
+		const char *loop = rn_json_str(doc, "_recursion");
+		cJSON_AddStringToObject(out, "RecursiveLoop", loop ? loop : "Terminate");
+		response_json(req, res, 200, out);
 	}
 	function_ref_clear(&r);
 }
 
-void lambda_no_url(struct request *req, struct response *res)
+void lambda_put_recursion(struct request *req, struct response *res)
 {
+	const cJSON *in = request_json(req, res);
 	struct function_ref r = { 0 };
-	RN_AUTO(rn_json_freep) cJSON *doc = asked(req, res, &r);
-	if (doc)
-		answer_error(req, res, 404, "ResourceNotFoundException", "The resource you requested does not exist.");
+	RN_AUTO(rn_json_freep) cJSON *doc = in ? asked(req, res, &r) : NULL;
+	const char *loop = rn_json_str(in, "RecursiveLoop");
+	bool allow = rn_streq(loop, "Allow");
+	if (doc && !allow && !rn_streq(loop, "Terminate")) {
+		answer_error(req, res, 400, "ValidationException",
+			     "1 validation error detected: Value %s at 'recursiveLoop' failed to satisfy constraint: Member must satisfy "
+			     "enum value set: [Allow, Terminate]",
+			     loop ? loop : "null");
+	} else if (doc) {
+		json_set_str(doc, "_recursion", allow ? loop : NULL);
+		function_save(req->cloud, &r, doc);
+		cJSON *out = cJSON_CreateObject();
+		cJSON_AddStringToObject(out, "RecursiveLoop", loop);
+		response_json(req, res, 200, out);
+	}
 	function_ref_clear(&r);
+}
+
+/* ---- lists of what belongs to a function ---- */
+
+void lambda_answer_list(struct request *req, struct response *res, const struct function_ref *r, const char *kind, const char *member,
+			void (*show)(const struct request *req, cJSON *doc))
+{
+	const char *text = request_arg(req, "MaxItems");
+	int64_t limit = LIST_MAX;
+	if (text && rn_parse_int(text, 1, LIST_MAX, &limit, NULL) < 0) {
+		answer_error(req, res, 400, "InvalidParameterValueException", "MaxItems must be between 1 and %d", LIST_MAX);
+		return;
+	}
+	RN_AUTO(rn_freep) char *parent = function_parent(r);
+	RN_AUTO(rn_json_freep) cJSON *docs = store_list(req->cloud->store, kind, parent, request_arg(req, "Marker"), (size_t)limit + 1);
+	cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, member), *d;
+	const char *last = NULL;
+	cJSON_ArrayForEach(d, docs) {
+		if (limit-- == 0) {
+			cJSON_AddStringToObject(out, "NextMarker", last);
+			break;
+		}
+		const char *arn = rn_json_str(d, "FunctionArn"), *qualifier = arn ? strrchr(arn, ':') + 1 : "";
+		last = rn_json_str(d, "_id") ? rn_json_str(d, "_id") : qualifier;
+		if (show)
+			show(req, d);
+		cJSON_AddItemToArray(list, function_public(d, NULL));
+	}
+	response_json(req, res, 200, out);
 }

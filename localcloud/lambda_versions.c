@@ -144,6 +144,8 @@ void lambda_update_alias(struct request *req, struct response *res)
 			     "to retrieve the latest Revision Id");
 	} else if (alias && alias_set(req, res, &r, in, alias) == 0) {
 		save_alias(req, &r, alias);
+		if (rn_json_str(in, "FunctionVersion"))
+			provision_alias(req->cloud, &r, rn_json_str(alias, "Name"), false);
 		response_json(req, res, 200, cJSON_Duplicate(alias, true));
 	}
 	function_ref_clear(&r);
@@ -156,7 +158,12 @@ void lambda_delete_alias(struct request *req, struct response *res)
 		return;
 	RN_AUTO(rn_freep) char *parent = function_parent(&r);
 	const char *name = request_param(req, "alias");
-	store_remove(req->cloud->store, ALIAS, parent, name ? name : "", NULL); /* AWS answers 204 also when there is none */
+	name = name ? name : "";
+	store_remove(req->cloud->store, ALIAS, parent, name, NULL); /* AWS answers 204 also when there is none */
+	store_remove(req->cloud->store, ASYNC, parent, name, NULL);
+	struct function_ref of = { r.region, r.name, (char *)(uintptr_t)name };
+	lambda_forget_url(req->cloud, &of);
+	provision_alias(req->cloud, &r, name, true);
 	response_json(req, res, 204, NULL);
 	function_ref_clear(&r);
 }

@@ -3,6 +3,7 @@
 
 #include "apigw_gateway.h"
 #include "faults_apply.h"
+#include "lambda_url.h"
 #include "registry.h"
 #include "sigv4_verify.h"
 #include "store.h"
@@ -48,6 +49,7 @@ void route_names(struct rn_strv *ret)
 			rn_strv_addf(ret, "%s.%s", SERVICES[i]->name, SERVICES[i]->routes[k].operation);
 	registry_names(ret);
 	rn_strv_add(ret, "execute-api.Invoke");
+	rn_strv_add(ret, "lambda-url.Invoke");
 }
 
 /* ---- patterns ---- */
@@ -259,7 +261,7 @@ static bool needs_no_key(const struct request *req)
 {
 	const char *header = request_header(req, "Authorization");
 	bool is_signed = (header && rn_starts(header, "AWS4-")) || request_arg(req, "X-Amz-Credential");
-	return !strcmp(req->path, HEALTH) || gateway_is_call(req) || !is_signed;
+	return !strcmp(req->path, HEALTH) || gateway_is_call(req) || url_is_call(req) || !is_signed;
 }
 
 void route_begin(struct request *req)
@@ -285,6 +287,8 @@ void route_handle(struct request *req, struct response *res)
 		handle_health(req, res);
 	} else if (gateway_is_call(req)) {
 		gateway_handle(req, res);
+	} else if (url_is_call(req)) {
+		url_handle(req, res);
 	} else {
 		handle_api(req, res);
 	}

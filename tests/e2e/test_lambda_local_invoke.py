@@ -104,8 +104,8 @@ def test_lines_of_the_platform_are_json_when_asked_for(function):
     assert (failed["record"]["status"], failed["record"]["errorType"]) == ("error", "Runtime.ExitError")
     with pytest.raises(ClientError, match="Log level is not supported"):
         call.client.update_function_configuration(FunctionName="probe", LoggingConfig={"LogFormat": "Text", "SystemLogLevel": "INFO"})
-    with pytest.raises(ClientError, match="DeadLetterConfig"):
-        call.client.update_function_configuration(FunctionName="probe", DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:1:q"})
+    with pytest.raises(ClientError, match="neither an SQS queue nor an SNS topic"):
+        call.client.update_function_configuration(FunctionName="probe", DeadLetterConfig={"TargetArn": "arn:aws:lambda:us-east-1:1:function:f"})
 
 
 def test_a_flood_of_output_keeps_the_last_4_kb(function):

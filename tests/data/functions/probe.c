@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A function that does what its event says, for the tests of the local Lambda:
- * {"do": "echo" | "sleep" | "exit" | "crash" | "env" | "log" | "flood" | "id" | "write" | "read" | "eat" | "fail" | "big" | "headers" | "count" | "fork" | "proxy" | "reply" | "fill", "arg": "…"}
+ * {"do": "echo" | "sleep" | "exit" | "crash" | "env" | "log" | "flood" | "id" | "write" | "read" | "eat" | "fail" | "big" | "headers" | "count" | "fork" | "proxy" | "reply" | "fill" | "stream", "arg": "…"}
+ * TELL=1 makes it write each event to its log.
  * PROBE_INIT=exit|sleep|error makes it misbehave before its first event.
  */
 #include <arpa/inet.h>
@@ -17,6 +18,7 @@
 extern char **environ;
 static char head[1 << 16], *event;
 static const char *extra = "";
+static size_t length; /* of a body with NUL bytes; 0: its text */
 
 static void call(const char *method, const char *path, const char *body)
 {
@@ -26,10 +28,11 @@ static void call(const char *method, const char *path, const char *body)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		exit(90);
+	size_t size = length ? length : strlen(body);
 	dprintf(fd, "%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n",
-		method, path, extra, strlen(body));
-	for (size_t n = strlen(body), done = 0; done < n;) {
-		ssize_t w = write(fd, body + done, n - done);
+		method, path, extra, size);
+	for (size_t done = 0; done < size;) {
+		ssize_t w = write(fd, body + done, size - done);
 		if (w <= 0)
 			break;
 		done += (size_t)w;
@@ -143,7 +146,12 @@ static void work(const char *what, const char *arg)
 		quote(answer + strlen(answer), sizeof(answer) / 2, event);
 		strcat(answer, "}");
 	}
-	else
+	else if (!strcmp(what, "stream")) { /* as runtimes send HTTP answers in parts: a prelude, eight NUL bytes, the body */
+		int n = sprintf(answer, "{\"statusCode\":418,\"headers\":{\"x-kind\":\"streamed\"},\"cookies\":[\"a=1\"]}");
+		memset(answer + n, 0, 8);
+		length = (size_t)n + 8 + (size_t)sprintf(answer + n + 8, "%s", arg);
+		extra = "Content-Type: application/vnd.awslambda.http-integration-response\r\n";
+	} else
 		quote(answer, sizeof(answer), text);
 }
 
@@ -168,11 +176,15 @@ int main(int argc, char **argv)
 		snprintf(id, sizeof(id), "%.36s", p ? p + 31 : "");
 		member("do", what, sizeof(what));
 		member("arg", arg, sizeof(arg));
+		if (getenv("TELL"))
+			printf("event: %s\n", event), fflush(stdout);
 		work(what, arg);
 		int failed = !strcmp(what, "fail");
 		snprintf(path, sizeof(path), "invocation/%s/%s", id, failed ? "error" : "response");
 		if (failed)
 			snprintf(answer, sizeof(answer), "{\"errorType\":\"ValueError\",\"errorMessage\":\"%s\"}", arg);
 		call("POST", path, answer);
+		extra = "";
+		length = 0;
 	}
 }
