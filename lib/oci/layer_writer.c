@@ -27,6 +27,7 @@ struct layer_writer {
 	uint64_t entries;
 	struct rn_error failed; /* what stopped the pipe, seen through libarchive */
 	char *piece;
+	const struct rn_stop *stop;
 	bool given_up;
 };
 
@@ -59,6 +60,7 @@ struct layer_writer *layer_writer_new(struct blob_store *store, const struct lay
 		return NULL;
 	struct layer_writer *w = rn_alloc(sizeof(*w));
 	w->store = store;
+	w->stop = o ? o->stop : NULL;
 	w->records.max = (size_t)2 << 30;
 	w->pipe = layer_pipe_new(store, o, err);
 	if (!w->pipe) {
@@ -177,6 +179,8 @@ static int write_content(struct layer_writer *w, const struct layer_entry *e, co
 	uint64_t done = 0;
 	while (done < e->size) {
 		size_t want = e->size - done < PIECE ? (size_t)(e->size - done) : PIECE;
+		if (rn_stop_check(w->stop, err) < 0)
+			return -1;
 		ssize_t n = read_piece(w, s, done, want, err);
 		if (n < 0)
 			return rn_wrap(err, "%s", e->path);

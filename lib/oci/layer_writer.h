@@ -13,6 +13,8 @@
 #include "blob_store.h"
 #include "layer.h"
 
+#include "base/stop.h"
+
 struct layer_result;
 
 /** Somebody who follows a layer while it is written, to send it on at the same time. */
@@ -39,6 +41,7 @@ struct layer_options {
 	unsigned threads; /* 0: one for each core                                  */
 	const struct layer_tee *tee; /* NULL: none */
 	const struct layer_raw *raw; /* NULL: none */
+	const struct rn_stop *stop;  /* NULL: none. Asked inside of large files too */
 };
 
 /** Where the content of a LAYER_FILE comes from; exactly entry.size bytes, fewer or more is an error. */

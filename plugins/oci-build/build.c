@@ -81,6 +81,11 @@ void build_unstop(struct build *b)
 	b->stopped = false;
 }
 
+static bool stop_asked(void *ctx)
+{
+	return build_stopped(ctx);
+}
+
 bool build_stopped(const struct build *b)
 {
 	return b->stopped || b->host->cancelled(b->stage);
@@ -249,7 +254,7 @@ static int open_store(struct build *b, struct rn_error *err)
 	};
 	b->registry = registry_new(&o);
 	RN_AUTO(rn_freep) char *hashes = rn_path_join(dir, "file-hashes");
-	b->hashes = file_hashes_open(hashes);
+	b->hashes = file_hashes_open(hashes, &b->stop);
 	b->cache = step_cache_open(b);
 	b->notes = rn_alloc(sizeof(*b->notes));
 	if (b->params->push && b->params->tags.n)
@@ -264,6 +269,7 @@ static int layer_settings(struct build *b, struct rn_error *err)
 	const char *how = b->params->compression ? b->params->compression : "gzip";
 	b->layer_options.compression = rn_streq(how, "zstd") ? LAYER_ZSTD : rn_streq(how, "none") ? LAYER_PLAIN : LAYER_GZIP;
 	b->layer_options.level = (int)b->params->compression_level;
+	b->layer_options.stop = &b->stop;
 	int64_t highest = b->layer_options.compression == LAYER_ZSTD ? 19 : b->layer_options.compression == LAYER_GZIP ? 12 : 0;
 	if (b->params->compression_level < 0 || b->params->compression_level > highest)
 		return rn_fail(err, RN_EINVAL, "compression_level is 0 (default) to %d for %s", (int)highest, how);
@@ -274,7 +280,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 	       const struct build_params *params, struct rn_error *err)
 {
 	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER, .tags_lock = PTHREAD_MUTEX_INITIALIZER,
-			     .rootfs_lock = PTHREAD_MUTEX_INITIALIZER, .stop_fd = -1, .cancel_fd = -1 };
+			     .rootfs_lock = PTHREAD_MUTEX_INITIALIZER, .stop_fd = -1, .cancel_fd = -1, .stop = { stop_asked, b } };
 	rn_map_init(&b->used_args, NULL);
 	rn_map_init(&b->origins, origin_free);
 	rn_map_init(&b->tags, free);

@@ -79,6 +79,7 @@ struct build {
 	struct descriptor *artifacts; /* about the images: see attest.h                   */
 	size_t n_artifacts;
 	size_t cap_artifacts;
+	struct rn_stop stop;       /* build_stopped, for what knows no build              */
 	struct layer_options layer_options;
 	struct push_streams *streams; /* NULL: layers are not sent while they are written */
 	struct layer_options streamed; /* layer_options of those that are                 */

@@ -29,6 +29,7 @@ struct entry {
 
 struct file_hashes {
 	char *path;
+	const struct rn_stop *stop;
 	void *map; /* the file */
 	size_t map_size;
 	const struct entry *old; /* in it, sorted */
@@ -109,9 +110,10 @@ static void unmap_file(struct file_hashes *h)
 	h->n_old = 0;
 }
 
-struct file_hashes *file_hashes_open(const char *path)
+struct file_hashes *file_hashes_open(const char *path, const struct rn_stop *stop)
 {
 	struct file_hashes *h = rn_alloc(sizeof(*h));
+	h->stop = stop;
 	h->path = rn_strdup(path);
 	pthread_mutex_init(&h->lock, NULL);
 	map_file(h);
@@ -254,12 +256,14 @@ bool file_hashes_known(struct file_hashes *h, const struct file_look *look, unsi
 	return known;
 }
 
-static int hash_fd(int fd, uint64_t size, unsigned char ret[FILE_HASH_SIZE], struct rn_error *err)
+static int hash_fd(const struct rn_stop *stop, int fd, uint64_t size, unsigned char ret[FILE_HASH_SIZE], struct rn_error *err)
 {
 	size_t room = size < PIECE ? (size_t)size + 1 : PIECE;
 	RN_AUTO(rn_freep) char *piece = rn_alloc(room);
 	RN_AUTO(digester_freep) struct digester *d = digester_new(NULL);
 	for (off_t at = 0;;) {
+		if (rn_stop_check(stop, err) < 0)
+			return -1;
 		ssize_t n = pread(fd, piece, room, at);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -299,7 +303,7 @@ int file_hashes_get(struct file_hashes *h, int fd, unsigned char ret[FILE_HASH_S
 	struct file_look before = file_look_of(&st);
 	if (file_hashes_known(h, &before, ret))
 		return 0;
-	if (hash_fd(fd, before.size, ret, err) < 0 || fstat(fd, &st) < 0)
+	if (hash_fd(h->stop, fd, before.size, ret, err) < 0 || fstat(fd, &st) < 0)
 		return -1;
 	struct file_look after = file_look_of(&st);
 	pthread_mutex_lock(&h->lock);

@@ -8,6 +8,7 @@
 #define FILE_HASH_H
 
 #include "base/error.h"
+#include "base/stop.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,13 +29,13 @@ struct file_look file_look_of(const struct stat *st);
 bool file_look_equal(const struct file_look *a, const struct file_look *b);
 
 struct file_hashes;
-/** The memory in the file `path`, there or not. Never NULL. */
-struct file_hashes *file_hashes_open(const char *path);
+/** The memory in the file `path`, there or not. `stop` (borrowed; may be NULL) is asked while a file is read. Never NULL. */
+struct file_hashes *file_hashes_open(const char *path, const struct rn_stop *stop);
 /** Adds what was learnt to the file and frees. A failure to write is no error. */
 void file_hashes_close(struct file_hashes *h);
 
 /**
- * SHA-256 of the content of `fd` (from its start), remembered or computed. RN_EIO. A file that
+ * SHA-256 of the content of `fd` (from its start), remembered or computed. RN_EIO, RN_ECANCELLED. A file that
  * changes while it is read is hashed as read and not remembered. Safe from several threads.
  */
 int file_hashes_get(struct file_hashes *h, int fd, unsigned char ret[FILE_HASH_SIZE], struct rn_error *err);

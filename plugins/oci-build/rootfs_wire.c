@@ -199,6 +199,7 @@ static void get_strings(const cJSON *r, const char *name, struct rn_strv *ret)
 static int do_diff(const cJSON *r, struct blob_store *store, cJSON *answer, struct rn_error *err)
 {
 	RN_AUTO(rn_closep) int end = end_fd();
+	const struct rn_stop stop = { is_ending, &end };
 	RN_AUTO(layer_tree_freep) struct layer_tree *tree = NULL;
 	RN_AUTO(rn_strv_clear) struct rn_strv lowers = { 0 }, covered = { 0 };
 	get_strings(r, "lowers", &lowers);
@@ -209,7 +210,8 @@ static int do_diff(const cJSON *r, struct blob_store *store, cJSON *answer, stru
 		.store = store, .base = tree, .root = rn_json_str(r, "root"), .lowers = (const char *const *)lowers.v, .n_lowers = lowers.n,
 		.before = rn_json_str(r, "before"), .covered = (const char *const *)covered.v, .n_covered = covered.n,
 		.epoch = rn_json_int(r, "epoch", 0), .single_id = rn_json_bool(r, "single_id", false),
-		.options = { .compression = (enum layer_compression)rn_json_int(r, "compression", 0), .level = (int)rn_json_int(r, "level", 0) },
+		.options = { .compression = (enum layer_compression)rn_json_int(r, "compression", 0), .level = (int)rn_json_int(r, "level", 0),
+			     .stop = &stop },
 		.uid = (uint32_t)rn_json_int(r, "uid", 0), .gid = (uint32_t)rn_json_int(r, "gid", 0), .cancelled = is_ending, .ctx = &end,
 	};
 	struct layer_result layer = { 0 };

@@ -195,3 +195,31 @@ def test_while_a_base_is_pulled(context):
         assert context.leftovers() == []
         context.build(f"FROM {registry.host}/base:1\nCOPY --from={registry.host}/base:1 /big /again\n", layout="layout")
         assert Image.from_layout(context.folder / "layout").describe()["again"].startswith("file 0755 0:0 3145728 ")
+
+
+# Files so large that the run could not end in time if it went on to their end; they are holes, which cost no disk.
+
+def test_while_a_large_file_is_hashed(context):
+    large = context.write("large", "x")
+    os.truncate(large, 100 << 30)
+    process = context.runner.start("run", context.pipeline("FROM scratch\nCOPY large /large\n"), cwd=context.folder, stderr=subprocess.STDOUT)
+    while "[2/2 COPY" not in (line := process.stdout.readline()):
+        assert line
+    interrupt(process)
+    os.truncate(large, 5)
+    context.build(None, layout="layout")
+    assert Image.from_layout(context.folder / "layout").describe()["large"].startswith("file 0644 0:0 5 ")
+
+
+@needs_root
+@pytest.mark.parametrize("rung", RUNGS)
+def test_while_a_large_file_gets_into_a_layer(plain_user, rung):
+    place = Place(rung, plain_user)
+    harness_base.layout(place.home / "base")
+    place.prepare(f"FROM oci-layout://{place.home}/base\nRUN busybox truncate -s 100G /large\n")
+    process = place.start()
+    wait_for(lambda: [p for p in place.below("oci/.tmp/*") if p.stat().st_size > 100000], "the layer is written")
+    interrupt(process)
+    place.nothing_half_made()
+    place.prepare(f"FROM oci-layout://{place.home}/base\nRUN test ! -e /large && echo whole > /out\n")
+    assert contents(place.build(), "out") == b"whole\n"

@@ -85,14 +85,14 @@ static void an_old_file_is_read_once_and_a_changed_one_again(void **state)
 	RN_AUTO(rn_freep) char *young = rn_path_join(*state, "young");
 	write_text(one, "content");
 	grow_old(one, FILE_HASH_RACY_NS);
-	struct file_hashes *h = file_hashes_open(memory);
+	struct file_hashes *h = file_hashes_open(memory, NULL);
 	assert_hash(h, one, "content", 1);
 	assert_hash(h, one, "content", 1);
 	write_text(young, "new");
 	assert_hash(h, young, "new", 2);
 	file_hashes_close(h);
 
-	h = file_hashes_open(memory); /* the next build */
+	h = file_hashes_open(memory, NULL); /* the next build */
 	assert_hash(h, one, "content", 0);
 	assert_hash(h, young, "new", 1); /* it might have changed within a tick of the clock */
 	write_text(one, "CONTENT");      /* same size */
@@ -109,14 +109,14 @@ static void builds_at_the_same_time_keep_what_the_other_learnt(void **state)
 		write_text(paths[i], paths[i]);
 	}
 	grow_old(paths[39], FILE_HASH_RACY_NS);
-	struct file_hashes *a = file_hashes_open(memory), *b = file_hashes_open(memory);
+	struct file_hashes *a = file_hashes_open(memory, NULL), *b = file_hashes_open(memory, NULL);
 	for (int i = 0; i < 20; i++)
 		hash_of(a, paths[i]);
 	for (int i = 10; i < 40; i++)
 		hash_of(b, paths[i]);
 	file_hashes_close(a);
 	file_hashes_close(b);
-	struct file_hashes *h = file_hashes_open(memory);
+	struct file_hashes *h = file_hashes_open(memory, NULL);
 	for (int i = 0; i < 40; i++)
 		assert_hash(h, paths[i], paths[i], 0);
 	file_hashes_close(h);
@@ -132,7 +132,7 @@ static void a_damaged_memory_is_an_empty_one(void **state)
 	write_text(one, "content");
 	for (size_t i = 0; i < RN_LEN(damages); i++) {
 		write_text(memory, damages[i]);
-		struct file_hashes *h = file_hashes_open(memory);
+		struct file_hashes *h = file_hashes_open(memory, NULL);
 		assert_hash(h, one, "content", 1);
 		file_hashes_close(h);
 	}

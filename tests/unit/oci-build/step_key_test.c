@@ -71,7 +71,7 @@ static struct digest key_of(struct bench *t, const char *text)
 	struct rn_error err = { 0 };
 	RN_AUTO(rn_freep) char *context = rn_path_join(t->dir, "context");
 	struct build b = { .stage = &t->stage, .host = &mock_host, .params = &t->params, .context = context, .store = t->store,
-			   .epoch = t->epoch, .hashes = file_hashes_open("/nonexistent/hashes"), .lock = PTHREAD_MUTEX_INITIALIZER,
+			   .epoch = t->epoch, .hashes = file_hashes_open("/nonexistent/hashes", NULL), .lock = PTHREAD_MUTEX_INITIALIZER,
 			   .stop_fd = -1, .cancel_fd = -1 };
 	struct platform platform = { 0 };
 	struct stage_graph g = { 0 };
