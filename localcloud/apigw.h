@@ -14,6 +14,9 @@
 #define DEPLOYMENT "apigw.deployment"     /* [api id]  with "_snapshot"            */
 #define STAGE "apigw.stage"               /* [api id]  by name                     */
 #define GATEWAY_RESPONSE "apigw.response" /* [api id]  by type                     */
+#define MODEL "apigw.model"               /* [api id]  by name                     */
+#define VALIDATOR "apigw.validator"       /* [api id]  */
+#define AUTHORIZER "apigw.authorizer"     /* [api id]  */
 #define KEY "apigw.key"                   /* [region]  */
 #define PLAN "apigw.plan"                 /* [region]  */
 #define PLAN_KEY "apigw.plankey"          /* [plan id] by key id                   */
@@ -55,7 +58,7 @@ int apigw_take_tags(struct request *req, struct response *res, cJSON *doc);
 
 /** One resource's document and its "path" under a parent. New. */
 cJSON *apigw_new_resource(const char *id, const cJSON *parent, const char *part);
-/** All of an API as a deployment keeps it: {api, resources, responses}. New. */
+/** All of an API as a deployment keeps it: {api, resources, responses, models, validators, authorizers}. New. */
 cJSON *apigw_snapshot(struct request *req, const cJSON *api);
 /** Valid integration? -1: answered. Also sets what AWS defaults. */
 int apigw_check_integration(struct request *req, struct response *res, cJSON *integration);
@@ -80,6 +83,11 @@ handler_fn apigw_put_integration, apigw_get_integration, apigw_update_integratio
 handler_fn apigw_create_deployment, apigw_get_deployment, apigw_list_deployments, apigw_update_deployment,
 	apigw_delete_deployment, apigw_create_stage, apigw_get_stage, apigw_list_stages, apigw_update_stage,
 	apigw_delete_stage;
+handler_fn apigw_create_model, apigw_get_model, apigw_get_model_template, apigw_list_models, apigw_update_model,
+	apigw_delete_model, apigw_create_validator, apigw_get_validator, apigw_list_validators, apigw_update_validator,
+	apigw_delete_validator, apigw_create_authorizer, apigw_get_authorizer, apigw_list_authorizers,
+	apigw_update_authorizer, apigw_delete_authorizer;
+handler_fn apigw_export;
 handler_fn apigw_create_key, apigw_get_key, apigw_list_keys, apigw_update_key, apigw_delete_key;
 handler_fn apigw_create_plan, apigw_get_plan, apigw_list_plans, apigw_update_plan, apigw_delete_plan,
 	apigw_create_plan_key, apigw_get_plan_key, apigw_list_plan_keys, apigw_delete_plan_key, apigw_get_usage,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* REST APIs, their gateway responses, tags of everything, the account. */
-#include "apigw.h"
+#include "apigw_models.h"
 #include "apigw_patch.h"
 #include "store.h"
 
@@ -40,11 +40,8 @@ static int check(struct request *req, struct response *res, const cJSON *api)
 {
 	const char *source = rn_json_str(api, "apiKeySource");
 	const cJSON *types = rn_json_path(api, "endpointConfiguration.types");
-	if (!rn_streq(source, "HEADER"))
-		return apigw_bad(
-			req, res,
-			"apiKeySource %s needs authorizers, which this local cloud does not have",
-			source);
+	if (!rn_streq(source, "HEADER") && !rn_streq(source, "AUTHORIZER"))
+		return apigw_bad(req, res, "Invalid API key source: must be HEADER or AUTHORIZER");
 	if (!cJSON_IsArray(types) || cJSON_GetArraySize(types) != 1)
 		return apigw_bad(req, res, "Exactly one endpoint type must be given");
 	const char *type = types->child->valuestring;
@@ -82,6 +79,7 @@ static void save_with_root(struct request *req, const cJSON *api)
 	RN_AUTO(rn_json_freep) cJSON *resource = apigw_new_resource(root, NULL, "");
 	apigw_save(req, API, req->region, id, api);
 	apigw_save(req, RESOURCE, id, root, resource);
+	apigw_default_models(req, id);
 }
 
 /* POST /restapis?mode=import: the body is an OpenAPI document. */
@@ -160,7 +158,7 @@ static void leave_plans(struct request *req, const char *api_id)
 
 void apigw_remove_children(struct request *req, const char *api_id)
 {
-	static const char *const KINDS[] = { RESOURCE, DEPLOYMENT, STAGE, GATEWAY_RESPONSE };
+	static const char *const KINDS[] = { RESOURCE, DEPLOYMENT, STAGE, GATEWAY_RESPONSE, MODEL, VALIDATOR, AUTHORIZER };
 	for (size_t i = 0; i < RN_LEN(KINDS); i++)
 		store_remove_all(req->cloud->store, KINDS[i], api_id, NULL);
 }

@@ -64,7 +64,8 @@ static void *run(void *data)
 	return NULL;
 }
 
-static struct invocation *start(struct gateway_call *call, const char *function, const char *source)
+/* Takes `payload`. */
+static struct invocation *start(struct gateway_call *call, const char *function, const char *source, char *payload)
 {
 	struct invocation *v = rn_alloc(sizeof(*v));
 	pthread_condattr_t clock;
@@ -78,7 +79,7 @@ static struct invocation *start(struct gateway_call *call, const char *function,
 	v->region = rn_strdup(call->region);
 	v->function = rn_strdup(function);
 	v->source_arn = rn_strdup(source);
-	v->payload = event_build(call);
+	v->payload = payload;
 	pthread_attr_t attr;
 	pthread_t thread;
 	pthread_attr_init(&attr);
@@ -118,8 +119,7 @@ static bool await(struct invocation *v, int64_t timeout_ms)
 	return done;
 }
 
-/* "…functions/ARN/invocations" -> ARN. New. */
-static char *function_of(const char *uri)
+char *gateway_function(const char *uri)
 {
 	const char *start_of = strstr(uri, "/functions/");
 	const char *end = start_of ? strstr(start_of, "/invocations") : NULL;
@@ -135,45 +135,53 @@ static char *source_arn(const struct gateway_call *call)
 			 call->verb, rn_json_str(call->resource, "path"));
 }
 
-static void answer_invocation(struct gateway_call *call, const struct invocation *v)
+int gateway_run(struct gateway_call *call, const char *function, const char *source, char *payload, int64_t timeout_ms,
+		struct lambda_result *ret)
+{
+	struct invocation *v = start(call, function, source, payload);
+	if (!v)
+		return -1;
+	if (!await(v, timeout_ms))
+		return 1;
+	*ret = v->result;
+	v->result = (struct lambda_result){ 0 };
+	invocation_free(v);
+	return 0;
+}
+
+static void answer_invocation(struct gateway_call *call, const char *function, const char *source, const struct lambda_result *r)
 {
 	struct rn_error err = { 0 };
-	if (v->result.status != 200) {
-		gateway_refuse(call, GATEWAY_CONFIGURATION, "invoke %s for %s: %s: %s", v->function,
-			       v->source_arn,
-			       v->result.error_code ? v->result.error_code : "refused",
-			       v->result.error_message ? v->result.error_message : "");
-	} else if (v->result.function_error) {
-		gateway_refuse(call, GATEWAY_BAD_ANSWER, "%s ended with an error: %.300s",
-			       v->function, rn_buf_str(&v->result.payload));
-	} else if (event_answer(call, rn_buf_str(&v->result.payload), v->result.payload.len, &err) <
-		   0) {
+	if (r->status != 200) {
+		gateway_refuse(call, GATEWAY_CONFIGURATION, "invoke %s for %s: %s: %s", function, source,
+			       r->error_code ? r->error_code : "refused", r->error_message ? r->error_message : "");
+	} else if (r->function_error) {
+		gateway_refuse(call, GATEWAY_BAD_ANSWER, "%s ended with an error: %.300s", function, rn_buf_str(&r->payload));
+	} else if (event_answer(call, rn_buf_str(&r->payload), r->payload.len, &err) < 0) {
 		response_clear(call->res);
-		gateway_refuse(call, GATEWAY_BAD_ANSWER, "%s: %s", v->function, err.msg);
+		gateway_refuse(call, GATEWAY_BAD_ANSWER, "%s: %s", function, err.msg);
 	}
 }
 
 void gateway_invoke_lambda(struct gateway_call *call)
 {
 	RN_AUTO(rn_freep) char *uri = gateway_uri(call);
-	RN_AUTO(rn_freep) char *function = function_of(uri);
+	RN_AUTO(rn_freep) char *function = gateway_function(uri);
 	RN_AUTO(rn_freep) char *source = source_arn(call);
+	struct lambda_result result = { 0 };
 	if (!function) {
 		gateway_refuse(call, GATEWAY_CONFIGURATION,
 			       "the integration's uri %s names no function", uri);
 		return;
 	}
-	struct invocation *v = start(call, function, source);
-	if (!v) {
+	int rc = gateway_run(call, function, source, event_build(call), rn_json_int(call->integration, "timeoutInMillis", 29000), &result);
+	if (rc < 0)
 		gateway_refuse(call, GATEWAY_CONFIGURATION, "no thread to invoke %s", function);
-		return;
-	}
-	if (!await(v, rn_json_int(call->integration, "timeoutInMillis", 29000))) {
+	else if (rc > 0)
 		gateway_refuse(call, GATEWAY_TIMEOUT, "%s did not answer in time", function);
-		return;
-	}
-	answer_invocation(call, v);
-	invocation_free(v);
+	else
+		answer_invocation(call, function, source, &result);
+	lambda_result_clear(&result);
 }
 
 /* ---- HTTP ---- */

@@ -118,6 +118,8 @@ static void add_context(cJSON *event, const struct gateway_call *call, const cha
 	if (call->deployment)
 		set_string(context, "deploymentId", rn_json_str(call->deployment, "id"));
 	set_string(context, "apiId", call->api_id);
+	if (call->authorizer)
+		cJSON_AddItemToObject(context, "authorizer", cJSON_Duplicate(call->authorizer, true));
 }
 
 static void add_body(cJSON *event, const struct gateway_call *call)
@@ -140,9 +142,9 @@ static void add_body(cJSON *event, const struct gateway_call *call)
 	cJSON_AddBoolToObject(event, "isBase64Encoded", binary);
 }
 
-char *event_build(const struct gateway_call *call)
+/* All but the body. */
+static void add_request(cJSON *event, const struct gateway_call *call)
 {
-	RN_AUTO(rn_json_freep) cJSON *event = cJSON_CreateObject();
 	RN_AUTO(rn_freep) char *path = rn_percent_decode(call->path, false);
 	const cJSON *variables = rn_json_get(call->stage, "variables");
 	set_string(event, "resource", rn_json_str(call->resource, "path"));
@@ -155,7 +157,22 @@ char *event_build(const struct gateway_call *call)
 	cJSON_AddItemToObject(event, "stageVariables",
 			      variables ? cJSON_Duplicate(variables, true) : cJSON_CreateNull());
 	add_context(event, call, path);
+}
+
+char *event_build(const struct gateway_call *call)
+{
+	RN_AUTO(rn_json_freep) cJSON *event = cJSON_CreateObject();
+	add_request(event, call);
 	add_body(event, call);
+	return rn_json_print(event);
+}
+
+char *event_build_authorizer(const struct gateway_call *call, const char *method_arn)
+{
+	RN_AUTO(rn_json_freep) cJSON *event = cJSON_CreateObject();
+	set_string(event, "type", "REQUEST");
+	set_string(event, "methodArn", method_arn);
+	add_request(event, call);
 	return rn_json_print(event);
 }
 

@@ -10,7 +10,6 @@
 #include "base/encode.h"
 #include "http/http.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +26,7 @@ struct gateway *gateway_new(void)
 	g->limits = limits_new();
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->idle, NULL);
+	rn_map_init(&g->verdicts, verdict_free);
 	return g;
 }
 
@@ -39,6 +39,7 @@ void gateway_free(struct gateway *g)
 		pthread_cond_wait(&g->idle, &g->lock);
 	pthread_mutex_unlock(&g->lock);
 	limits_free(g->limits);
+	rn_map_clear(&g->verdicts);
 	http_client_free(g->http);
 	pthread_cond_destroy(&g->idle);
 	pthread_mutex_destroy(&g->lock);
@@ -55,109 +56,10 @@ void gateway_call_clear(struct gateway_call *call)
 	free(call->key_value);
 	cJSON_Delete(call->stage);
 	cJSON_Delete(call->deployment);
+	cJSON_Delete(call->authorizer);
+	free(call->usage_key);
+	free(call->validation_error);
 	pairs_clear(&call->path_params);
-}
-
-/* ---- refusals ---- */
-
-static const struct {
-	const char *type, *fallback; /* gateway response types */
-	int status;
-	const char *message, *error_type;
-} REFUSALS[] = {
-	[GATEWAY_NO_METHOD] = { "MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX", 403,
-				"Missing Authentication Token",
-				"MissingAuthenticationTokenException" },
-	[GATEWAY_BAD_KEY] = { "INVALID_API_KEY", "DEFAULT_4XX", 403, "Forbidden",
-			      "ForbiddenException" },
-	[GATEWAY_THROTTLED] = { "THROTTLED", "DEFAULT_4XX", 429, "Too Many Requests",
-				"TooManyRequestsException" },
-	[GATEWAY_QUOTA] = { "QUOTA_EXCEEDED", "DEFAULT_4XX", 429, "Limit Exceeded",
-			    "LimitExceededException" },
-	[GATEWAY_TOO_LARGE] = { "REQUEST_TOO_LARGE", "DEFAULT_4XX", 413, "Request Too Long",
-				"RequestTooLargeException" },
-	[GATEWAY_CONFIGURATION] = { "API_CONFIGURATION_ERROR", "DEFAULT_5XX", 500,
-				    "Internal server error", "InternalServerErrorException" },
-	[GATEWAY_BAD_ANSWER] = { "DEFAULT_5XX", "DEFAULT_5XX", 502, "Internal server error",
-				 "InternalServerErrorException" },
-	[GATEWAY_FAILURE] = { "INTEGRATION_FAILURE", "DEFAULT_5XX", 504, "Internal server error",
-			      "InternalServerErrorException" },
-	[GATEWAY_TIMEOUT] = { "INTEGRATION_TIMEOUT", "DEFAULT_5XX", 504,
-			      "Endpoint request timed out", "InternalServerErrorException" },
-};
-
-/* The API's own response of a type, or of the fallback; NULL: none was set. */
-static const cJSON *custom_response(const struct gateway_call *call, enum gateway_error error)
-{
-	const cJSON *list = rn_json_get(call->snapshot, "responses");
-	const char *const types[] = { REFUSALS[error].type, REFUSALS[error].fallback };
-	for (size_t i = 0; i < RN_LEN(types); i++)
-		for (const cJSON *one = list ? list->child : NULL; one; one = one->next)
-			if (rn_streq(rn_json_str(one, "responseType"), types[i]))
-				return one;
-	return NULL;
-}
-
-static char *fill_template(const struct gateway_call *call, const char *template,
-			   const char *message, const char *type)
-{
-	struct rn_buf quoted = RN_BUF_INIT;
-	rn_json_quote(&quoted, message, strlen(message));
-	const char *const values[][2] = {
-		{ "$context.error.messageString", rn_buf_str(&quoted) },
-		{ "$context.error.message", message },
-		{ "$context.error.responseType", type },
-		{ "$context.extendedRequestId", call->req->id },
-		{ "$context.requestId", call->req->id },
-	};
-	char *text = rn_strdup(template);
-	for (size_t i = 0; i < RN_LEN(values); i++) {
-		RN_AUTO(rn_freep) char *old = text;
-		text = rn_replace(old, values[i][0], values[i][1]);
-	}
-	rn_buf_clear(&quoted);
-	return text;
-}
-
-/* Headers "gatewayresponse.header.NAME": "'VALUE'". */
-static void custom_headers(struct gateway_call *call, const cJSON *parameters)
-{
-	static const char PREFIX[] = "gatewayresponse.header.";
-	for (const cJSON *p = parameters ? parameters->child : NULL; p; p = p->next) {
-		size_t n = cJSON_IsString(p) ? strlen(p->valuestring) : 0;
-		if (rn_starts(p->string, PREFIX) && n >= 2 && p->valuestring[0] == '\'')
-			response_header(call->res, p->string + strlen(PREFIX), "%.*s", (int)n - 2,
-					p->valuestring + 1);
-	}
-}
-
-int gateway_refuse(struct gateway_call *call, enum gateway_error error, const char *why, ...)
-{
-	char text[512];
-	va_list ap;
-	va_start(ap, why);
-	vsnprintf(text, sizeof(text), why, ap);
-	va_end(ap);
-	cloud_log(call->req->cloud, "%s: %s: %s", call->path ? call->path : call->req->path,
-		  REFUSALS[error].message, text);
-	answer_error(call->req, call->res, REFUSALS[error].status, REFUSALS[error].error_type, "%s",
-		     REFUSALS[error].message);
-	const cJSON *custom = custom_response(call, error);
-	if (!custom)
-		return -1;
-	const char *template = rn_json_str(rn_json_get(custom, "responseTemplates"),
-					   "application/json");
-	const char *status = rn_json_str(custom, "statusCode");
-	if (template) {
-		RN_AUTO(rn_freep) char *body =
-			fill_template(call, template, REFUSALS[error].message,
-					   REFUSALS[error].type);
-		response_body(call->res, call->res->status, NULL, body, strlen(body));
-	}
-	if (status)
-		call->res->status = (int)strtol(status, NULL, 10);
-	custom_headers(call, rn_json_get(custom, "responseParameters"));
-	return -1;
 }
 
 /* ---- resource and method ---- */
@@ -290,10 +192,12 @@ static int check_key(struct gateway_call *call)
 {
 	if (!rn_json_bool(call->method, "apiKeyRequired", false))
 		return 0;
-	const char *value = request_header(call->req, "x-api-key");
+	bool by_authorizer = rn_streq(rn_json_str(rn_json_get(call->snapshot, "api"), "apiKeySource"), "AUTHORIZER");
+	const char *value = by_authorizer ? call->usage_key : request_header(call->req, "x-api-key");
 	if (!value)
 		return gateway_refuse(call, GATEWAY_BAD_KEY,
-				      "the method needs an API key in the header x-api-key");
+				      by_authorizer ? "the method needs an API key, and the authorizer gave no usageIdentifierKey" :
+						      "the method needs an API key in the header x-api-key");
 	RN_AUTO(rn_json_freep) cJSON *key = key_by_value(call, value);
 	if (!key || !rn_json_bool(key, "enabled", false))
 		return gateway_refuse(call, GATEWAY_BAD_KEY,
@@ -329,9 +233,12 @@ static int check_stage(struct gateway_call *call)
 
 static int check_caller(struct gateway_call *call)
 {
-	if (!rn_streq(rn_json_str(call->method, "authorizationType"), "AWS_IAM"))
+	const char *type = rn_json_str(call->method, "authorizationType");
+	if (rn_streq(type, "CUSTOM"))
+		return gateway_authorize(call);
+	if (!rn_streq(type, "AWS_IAM") || sigv4_verify(call->req, call->res) == 0)
 		return 0;
-	return sigv4_verify(call->req, call->res);
+	return gateway_refuse_signature(call);
 }
 
 /* ---- the door ---- */
@@ -385,7 +292,7 @@ void gateway_handle(struct request *req, struct response *res)
 		gateway_refuse(&call, GATEWAY_TOO_LARGE, "the body has more than %u bytes",
 			       BODY_MAX);
 	else if (open && gateway_match(&call) == 0 && check_caller(&call) == 0 && check_stage(&call) == 0 &&
-		 check_key(&call) == 0 && !faults_before(req, res, "execute-api", "Invoke"))
+		 check_key(&call) == 0 && gateway_validate(&call) == 0 && !faults_before(req, res, "execute-api", "Invoke"))
 		gateway_integrate(&call);
 	response_header(res, "x-amz-apigw-id", "%.12s=", req->id);
 }

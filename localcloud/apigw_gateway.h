@@ -7,7 +7,10 @@
 #define APIGW_GATEWAY_H
 
 #include "apigw_limits.h"
+#include "lambda.h"
 #include "route.h"
+
+#include "base/map.h"
 
 #include <pthread.h>
 
@@ -24,6 +27,7 @@ struct gateway {
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	unsigned running;         /* invocations in threads of their own */
+	struct rn_map verdicts;   /* of authorizers, by who asked for what: struct verdict; under lock */
 };
 struct gateway *gateway_new(void);
 /** Waits for invocations that outlived their caller. */
@@ -40,6 +44,9 @@ struct gateway_call {
 	const cJSON *snapshot, *resource, *method, *integration;
 	struct pairs path_params;
 	char *key_id, *key_value;           /* of the key that was let in; owned */
+	cJSON *authorizer;                  /* what an authorizer said about the caller: {principalId, …}; owned */
+	char *usage_key;                    /* its usageIdentifierKey; owned */
+	char *validation_error;             /* why the body is not valid; owned */
 	const char *verb;
 };
 void gateway_call_clear(struct gateway_call *call);
@@ -54,9 +61,41 @@ enum gateway_error {
 	GATEWAY_BAD_ANSWER,      /* 502 Internal server error        */
 	GATEWAY_FAILURE,         /* 504 by AWS's default: the backend could not be reached */
 	GATEWAY_TIMEOUT,         /* 504 Endpoint request timed out   */
+	GATEWAY_UNAUTHORIZED,    /* 401 Unauthorized                 */
+	GATEWAY_DENIED,          /* 403 User is not authorized …     */
+	GATEWAY_DENIED_EXPLICITLY,
+	GATEWAY_AUTHORIZER_FAILURE,       /* 500 null */
+	GATEWAY_AUTHORIZER_CONFIGURATION, /* 500 null */
+	GATEWAY_BAD_PARAMETERS,  /* 400 Missing required request parameters: […] */
+	GATEWAY_BAD_BODY,        /* 400 Invalid request body         */
 };
 /** Answers an error, as the API's gateway responses have it; `why` goes to the cloud's log. Always -1. */
 int gateway_refuse(struct gateway_call *call, enum gateway_error error, const char *why, ...) RN_PRINTF(3, 4);
+
+/** The same with other words than the error's own. */
+int gateway_refuse_as(struct gateway_call *call, enum gateway_error error, const char *message, const char *why);
+/** After sigv4_verify has refused: its answer as the API's gateway responses have it. Always -1. */
+int gateway_refuse_signature(struct gateway_call *call);
+
+/** Asks the method's authorizer, or what it said not long ago; -1: answered. */
+int gateway_authorize(struct gateway_call *call);
+void verdict_free(void *verdict);
+/** Parameters and body against the method's request validator; -1: answered. */
+int gateway_validate(struct gateway_call *call);
+/**
+ * Invokes a function in a thread of its own. `payload` is taken. 0: *ret is its result (the caller clears it); 1: it is
+ * late and left to itself; -1: it could not be started.
+ */
+int gateway_run(struct gateway_call *call, const char *function, const char *source, char *payload, int64_t timeout_ms,
+		struct lambda_result *ret);
+/** "…functions/ARN/invocations" -> ARN; NULL: there is none. New. */
+char *gateway_function(const char *uri);
+/** ARN of what is called, with the real path: what policies of authorizers name. New. */
+char *gateway_method_arn(const struct gateway_call *call);
+/** "'text'", "method.request.header.X", "context.x", "stageVariables.x" … as it is for this call. New; NULL: it has no value. */
+char *gateway_mapped(const struct gateway_call *call, const char *mapping);
+/** Value of $context.NAME. New; NULL: none. */
+char *gateway_context(const struct gateway_call *call, const char *name);
 
 /** Finds the resource and method of call->path in the snapshot; -1: answered. */
 int gateway_match(struct gateway_call *call);

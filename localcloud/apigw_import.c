@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenAPI (Swagger 2.0 and 3.0, JSON) into resources, methods and integrations, by
+ * OpenAPI (Swagger 2.0 and 3.0, JSON or YAML) into resources, methods and integrations, by
  * API Gateway's extensions. Resources keep their ids where the path stays.
  */
-#include "apigw.h"
+#include "apigw_import.h"
 #include "store.h"
+
+#include "yaml/document.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct import {
-	struct request *req;
-	struct response *res;
-	const cJSON *doc;
-	cJSON *api;
-	cJSON *resources; /* [resource]; those with "_keep" are stored in the end */
-};
 
 static cJSON *find_path(const struct import *im, const char *path)
 {
@@ -53,27 +47,6 @@ static cJSON *make_path(struct import *im, const char *path)
 	}
 	rn_strv_clear(&parts);
 	return at;
-}
-
-/* Does the operation (or else the document) ask for an API key? */
-static bool needs_key(const struct import *im, const cJSON *operation)
-{
-	const cJSON *security = rn_json_get(operation, "security");
-	const cJSON *schemes = rn_json_get(im->doc, "securityDefinitions");
-	if (!schemes)
-		schemes = rn_json_path(im->doc, "components.securitySchemes");
-	if (!security)
-		security = rn_json_get(im->doc, "security");
-	for (const cJSON *choice = security ? security->child : NULL; choice; choice = choice->next)
-		for (const cJSON *name = choice->child; name; name = name->next) {
-			const cJSON *scheme = rn_json_get(schemes, name->string);
-			const char *header = rn_json_str(scheme, "name");
-			if (rn_streq(rn_json_str(scheme, "type"), "apiKey") && header &&
-			    !strcasecmp(header, "x-api-key") &&
-			    !rn_json_get(scheme, "x-amazon-apigateway-authtype"))
-				return true;
-		}
-	return false;
 }
 
 /* "default" and "4\\d{2}" of the extension become integrationResponses by status. */
@@ -136,13 +109,11 @@ static int take_integration(struct import *im, const cJSON *from, const char *re
 	return apigw_check_integration(im->req, im->res, integration);
 }
 
-static int take_operation(struct import *im, cJSON *resource, const char *verb,
+static int take_operation(struct import *im, cJSON *resource, const char *verb, const cJSON *path,
 			  const cJSON *operation)
 {
 	cJSON *method = cJSON_CreateObject();
-	const char *auth = rn_json_str(rn_json_get(operation, "x-amazon-apigateway-auth"), "type");
-	cJSON_AddStringToObject(method, "authorizationType", auth ? auth : "NONE");
-	cJSON_AddBoolToObject(method, "apiKeyRequired", needs_key(im, operation));
+	import_security(im, operation, method);
 	if (rn_json_str(operation, "operationId"))
 		cJSON_AddStringToObject(method, "operationName",
 					rn_json_str(operation, "operationId"));
@@ -154,6 +125,7 @@ static int take_operation(struct import *im, cJSON *resource, const char *verb,
 		cJSON *one = cJSON_AddObjectToObject(apigw_object(method, "methodResponses"),
 						     r->string);
 		cJSON_AddStringToObject(one, "statusCode", r->string);
+		import_response_models(im, r, one);
 		const cJSON *headers = rn_json_get(r, "headers");
 		for (const cJSON *h = headers ? headers->child : NULL; h; h = h->next) {
 			RN_AUTO(rn_freep) char *name =
@@ -161,7 +133,7 @@ static int take_operation(struct import *im, cJSON *resource, const char *verb,
 			cJSON_AddBoolToObject(apigw_object(one, "responseParameters"), name, false);
 		}
 	}
-	if (apigw_check_method(im->req, im->res, verb, method) < 0)
+	if (import_request(im, path, operation, method) < 0 || apigw_check_method(im->req, im->res, verb, method) < 0)
 		return -1;
 	return take_integration(im, rn_json_get(operation, "x-amazon-apigateway-integration"),
 				rn_json_str(resource, "id"), method);
@@ -183,13 +155,13 @@ static int take_path(struct import *im, const cJSON *path)
 						   path->string);
 	for (size_t i = 0; i < RN_LEN(VERBS); i++) {
 		const cJSON *operation = rn_json_get(path, VERBS[i][0]);
-		if (operation && take_operation(im, resource, VERBS[i][1], operation) < 0)
+		if (operation && take_operation(im, resource, VERBS[i][1], path, operation) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static void take_settings(struct import *im)
+static void take_settings(struct import *im, bool merge)
 {
 	const char *title = rn_json_str(rn_json_get(im->doc, "info"), "title");
 	const char *description = rn_json_str(rn_json_get(im->doc, "info"), "description");
@@ -200,10 +172,11 @@ static void take_settings(struct import *im)
 	const cJSON *responses = rn_json_get(im->doc, "x-amazon-apigateway-gateway-responses");
 	if (title)
 		apigw_set(im->api, "name", cJSON_CreateString(title));
-	if (description)
-		apigw_set(im->api, "description", cJSON_CreateString(description));
-	if (version)
-		apigw_set(im->api, "version", cJSON_CreateString(version));
+	if (description || !merge)
+		apigw_set(im->api, "description", description ? cJSON_CreateString(description) : NULL);
+	if (version || !merge)
+		apigw_set(im->api, "version", version ? cJSON_CreateString(version) : NULL);
+	import_settings(im);
 	if (cJSON_IsArray(types))
 		apigw_set(im->api, "binaryMediaTypes", cJSON_Duplicate(types, true));
 	for (const cJSON *r = responses ? responses->child : NULL; r; r = r->next) {
@@ -247,34 +220,59 @@ static void prepare(struct import *im, bool merge)
 	}
 }
 
-int apigw_import(struct request *req, struct response *res, cJSON *api, bool merge)
+/* The body as JSON; YAML when it is no JSON. NULL: answered. */
+static cJSON *read_document(struct request *req, struct response *res)
 {
 	struct rn_error err = { 0 };
-	RN_AUTO(rn_json_freep) cJSON *doc =
-		rn_json_parse(rn_buf_str(&req->body), req->body.len, &err);
-	const char *version = rn_json_str(doc, "openapi");
-	if (!cJSON_IsObject(doc))
-		return apigw_bad(req, res,
-				 "The OpenAPI document must be JSON here (this local cloud reads "
-				 "no YAML): %s",
-				 err.msg);
-	if (!rn_streq(rn_json_str(doc, "swagger"), "2.0") &&
-	    !(version && rn_starts(version, "3.0")))
-		return apigw_bad(req, res,
-				 "Invalid OpenAPI input: it must say \"swagger\": \"2.0\" or "
-				 "\"openapi\": \"3.0.x\"");
-	RN_AUTO(rn_json_freep) cJSON *resources =
-		store_list(req->cloud->store, RESOURCE, rn_json_str(api, "id"), NULL, 0);
-	struct import im = {
-		.req = req, .res = res, .doc = doc, .api = api, .resources = resources
-	};
+	const char *text = rn_buf_str(&req->body);
+	cJSON *doc = rn_json_parse(text, req->body.len, &err);
+	if (!doc && text[strspn(text, " \t\r\n")] != '{') {
+		struct diags d;
+		diags_init(&d, "document", NULL);
+		RN_AUTO(doc_freep) struct doc_node *root = document_parse(text, req->body.len, &d);
+		if (root && !d.errors)
+			doc = doc_to_json(root);
+		else if (d.n)
+			rn_fail(&err, RN_EINVAL, "line %d, column %d: %s", d.v[0].at.line, d.v[0].at.column, d.v[0].message);
+		diags_clear(&d);
+	}
+	if (cJSON_IsObject(doc))
+		return doc;
+	cJSON_Delete(doc);
+	apigw_bad(req, res, "Invalid OpenAPI input: %s", err.msg[0] ? err.msg : "the document must be a map");
+	return NULL;
+}
+
+static int take_paths(struct import *im)
+{
+	const cJSON *path;
+	cJSON_ArrayForEach(path, rn_json_get(im->doc, "paths"))
+	{
+		if (take_path(im, path) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int apigw_import(struct request *req, struct response *res, cJSON *api, bool merge)
+{
+	RN_AUTO(rn_json_freep) cJSON *doc = read_document(req, res);
+	const cJSON *version = rn_json_get(doc, "openapi"), *swagger = rn_json_get(doc, "swagger");
+	if (!doc)
+		return -1;
+	bool old = rn_streq(cJSON_GetStringValue(swagger), "2.0") || (cJSON_IsNumber(swagger) && swagger->valuedouble >= 2 && swagger->valuedouble <= 2);
+	if (!old && !(cJSON_IsString(version) && rn_starts(version->valuestring, "3.0")))
+		return apigw_bad(req, res, "Invalid OpenAPI input: it must say \"swagger\": \"2.0\" or \"openapi\": \"3.0.x\"");
+	RN_AUTO(rn_json_freep) cJSON *resources = store_list(req->cloud->store, RESOURCE, rn_json_str(api, "id"), NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *validators = store_list(req->cloud->store, VALIDATOR, rn_json_str(api, "id"), NULL, 0);
+	RN_AUTO(rn_json_freep) cJSON *authorizers = store_list(req->cloud->store, AUTHORIZER, rn_json_str(api, "id"), NULL, 0);
+	struct import im = { .req = req, .res = res, .doc = doc, .api = api, .resources = resources,
+			     .validators = validators, .authorizers = authorizers };
 	prepare(&im, merge);
 	make_path(&im, "/");
-	const cJSON *paths = rn_json_get(doc, "paths");
-	for (const cJSON *path = paths ? paths->child : NULL; path; path = path->next)
-		if (take_path(&im, path) < 0)
-			return -1;
-	take_settings(&im);
+	if (import_shared(&im, merge) < 0 || take_paths(&im) < 0)
+		return -1;
+	take_settings(&im, merge);
 	store_resources(&im);
 	apigw_save(req, API, req->region, rn_json_str(api, "id"), api);
 	return 0;

@@ -47,6 +47,32 @@ static int find_integration(struct request *req, struct response *res, struct pl
 
 /* ---- methods ---- */
 
+/* The authorizer, the validator and the models that the method names must be there. */
+static int check_references(struct request *req, struct response *res, cJSON *method)
+{
+	struct store *store = req->cloud->store;
+	const char *api = request_param(req, "api");
+	const char *authorizer = rn_json_str(method, "authorizerId"), *validator = rn_json_str(method, "requestValidatorId");
+	const cJSON *model;
+	bool custom = rn_streq(rn_json_str(method, "authorizationType"), "CUSTOM");
+	if (!api) /* ImportRestApi: what the document names has been looked up */
+		return 0;
+	if (custom && (!authorizer || !store_has(store, AUTHORIZER, api, authorizer)))
+		return apigw_bad(req, res, "Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.");
+	if (!custom)
+		apigw_set(method, "authorizerId", NULL);
+	if (validator && !*validator)
+		apigw_set(method, "requestValidatorId", NULL);
+	else if (validator && !store_has(store, VALIDATOR, api, validator))
+		return apigw_bad(req, res, "Invalid Request Validator identifier specified");
+	cJSON_ArrayForEach(model, rn_json_get(method, "requestModels"))
+	{
+		if (!cJSON_IsString(model) || !store_has(store, MODEL, api, model->valuestring))
+			return apigw_bad(req, res, "Invalid model identifier specified: %s", cJSON_IsString(model) ? model->valuestring : "");
+	}
+	return 0;
+}
+
 int apigw_check_method(struct request *req, struct response *res, const char *verb, cJSON *method)
 {
 	static const char *const VERBS[] = { "GET",   "POST", "PUT",     "DELETE",
@@ -60,15 +86,14 @@ int apigw_check_method(struct request *req, struct response *res, const char *ve
 				 "Invalid HTTP method %s. Must be one of DELETE, GET, HEAD, "
 				 "OPTIONS, PATCH, POST, PUT, ANY",
 				 verb);
-	if (rn_streq(type, "CUSTOM") || rn_streq(type, "COGNITO_USER_POOLS"))
+	if (rn_streq(type, "COGNITO_USER_POOLS"))
 		return apigw_bad(req, res,
-				 "authorizationType %s needs an authorizer, which this local cloud "
-				 "does not have",
-				 type);
-	if (!rn_streq(type, "NONE") && !rn_streq(type, "AWS_IAM"))
-		return apigw_bad(req, res,
-				 "Invalid authorization type %s. Must be one of NONE, AWS_IAM",
-				 type ? type : "null");
+				 "authorizationType COGNITO_USER_POOLS needs a user pool, which this local cloud does not have: use CUSTOM with a "
+				 "TOKEN or REQUEST authorizer");
+	if (!rn_streq(type, "NONE") && !rn_streq(type, "AWS_IAM") && !rn_streq(type, "CUSTOM"))
+		return apigw_bad(req, res, "Invalid authorization type %s. Must be one of NONE, AWS_IAM, CUSTOM", type ? type : "null");
+	if (check_references(req, res, method) < 0)
+		return -1;
 	apigw_set(method, "httpMethod", cJSON_CreateString(verb));
 	if (!rn_json_get(method, "apiKeyRequired"))
 		cJSON_AddBoolToObject(method, "apiKeyRequired", false);
@@ -80,7 +105,8 @@ void apigw_put_method(struct request *req, struct response *res)
 	static const struct apigw_member WANTED[] = {
 		{ "authorizationType", cJSON_String, true }, { "apiKeyRequired", cJSON_True },
 		{ "operationName", cJSON_String },           { "requestParameters", cJSON_Object },
-		{ "requestModels", cJSON_Object },           { NULL }
+		{ "requestModels", cJSON_Object },           { "authorizerId", cJSON_String },
+		{ "requestValidatorId", cJSON_String },      { NULL }
 	};
 	RN_AUTO(place_clear) struct place p = { 0 };
 	RN_AUTO(rn_json_freep) cJSON *method = cJSON_CreateObject();
@@ -88,13 +114,6 @@ void apigw_put_method(struct request *req, struct response *res)
 		return;
 	if (p.method) {
 		apigw_conflict(req, res, "Method already exists for this resource");
-		return;
-	}
-	if (rn_json_get(req->json, "requestValidatorId") ||
-	    rn_json_get(req->json, "authorizerId")) {
-		apigw_bad(
-			req, res,
-			"request validators and authorizers are not supported by this local cloud");
 		return;
 	}
 	if (apigw_check_method(req, res, request_param(req, "verb"), method) < 0)
@@ -116,7 +135,9 @@ void apigw_get_method(struct request *req, struct response *res)
 void apigw_update_method(struct request *req, struct response *res)
 {
 	static const struct patch_row ROWS[] = {
-		{ "/authorizationType", PATCH_STRING, "NONE|AWS_IAM" },
+		{ "/authorizationType", PATCH_STRING },
+		{ "/authorizerId", PATCH_STRING },
+		{ "/requestValidatorId", PATCH_STRING },
 		{ "/apiKeyRequired", PATCH_BOOL },
 		{ "/operationName", PATCH_STRING },
 		{ "/requestParameters/{}", PATCH_MAP_BOOL },
@@ -124,7 +145,8 @@ void apigw_update_method(struct request *req, struct response *res)
 	};
 	static const struct patch_table TABLE = { ROWS, RN_LEN(ROWS), NULL };
 	RN_AUTO(place_clear) struct place p = { 0 };
-	if (find(req, res, &p, true) < 0 || patch_apply(req, res, p.method, &TABLE) < 0)
+	if (find(req, res, &p, true) < 0 || patch_apply(req, res, p.method, &TABLE) < 0 ||
+	    apigw_check_method(req, res, request_param(req, "verb"), p.method) < 0)
 		return;
 	save(req, &p);
 	apigw_answer(req, res, 200, p.method);

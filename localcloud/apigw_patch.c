@@ -113,6 +113,8 @@ static void change_list(cJSON *doc, const struct rn_strv *segments, const char *
 		cJSON_AddItemToArray(list, cJSON_CreateString(member));
 	else if (!strcmp(op, "replace"))
 		cJSON_AddItemToArray(list, cJSON_CreateString(value));
+	if (!list->child) /* an empty list is none */
+		set_member(at, name, NULL);
 }
 
 static int change(struct request *req, struct response *res, cJSON *doc,
@@ -137,6 +139,8 @@ static int change(struct request *req, struct response *res, cJSON *doc,
 	if (removes) {
 		if (object)
 			set_member(object, last(segments), NULL);
+		if (object && !object->child && keyed && segments->n == 2) /* an empty map is none */
+			set_member(doc, segments->v[0], NULL);
 		return 0;
 	}
 	if (!value && keyed)

@@ -98,6 +98,13 @@ static int check(struct request *req, struct response *res, const cJSON *plan)
 	return 0;
 }
 
+static void default_offset(cJSON *plan)
+{
+	cJSON *quota = rn_json_get(plan, "quota");
+	if (quota && !rn_json_get(quota, "offset"))
+		cJSON_AddNumberToObject(quota, "offset", 0);
+}
+
 void apigw_create_plan(struct request *req, struct response *res)
 {
 	static const struct apigw_member WANTED[] = { { "name", cJSON_String, true },
@@ -117,9 +124,7 @@ void apigw_create_plan(struct request *req, struct response *res)
 			     "Maximum number of usage plans has been reached.");
 		return;
 	}
-	cJSON *quota = rn_json_get(plan, "quota");
-	if (quota && !rn_json_get(quota, "offset"))
-		cJSON_AddNumberToObject(quota, "offset", 0);
+	default_offset(plan);
 	const cJSON *stages = rn_json_get(req->json, "apiStages");
 	for (const cJSON *one = stages ? stages->child : NULL; one; one = one->next) {
 		const char *api = rn_json_str(one, "apiId"), *stage = rn_json_str(one, "stage");
@@ -226,6 +231,7 @@ void apigw_update_plan(struct request *req, struct response *res)
 	RN_AUTO(rn_json_freep) cJSON *plan = named_plan(req, res);
 	if (!plan || patch_apply(req, res, plan, &TABLE) < 0 || check(req, res, plan) < 0)
 		return;
+	default_offset(plan);
 	apigw_save(req, PLAN, req->region, rn_json_str(plan, "id"), plan);
 	apigw_answer(req, res, 200, plan);
 }

@@ -16,10 +16,10 @@ cJSON *apigw_snapshot(struct request *req, const cJSON *api)
 	const char *id = rn_json_str(api, "id");
 	cJSON *snapshot = cJSON_CreateObject();
 	cJSON_AddItemToObject(snapshot, "api", cJSON_Duplicate(api, true));
-	cJSON_AddItemToObject(snapshot, "resources",
-			      store_list(req->cloud->store, RESOURCE, id, NULL, 0));
-	cJSON_AddItemToObject(snapshot, "responses",
-			      store_list(req->cloud->store, GATEWAY_RESPONSE, id, NULL, 0));
+	static const char *const PARTS[][2] = { { "resources", RESOURCE }, { "responses", GATEWAY_RESPONSE }, { "models", MODEL },
+						{ "validators", VALIDATOR }, { "authorizers", AUTHORIZER } };
+	for (size_t i = 0; i < RN_LEN(PARTS); i++)
+		cJSON_AddItemToObject(snapshot, PARTS[i][0], store_list(req->cloud->store, PARTS[i][1], id, NULL, 0));
 	return snapshot;
 }
 
@@ -274,6 +274,24 @@ static int remove_method_setting(cJSON *stage, const struct rn_strv *segments)
 	return 1;
 }
 
+/* The settings of one method, made with AWS's defaults. */
+static cJSON *method_setting(cJSON *stage, const char *key)
+{
+	cJSON *all = apigw_object(stage, "methodSettings"), *one = rn_json_get(all, key);
+	if (one)
+		return one;
+	one = cJSON_AddObjectToObject(all, key);
+	cJSON_AddFalseToObject(one, "metricsEnabled");
+	cJSON_AddStringToObject(one, "loggingLevel", "OFF");
+	cJSON_AddFalseToObject(one, "dataTraceEnabled");
+	cJSON_AddFalseToObject(one, "cachingEnabled");
+	cJSON_AddNumberToObject(one, "cacheTtlInSeconds", 300);
+	cJSON_AddFalseToObject(one, "cacheDataEncrypted");
+	cJSON_AddTrueToObject(one, "requireAuthorizationForCacheControl");
+	cJSON_AddStringToObject(one, "unauthorizedCacheControlHeaderStrategy", "SUCCEED_WITH_RESPONSE_HEADER");
+	return one;
+}
+
 /* "/RESOURCE/METHOD/throttling/rateLimit" and its like: methodSettings["RESOURCE/METHOD"], "*" for
  * any. */
 static int patch_method_setting(struct request *req, struct response *res, cJSON *stage,
@@ -318,8 +336,7 @@ static int patch_method_setting(struct request *req, struct response *res, cJSON
 		RN_AUTO(rn_freep) char *key =
 			rn_asprintf("%s/%s", *path == '/' && path[1] ? path + 1 : path,
 					segments->v[1]);
-		apigw_set(apigw_object(apigw_object(stage, "methodSettings"), key),
-			  SETTINGS[i].member, item);
+		apigw_set(method_setting(stage, key), SETTINGS[i].member, item);
 		return 1;
 	}
 	return 0;
@@ -333,6 +350,9 @@ void apigw_update_stage(struct request *req, struct response *res)
 		{ "/variables/{}", PATCH_MAP },
 		{ "/tracingEnabled", PATCH_BOOL },
 		{ "/cacheClusterEnabled", PATCH_BOOL, "false" },
+		{ "/accessLogSettings", PATCH_OBJECT },
+		{ "/accessLogSettings/destinationArn", PATCH_STRING },
+		{ "/accessLogSettings/format", PATCH_STRING },
 	};
 	static const struct patch_table TABLE = { ROWS, RN_LEN(ROWS), patch_method_setting };
 	RN_AUTO(rn_json_freep) cJSON *stage = named_stage(req, res);

@@ -115,10 +115,10 @@ void apigw_test_invoke(struct request *req, struct response *res)
 	if (cJSON_IsObject(rn_json_get(in, "stageVariables")))
 		cJSON_AddItemToObject(call.stage, "variables",
 				      cJSON_Duplicate(rn_json_get(in, "stageVariables"), true));
-	cJSON *snapshot = cJSON_AddObjectToObject(call.deployment, "_snapshot");
-	cJSON_AddItemToObject(snapshot, "api", cJSON_Duplicate(api, true));
-	call.snapshot = snapshot;
+	cJSON_AddItemToObject(call.deployment, "_snapshot", apigw_snapshot(req, api));
+	call.snapshot = rn_json_get(call.deployment, "_snapshot");
 	route_match(rn_json_str(resource, "path"), call.path, &call.path_params);
-	gateway_integrate(&call);
+	if (gateway_validate(&call) == 0)
+		gateway_integrate(&call);
 	answer_result(req, res, &answer, rn_now_ms() - started);
 }

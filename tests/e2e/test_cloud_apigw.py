@@ -75,7 +75,7 @@ def test_the_words_of_aws(api):
 
 
 @pytest.mark.parametrize("patches", [
-    [op("replace", "/nope", "x")], [op("copy", "/name", "x")], [op("replace", "/apiKeySource", "AUTHORIZER")],
+    [op("replace", "/nope", "x")], [op("copy", "/name", "x")], [op("replace", "/apiKeySource", "BODY")],
     [op("replace", "/minimumCompressionSize", "x")], [op("add", "/endpointConfiguration/types/EDGE")],
 ])
 def test_a_bad_patch_changes_nothing(api, patches):
