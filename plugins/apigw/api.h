@@ -39,12 +39,16 @@ struct api {
 	cJSON *found_key;        /* with its value                                 */
 	cJSON *found_plan;
 	cJSON *plan_keys;
+	cJSON *own_keys;         /* those that this stage made, retired ones too   */
+	cJSON *own_plans;
 	cJSON *resources;        /* with embedded methods                          */
+	cJSON *before;           /* the resources as the run met them              */
 	cJSON *deployments;
 	cJSON *found_stage;
 	struct api_function functions[API_FUNCTIONS_MAX];
 	size_t n_functions;
 
+	bool made;               /* by this run: the API goes as a whole when it is rolled back */
 	bool content_changed;    /* this run wrote resources, methods or settings that a deployment captures */
 	char *key_id;
 	char *plan_id;
@@ -87,6 +91,11 @@ int api_create(struct api *a, const char *operation, const char *path, const cJS
 /** TagResource for what `have` lacks of the stage's tags; names of tags go to `d`. */
 int api_put_tags(struct api *a, const char *kind, const char *id, const cJSON *have, struct stage_diff *d,
 		 struct rn_error *err);
+/** True when api_put_tags would write. */
+bool api_lacks_tags(const struct api *a, const cJSON *have);
+/** TagResource and UntagResource, so that the tags named in `before` ({name: value or null}) are as it says. */
+int api_put_tags_back(struct api *a, const char *kind, const char *id, const cJSON *have, const cJSON *before,
+		      struct stage_diff *d, struct rn_error *err);
 
 /* ---- pace.c ---- */
 
@@ -107,13 +116,50 @@ int api_put_plan(struct api *a, struct rn_error *err);        /* plan.c       */
 int api_destroy(struct api *a, struct rn_error *err);         /* destroy.c    */
 int api_rollback(struct api *a, struct rn_error *err);        /* rollback.c   */
 
-/* ---- rollback.c: what is there, kept before it is changed ---- */
+/* ---- remember.c: what is there, kept before it is changed. Each does nothing but in `run` ---- */
+
+/* Kinds of records: what stands before the name in their keys. */
+#define RECORD_NEW_API "api "         /* [ids of before]                                  */
+#define RECORD_NEW_KEY "key "
+#define RECORD_NEW_PLAN "plan "
+#define RECORD_API "api-settings "    /* by id: what UpdateRestApi changes, tags          */
+#define RECORD_CONTENT "content "     /* by path: {api, methods; none: no such resource}  */
+#define RECORD_DOCUMENT "document "   /* by API: {stage, deploymentId}                    */
+#define RECORD_DEPLOYMENTS "deployments " /* by API: [ids]                                */
+#define RECORD_STAGE "stage "         /* by name: {api, deployment; none: no such stage}  */
+#define RECORD_PERMISSION "permission " /* by sid: {function, qualifier, source}          */
+#define RECORD_KEY "key-settings "    /* by id                                            */
+#define RECORD_PLAN "plan-settings "  /* by id                                            */
+#define RECORD_PLAN_KEY "plan-key "   /* by plan: id of the key that came in              */
 
 enum api_new { API_NEW_API, API_NEW_KEY, API_NEW_PLAN };
 /** Before something is made that was not there. */
 int api_remember_new(struct api *a, enum api_new what, struct rn_error *err);
+int api_remember_api(struct api *a, struct rn_error *err);
+/** The methods of one path, and of all below it. */
+int api_remember_path(struct api *a, const char *path, struct rn_error *err);
+int api_remember_below(struct api *a, const char *path, struct rn_error *err);
+int api_remember_document(struct api *a, struct rn_error *err);
+int api_remember_deployments(struct api *a, struct rn_error *err);
 int api_remember_stage(struct api *a, struct rn_error *err);
 int api_remember_permission(struct api *a, const struct api_function *f, const char *sid, struct rn_error *err);
+int api_remember_key(struct api *a, struct rn_error *err);
+int api_remember_plan(struct api *a, struct rn_error *err);
+int api_remember_plan_key(struct api *a, struct rn_error *err);
+
+/** Disables the key, or takes the plan off its stages, and notes in its description that it may go in a day. */
+int api_retire_key(struct api *a, struct rn_error *err);
+int api_retire_plan(struct api *a, struct rn_error *err);
+bool api_is_retired(const cJSON *item);
+/** Deletes what was retired a day ago or more. */
+int api_sweep(struct api *a, struct rn_error *err);
+
+/* ---- rollback_settings.c: putting one resource back from its record ---- */
+
+int api_put_api_back(struct api *a, const char *id, const cJSON *record, struct rn_error *err);
+int api_put_stage_back(struct api *a, const char *name, const cJSON *record, struct rn_error *err);
+int api_put_key_back(struct api *a, const char *id, const cJSON *record, struct rn_error *err);
+int api_put_plan_back(struct api *a, const char *id, const cJSON *record, struct rn_error *err);
 
 /** Reports what differs at one method (`have` NULL: all of it), and notes it in content_changed. */
 void api_tell_method(struct api *a, const char *path, const cJSON *want, const cJSON *have);

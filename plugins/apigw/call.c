@@ -97,19 +97,56 @@ int api_create(struct api *a, const char *operation, const char *path, const cJS
 	}
 }
 
+static int tag(struct api *a, const char *kind, const char *id, cJSON *tags, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *arn = rn_asprintf("arn:%s:apigateway:%s::/%s/%s", a->at.partition, a->at.region, kind, id);
+	RN_AUTO(rn_freep) char *path = aws_path("/tags/{}", arn);
+	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject();
+	cJSON_AddItemToObject(body, "tags", tags);
+	return api_write(a, "TagResource", "PUT", path, body, NULL, NULL, err);
+}
+
+bool api_lacks_tags(const struct api *a, const cJSON *have)
+{
+	RN_AUTO(rn_json_freep) cJSON *present = stage_tags_object(have);
+	RN_AUTO(rn_json_freep) cJSON *missing = stage_tags_missing(a->tags, present);
+	return cJSON_GetArraySize(missing) > 0;
+}
+
 int api_put_tags(struct api *a, const char *kind, const char *id, const cJSON *have, struct stage_diff *d,
 		 struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *present = stage_tags_object(have);
 	RN_AUTO(rn_json_freep) cJSON *missing = stage_tags_missing(a->tags, present);
-	const cJSON *tag;
-	cJSON_ArrayForEach(tag, missing)
-		stage_diff_str(d, tag->string, rn_json_str(present, tag->string), tag->valuestring);
+	const cJSON *item;
+	cJSON_ArrayForEach(item, missing)
+		stage_diff_str(d, item->string, rn_json_str(present, item->string), item->valuestring);
 	if (cJSON_GetArraySize(missing) == 0 || a->s->mode == STAGE_PLAN)
 		return 0;
+	return tag(a, kind, id, rn_take(&missing), err);
+}
+
+int api_put_tags_back(struct api *a, const char *kind, const char *id, const cJSON *have, const cJSON *before,
+		      struct stage_diff *d, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *present = stage_tags_object(have), *set = cJSON_CreateObject();
 	RN_AUTO(rn_freep) char *arn = rn_asprintf("arn:%s:apigateway:%s::/%s/%s", a->at.partition, a->at.region, kind, id);
-	RN_AUTO(rn_freep) char *path = aws_path("/tags/{}", arn);
-	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject();
-	cJSON_AddItemToObject(body, "tags", rn_take(&missing));
-	return api_write(a, "TagResource", "PUT", path, body, NULL, NULL, err);
+	RN_AUTO(rn_freep) char *base = aws_path("/tags/{}", arn);
+	RN_AUTO(rn_buf_clear) struct rn_buf names = RN_BUF_INIT;
+	const cJSON *item;
+	cJSON_ArrayForEach(item, before)
+	{
+		const char *old = cJSON_GetStringValue(item);
+		if (!stage_diff_str(d, item->string, rn_json_str(present, item->string), old))
+			continue;
+		RN_AUTO(rn_freep) char *name = aws_path("{}", item->string);
+		if (old)
+			cJSON_AddStringToObject(set, item->string, old);
+		else
+			rn_buf_addf(&names, "%ctagKeys=%s", names.len ? '&' : '?', name);
+	}
+	RN_AUTO(rn_freep) char *path = rn_asprintf("%s%s", base, rn_buf_str(&names));
+	if (names.len && api_write(a, "UntagResource", "DELETE", path, NULL, NULL, NULL, err) < 0)
+		return -1;
+	return cJSON_GetArraySize(set) ? tag(a, kind, id, rn_take(&set), err) : 0;
 }

@@ -124,29 +124,48 @@ cJSON *content_want(const struct routes *r, const struct apigw_params *p, const 
 
 /* ---- what is there ------------------------------------------------------------------------ */
 
+/* `id`: of the resource, which names the cache by itself unless somebody chose a name. */
+static cJSON *method_have(const cJSON *method, const char *id)
+{
+	static const char *const kept[][2] = {
+		{ "methodIntegration", "integration" }, { "methodResponses", "methodResponses" },
+		{ "requestParameters", "requestParameters" }, { "requestModels", "requestModels" },
+		{ "requestValidatorId", "requestValidatorId" }, { "operationName", "operationName" },
+		{ "authorizerId", "authorizerId" }, { "authorizationScopes", "authorizationScopes" },
+	};
+	cJSON *m = cJSON_CreateObject();
+	const char *authorization = rn_json_str(method, "authorizationType");
+	cJSON_AddBoolToObject(m, "apiKeyRequired", rn_json_bool(method, "apiKeyRequired", false));
+	cJSON_AddStringToObject(m, "authorizationType", authorization ? authorization : "NONE");
+	for (size_t i = 0; i < RN_LEN(kept); i++) {
+		const cJSON *item = rn_json_get(method, kept[i][0]);
+		if (item && !cJSON_IsNull(item))
+			cJSON_AddItemToObject(m, kept[i][1], cJSON_Duplicate(item, true));
+	}
+	cJSON *integration = rn_json_get(m, "integration");
+	if (id && rn_streq(rn_json_str(integration, "cacheNamespace"), id))
+		cJSON_DeleteItemFromObjectCaseSensitive(integration, "cacheNamespace");
+	return m;
+}
+
+cJSON *content_methods(const cJSON *resource)
+{
+	cJSON *methods = cJSON_CreateObject();
+	const cJSON *method;
+	cJSON_ArrayForEach(method, rn_json_get(resource, "resourceMethods"))
+		cJSON_AddItemToObject(methods, method->string, method_have(method, rn_json_str(resource, "id")));
+	return methods;
+}
+
 cJSON *content_have(const cJSON *resources)
 {
 	cJSON *all = cJSON_CreateObject();
-	const cJSON *resource, *method;
+	const cJSON *resource;
 	cJSON_ArrayForEach(resource, resources)
 	{
 		const char *path = rn_json_str(resource, "path");
-		if (!path)
-			continue;
-		cJSON *methods = cJSON_AddObjectToObject(all, path);
-		cJSON_ArrayForEach(method, rn_json_get(resource, "resourceMethods"))
-		{
-			cJSON *m = cJSON_AddObjectToObject(methods, method->string);
-			const char *authorization = rn_json_str(method, "authorizationType");
-			const cJSON *integration = rn_json_get(method, "methodIntegration");
-			const cJSON *responses = rn_json_get(method, "methodResponses");
-			cJSON_AddBoolToObject(m, "apiKeyRequired", rn_json_bool(method, "apiKeyRequired", false));
-			cJSON_AddStringToObject(m, "authorizationType", authorization ? authorization : "NONE");
-			if (cJSON_IsObject(integration))
-				cJSON_AddItemToObject(m, "integration", cJSON_Duplicate(integration, true));
-			if (cJSON_IsObject(responses))
-				cJSON_AddItemToObject(m, "methodResponses", cJSON_Duplicate(responses, true));
-		}
+		if (path)
+			cJSON_AddItemToObject(all, path, content_methods(resource));
 	}
 	return all;
 }

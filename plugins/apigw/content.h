@@ -28,6 +28,8 @@ char *content_function_uri(const char *function, const struct content_place *at)
 cJSON *content_want(const struct routes *r, const struct apigw_params *p, const struct content_place *at);
 /** The same from the items of GetResources with embedded methods. New object. */
 cJSON *content_have(const cJSON *resources);
+/** The methods of one such item. New object. */
+cJSON *content_methods(const cJSON *resource);
 
 /** "runner sha256:<64 digits>" of the content and the binary types: the description of a deployment. New string. */
 char *content_label(const cJSON *want, const cJSON *binary);
@@ -46,6 +48,8 @@ void patch_set(cJSON *ops, const char *prefix, const cJSON *have, const cJSON *w
 void patch_map(cJSON *ops, const char *prefix, const cJSON *have, const cJSON *want);
 /** Operations for the throttles that a plan has for single methods of a stage ("API:STAGE"). */
 void patch_plan_methods(cJSON *ops, const char *stage, const cJSON *have, const cJSON *want);
+/** Operations that take a plan off all its stages. */
+void patch_leave_stages(cJSON *ops, const cJSON *plan);
 /** Operations for a plan's throttle and quota. */
 void patch_plan(cJSON *ops, const cJSON *have, const struct plan_wish *want);
 

@@ -145,10 +145,11 @@ static int patch_settings(struct api *a, cJSON *ops, struct stage_diff *d, struc
 static int send_patch(struct api *a, const cJSON *ops, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}/stages/{}", a->id, a->p->stage);
+	const cJSON *tags = rn_json_get(a->found_stage, "tags");
+	if ((cJSON_GetArraySize(ops) > 0 || api_lacks_tags(a, tags)) && api_remember_stage(a, err) < 0)
+		return -1;
 	if (a->s->mode != STAGE_RUN || cJSON_GetArraySize(ops) == 0)
 		return 0;
-	if (api_remember_stage(a, err) < 0)
-		return -1;
 	if (api_patch(a, "UpdateStage", path, ops, NULL, err) == 0)
 		return 0;
 	if (strstr(err->msg, "CloudWatch Logs role ARN"))
@@ -206,6 +207,8 @@ static int choose(struct api *a, const char *label, char **ret_id, bool *ret_cre
 	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}/deployments", a->id);
 	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject(), *made = NULL;
 	cJSON_AddStringToObject(body, "description", label);
+	if (api_remember_deployments(a, err) < 0)
+		return -1;
 	stage_step(a->s, "deploy");
 	if (api_create(a, "CreateDeployment", path, body, find_new, &made, NULL, err) < 0)
 		return -1;

@@ -29,10 +29,26 @@ static void tell_all(struct api *a, const cJSON *have)
 	}
 }
 
+/* The paths before the document: putting back goes the other way, and what the export says not quite is set right then. */
+static int remember_all(struct api *a, struct rn_error *err)
+{
+	const cJSON *path;
+	if (api_remember_api(a, err) < 0 || api_remember_below(a, "", err) < 0)
+		return -1;
+	cJSON_ArrayForEach(path, a->want)
+	{
+		if (api_remember_path(a, path->string, err) < 0)
+			return -1;
+	}
+	return api_remember_document(a, err);
+}
+
 static int put(struct api *a, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}?mode=overwrite", a->id);
 	RN_AUTO(rn_json_freep) cJSON *answer = NULL;
+	if (remember_all(a, err) < 0)
+		return -1;
 	stage_step(a->s, "put the OpenAPI document");
 	if (api_write(a, "PutRestApi", "PUT", path, a->document, &answer, NULL, err) < 0) {
 		stage_blame(a->s, "openapi");

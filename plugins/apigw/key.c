@@ -2,16 +2,26 @@
 /* The API key. Its value cannot be changed, so another value is another key. */
 #include "api.h"
 
+static bool was_there(const struct api *a, const char *id)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, a->own_keys)
+	{
+		if (rn_streq(rn_json_str(item, "id"), id))
+			return true;
+	}
+	return false;
+}
+
 static int find_key(struct api *a, cJSON **ret, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *items = NULL, *whole = NULL, *query = cJSON_CreateObject();
 	if (api_list_keys(a, &items, err) < 0)
 		return -1;
 	const cJSON *item, *found = NULL;
-	const char *old = rn_json_str(a->found_key, "id");
 	cJSON_ArrayForEach(item, items)
 	{
-		if (stage_owns(a->s, rn_json_get(item, "tags")) && !rn_streq(rn_json_str(item, "id"), old))
+		if (stage_owns(a->s, rn_json_get(item, "tags")) && !was_there(a, rn_json_str(item, "id")))
 			found = item;
 	}
 	if (!found)
@@ -19,6 +29,21 @@ static int find_key(struct api *a, cJSON **ret, struct rn_error *err)
 	RN_AUTO(rn_freep) char *path = aws_path("/apikeys/{}", rn_json_str(found, "id"));
 	cJSON_AddStringToObject(query, "includeValue", "true");
 	return aws_rest(a->client, "GetApiKey", "GET", path, query, NULL, ret, NULL, err);
+}
+
+/* A retired key may have the value that is wanted again. */
+static int delete_retired(struct api *a, int *count, struct rn_error *err)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, a->own_keys)
+	{
+		if (!api_is_retired(item))
+			continue;
+		++*count;
+		if (api_delete_key(a, item, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int create_key(struct api *a, cJSON **ret, struct rn_error *err)
@@ -32,10 +57,18 @@ static int create_key(struct api *a, cJSON **ret, struct rn_error *err)
 	struct aws_error aerr = { 0 };
 	stage_step(a->s, "create the API key %s", a->key.name);
 	if (api_create(a, "CreateApiKey", "/apikeys", body, find_key, ret, &aerr, err) < 0) {
+		int gone = 0;
 		if (!aws_error_is(&aerr, "ConflictException"))
 			return -1;
-		stage_blame(a->s, "api_key");
-		return rn_hint(err, "a key with this value exists in the account: choose another api_key.value, or delete that key");
+		struct rn_error first = *err;
+		if (delete_retired(a, &gone, err) < 0 ||
+		    (gone && api_create(a, "CreateApiKey", "/apikeys", body, find_key, ret, NULL, err) < 0))
+			return -1;
+		if (!gone) {
+			*err = first;
+			stage_blame(a->s, "api_key");
+			return rn_hint(err, "a key with this value exists in the account: choose another api_key.value, or delete that key");
+		}
 	}
 	if (!rn_json_str(*ret, "id") || !rn_json_str(*ret, "value"))
 		return rn_fail(err, RN_EREMOTE, "CreateApiKey answered without id or value");
@@ -56,12 +89,12 @@ int api_delete_key(struct api *a, const cJSON *key, struct rn_error *err)
 static int make_key(struct api *a, const char *detail, struct rn_error *err)
 {
 	RN_AUTO(rn_json_freep) cJSON *made = NULL;
-	if (!a->found_key && api_remember_new(a, API_NEW_KEY, err) < 0)
+	if (api_remember_new(a, API_NEW_KEY, err) < 0)
 		return -1;
 	if (a->s->mode == STAGE_RUN && create_key(a, &made, err) < 0)
 		return -1;
 	stage_change(a->s, RUNNER_CREATED, detail, "API key %s", a->key.name);
-	if (a->found_key && api_delete_key(a, a->found_key, err) < 0)
+	if (a->found_key && api_retire_key(a, err) < 0)
 		return -1;
 	rn_json_freep(&a->found_key);
 	a->found_key = rn_take(&made);
@@ -78,9 +111,12 @@ static int update_key(struct api *a, struct rn_error *err)
 	if (stage_diff_bool(&d, "enabled", rn_json_bool(a->found_key, "enabled", true), true))
 		patch_add(ops, "replace", "/enabled", "true");
 	RN_AUTO(rn_freep) char *path = aws_path("/apikeys/{}", id);
+	const cJSON *tags = rn_json_get(a->found_key, "tags");
+	if ((cJSON_GetArraySize(ops) > 0 || api_lacks_tags(a, tags)) && api_remember_key(a, err) < 0)
+		return -1;
 	if (a->s->mode == STAGE_RUN && api_patch(a, "UpdateApiKey", path, ops, NULL, err) < 0)
 		return -1;
-	if (api_put_tags(a, "apikeys", id, rn_json_get(a->found_key, "tags"), &d, err) < 0)
+	if (api_put_tags(a, "apikeys", id, tags, &d, err) < 0)
 		return -1;
 	stage_change_diff(a->s, &d, "API key %s", a->key.name);
 	return 0;

@@ -27,6 +27,8 @@ static int create_resource(struct api *a, const char *parent, const char *path, 
 	cJSON_AddStringToObject(body, "pathPart", strrchr(path, '/') + 1);
 	struct aws_error aerr = { 0 };
 	a->content_changed = true;
+	if (api_remember_path(a, path, err) < 0)
+		return -1;
 	if (api_write(a, "CreateResource", "POST", call, body, &made, &aerr, err) < 0) {
 		if (!aws_error_is(&aerr, "ConflictException"))
 			return -1;
@@ -68,6 +70,14 @@ static char *method_path(const struct api *a, const char *path, const char *meth
 	return rn_asprintf("%s%s", base, tail);
 }
 
+/* A response as a body: its status is in the path. New object. */
+static cJSON *response_body(const cJSON *response)
+{
+	cJSON *body = cJSON_Duplicate(response, true);
+	cJSON_DeleteItemFromObjectCaseSensitive(body, "statusCode");
+	return body;
+}
+
 static int put_integration(struct api *a, const char *path, const char *method, const cJSON *want, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *call = method_path(a, path, method, "/integration");
@@ -80,7 +90,8 @@ static int put_integration(struct api *a, const char *path, const char *method, 
 	{
 		RN_AUTO(rn_freep) char *tail = rn_asprintf("/integration/responses/%s", response->string);
 		RN_AUTO(rn_freep) char *to = method_path(a, path, method, tail);
-		if (api_write(a, "PutIntegrationResponse", "PUT", to, response, NULL, NULL, err) < 0)
+		RN_AUTO(rn_json_freep) cJSON *one = response_body(response);
+		if (api_write(a, "PutIntegrationResponse", "PUT", to, one, NULL, NULL, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -93,13 +104,14 @@ static int put_responses(struct api *a, const char *path, const char *method, co
 	{
 		RN_AUTO(rn_freep) char *tail = rn_asprintf("/responses/%s", response->string);
 		RN_AUTO(rn_freep) char *to = method_path(a, path, method, tail);
+		RN_AUTO(rn_json_freep) cJSON *one = response_body(response);
 		struct aws_error aerr = { 0 };
-		if (api_write(a, "PutMethodResponse", "PUT", to, response, NULL, &aerr, err) == 0)
+		if (api_write(a, "PutMethodResponse", "PUT", to, one, NULL, &aerr, err) == 0)
 			continue;
 		/* of a try whose answer was lost, or of a method that was there: this one must be it */
 		if (!aws_error_is(&aerr, "ConflictException") ||
 		    api_write(a, "DeleteMethodResponse", "DELETE", to, NULL, NULL, NULL, err) < 0 ||
-		    api_write(a, "PutMethodResponse", "PUT", to, response, NULL, NULL, err) < 0)
+		    api_write(a, "PutMethodResponse", "PUT", to, one, NULL, NULL, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -116,17 +128,18 @@ static int patch_method(struct api *a, const char *path, const char *method, con
 
 static int create_method(struct api *a, const char *path, const char *method, const cJSON *want, struct rn_error *err)
 {
+	static const char *const elsewhere[] = { "integration", "methodResponses" };
 	RN_AUTO(rn_freep) char *call = method_path(a, path, method, "");
-	RN_AUTO(rn_json_freep) cJSON *body = cJSON_CreateObject();
-	cJSON_AddStringToObject(body, "authorizationType", rn_json_str(want, "authorizationType"));
-	cJSON_AddBoolToObject(body, "apiKeyRequired", rn_json_bool(want, "apiKeyRequired", false));
+	RN_AUTO(rn_json_freep) cJSON *body = cJSON_Duplicate(want, true);
+	for (size_t i = 0; i < RN_LEN(elsewhere); i++)
+		cJSON_DeleteItemFromObjectCaseSensitive(body, elsewhere[i]);
 	struct aws_error aerr = { 0 };
 	if (api_write(a, "PutMethod", "PUT", call, body, NULL, &aerr, err) < 0) {
 		if (!aws_error_is(&aerr, "ConflictException") || patch_method(a, path, method, want, err) < 0)
 			return -1;
 	}
-	return put_responses(a, path, method, want, err) < 0 ? -1 :
-	       put_integration(a, path, method, rn_json_get(want, "integration"), err);
+	const cJSON *integration = rn_json_get(want, "integration");
+	return put_responses(a, path, method, want, err) < 0 ? -1 : integration ? put_integration(a, path, method, integration, err) : 0;
 }
 
 static int delete_method(struct api *a, const char *path, const char *method, struct rn_error *err)
@@ -162,6 +175,12 @@ static void compare(const struct api *a, const cJSON *want, const cJSON *have, b
 	if (rn_json_str(want, "authorizationType")) /* else API Gateway works it out of a document */
 		*ret_method |= stage_diff_str(d, "authorization", rn_json_str(have, "authorizationType"),
 					      rn_json_str(want, "authorizationType"));
+	if (a->s->mode == STAGE_ROLLBACK) { /* all of it as it was, and nothing more */
+		*ret_integration = !rn_json_equal(want, have);
+		if (*ret_integration)
+			stage_diff_note(d, "as before the run");
+		return;
+	}
 	*ret_integration = !content_same(wi, hi) ||
 			   !content_same(rn_json_get(want, "methodResponses"), rn_json_get(have, "methodResponses"));
 	if (*ret_integration) {
@@ -183,11 +202,14 @@ static int update_method(struct api *a, const char *path, const cJSON *want, con
 	compare(a, want, have, &settings, &integration, &d);
 	bool mock = rn_streq(rn_json_str(rn_json_get(want, "integration"), "type"), "MOCK");
 	a->content_changed |= settings || integration;
-	if (a->s->mode == STAGE_RUN && mock && (settings || integration)) {
+	bool whole = mock || a->s->mode == STAGE_ROLLBACK;
+	if ((settings || integration) && api_remember_path(a, path, err) < 0)
+		return -1;
+	if (a->s->mode != STAGE_PLAN && whole && (settings || integration)) {
 		/* what the stage serves is its deployment, so the gap between both calls is never live */
 		if (delete_method(a, path, method, err) < 0 || create_method(a, path, method, want, err) < 0)
 			return -1;
-	} else if (a->s->mode == STAGE_RUN) {
+	} else if (a->s->mode != STAGE_PLAN) {
 		if ((settings && patch_method(a, path, method, want, err) < 0) ||
 		    (integration && put_integration(a, path, method, rn_json_get(want, "integration"), err) < 0))
 			return -1;
@@ -214,7 +236,7 @@ void api_tell_method(struct api *a, const char *path, const cJSON *want, const c
 static int put_path(struct api *a, const cJSON *methods, const cJSON *have, struct rn_error *err)
 {
 	const char *path = methods->string;
-	if (a->s->mode == STAGE_RUN && ensure_resource(a, path, err) < 0)
+	if (a->s->mode != STAGE_PLAN && ensure_resource(a, path, err) < 0)
 		return -1;
 	const cJSON *method;
 	cJSON_ArrayForEach(method, methods)
@@ -226,7 +248,8 @@ static int put_path(struct api *a, const cJSON *methods, const cJSON *have, stru
 			continue;
 		}
 		a->content_changed = true;
-		if (a->s->mode == STAGE_RUN && create_method(a, path, method->string, method, err) < 0)
+		if (api_remember_path(a, path, err) < 0 ||
+		    (a->s->mode != STAGE_PLAN && create_method(a, path, method->string, method, err) < 0))
 			return -1;
 		api_tell_method(a, path, method, NULL);
 	}
@@ -250,15 +273,22 @@ static bool is_needed(const struct api *a, const char *path)
 	return false;
 }
 
+static const char *surplus_reason(const struct api *a)
+{
+	return a->s->mode == STAGE_ROLLBACK ? "it is new" : "no route needs it";
+}
+
 static int delete_resource(struct api *a, const char *path, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *call = aws_path("/restapis/{}/resources/{}", a->id, resource_id(a, path));
 	struct aws_error aerr = { 0 };
 	a->content_changed = true;
-	if (a->s->mode == STAGE_RUN && api_write(a, "DeleteResource", "DELETE", call, NULL, NULL, &aerr, err) < 0 &&
+	if (api_remember_below(a, path, err) < 0)
+		return -1;
+	if (a->s->mode != STAGE_PLAN && api_write(a, "DeleteResource", "DELETE", call, NULL, NULL, &aerr, err) < 0 &&
 	    aerr.http_status != 404)
 		return -1;
-	stage_change(a->s, RUNNER_DELETED, "no route needs it", "resource %s", path);
+	stage_change(a->s, RUNNER_DELETED, surplus_reason(a), "resource %s", path);
 	return 0;
 }
 
@@ -269,9 +299,9 @@ static int remove_methods(struct api *a, const cJSON *present, struct rn_error *
 	{
 		if (rn_json_get(wanted, method->string))
 			continue;
-		if (delete_method(a, present->string, method->string, err) < 0)
+		if (api_remember_path(a, present->string, err) < 0 || delete_method(a, present->string, method->string, err) < 0)
 			return -1;
-		stage_change(a->s, RUNNER_DELETED, "no route needs it", "method %s %s", method->string, present->string);
+		stage_change(a->s, RUNNER_DELETED, surplus_reason(a), "method %s %s", method->string, present->string);
 	}
 	return 0;
 }

@@ -109,6 +109,16 @@ void patch_plan_methods(cJSON *ops, const char *stage, const cJSON *have, const 
 	}
 }
 
+void patch_leave_stages(cJSON *ops, const cJSON *plan)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, rn_json_get(plan, "apiStages"))
+	{
+		RN_AUTO(rn_freep) char *stage = rn_asprintf("%s:%s", rn_json_str(item, "apiId"), rn_json_str(item, "stage"));
+		patch_add(ops, "remove", "/apiStages", stage);
+	}
+}
+
 static void patch_throttle(cJSON *ops, const cJSON *have, const struct plan_wish *want)
 {
 	if (want->throttle.rate <= 0) {

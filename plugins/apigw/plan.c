@@ -113,9 +113,12 @@ static int update_plan(struct api *a, struct rn_error *err)
 		stage_diff_str(&d, "limits", *old ? old : NULL, *new ? new : NULL);
 	patch_stages(a, ops, &d);
 	RN_AUTO(rn_freep) char *path = aws_path("/usageplans/{}", id);
+	const cJSON *tags = rn_json_get(a->found_plan, "tags");
+	if ((cJSON_GetArraySize(ops) > 0 || api_lacks_tags(a, tags)) && api_remember_plan(a, err) < 0)
+		return -1;
 	if (a->s->mode == STAGE_RUN && api_patch(a, "UpdateUsagePlan", path, ops, NULL, err) < 0)
 		return -1;
-	if (api_put_tags(a, "usageplans", id, rn_json_get(a->found_plan, "tags"), &d, err) < 0)
+	if (api_put_tags(a, "usageplans", id, tags, &d, err) < 0)
 		return -1;
 	stage_change_diff(a->s, &d, "usage plan %s", a->plan.name);
 	return 0;
@@ -142,6 +145,8 @@ static int add_key(struct api *a, struct rn_error *err)
 		struct aws_error aerr = { 0 };
 		cJSON_AddStringToObject(body, "keyId", a->key_id);
 		cJSON_AddStringToObject(body, "keyType", "API_KEY");
+		if (api_remember_plan_key(a, err) < 0)
+			return -1;
 		if (api_write(a, "CreateUsagePlanKey", "POST", path, body, NULL, &aerr, err) < 0 &&
 		    !(aws_error_is(&aerr, "ConflictException") && has_key(a)))
 			return -1;
@@ -154,15 +159,9 @@ int api_delete_plan(struct api *a, const cJSON *plan, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *path = aws_path("/usageplans/{}", rn_json_str(plan, "id"));
 	RN_AUTO(rn_json_freep) cJSON *ops = cJSON_CreateArray();
-	const cJSON *item;
 	struct aws_error aerr = { 0 };
 	if (a->s->mode != STAGE_PLAN) {
-		cJSON_ArrayForEach(item, rn_json_get(plan, "apiStages"))
-		{
-			RN_AUTO(rn_freep) char *stage =
-				rn_asprintf("%s:%s", rn_json_str(item, "apiId"), rn_json_str(item, "stage"));
-			patch_add(ops, "remove", "/apiStages", stage);
-		}
+		patch_leave_stages(ops, plan);
 		/* stages of an API that is gone are gone from the plan too: then the deletion itself decides */
 		struct rn_error patch = { 0 };
 		if (api_patch(a, "UpdateUsagePlan", path, ops, NULL, &patch) < 0 && patch.code == RN_ECANCELLED) {
@@ -184,11 +183,10 @@ int api_put_plan(struct api *a, struct rn_error *err)
 		a->plan_id = rn_strdup(rn_json_str(a->found_plan, "id"));
 		if (a->key.wanted && add_key(a, err) < 0)
 			return -1;
-	} else if (a->found_plan && stage_owns(a->s, rn_json_get(a->found_plan, "tags")) &&
-		   api_delete_plan(a, a->found_plan, err) < 0) {
+	} else if (a->found_plan && stage_owns(a->s, rn_json_get(a->found_plan, "tags")) && api_retire_plan(a, err) < 0) {
 		return -1;
 	}
-	if (!a->key.wanted && a->found_key && stage_owns(a->s, rn_json_get(a->found_key, "tags")))
-		return api_delete_key(a, a->found_key, err);
-	return 0;
+	if (!a->key.wanted && a->found_key && stage_owns(a->s, rn_json_get(a->found_key, "tags")) && api_retire_key(a, err) < 0)
+		return -1;
+	return api_sweep(a, err);
 }

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include <string.h>
+
 static const struct runner_param params[] = {
 	RUNNER_PARAM(struct apigw_params, api_name, .flags = RUNNER_REQUIRED, .help = "Name of the API.",
 		     .example = "squares"),
@@ -39,7 +41,7 @@ static const struct runner_param params[] = {
 		     .help = "How long API Gateway waits for the function, 50ms to 29s.", .example = "10s"),
 	RUNNER_PARAM(struct apigw_params, stage, .def = "prod", .help = "Stage to deploy to: the first part of the URL's path.",
 		     .example = "test"),
-	RUNNER_PARAM(struct apigw_params, stage_variables, .help = "Variables of the stage.", .example = "{mode: fast}"),
+	RUNNER_PARAM(struct apigw_params, stage_variables, .help = "Variables of the stage; not for secrets, which are refused.", .example = "{mode: fast}"),
 	RUNNER_PARAM(struct apigw_params, tracing, .def = "false", .help = "X-Ray tracing of the stage.", .example = "true"),
 	RUNNER_PARAM(struct apigw_params, throttle,
 		     .help = "What all callers together may send to the stage: rate (requests a second) and burst (at once). A route may have "
@@ -63,7 +65,8 @@ static const struct runner_param params[] = {
 			     "methods: limits for one method, {\"POST /predict\": {rate, burst}}.",
 		     .example = "{burst: 10, rate: 10, quota: 100/day}"),
 	RUNNER_PARAM(struct apigw_params, keep_deployments, .def = "3",
-		     .help = "How many deployments to keep, the present one included.", .example = "1"),
+		     .help = "How many deployments to keep, the present one included. 1 leaves none for a rollback to go back to.",
+		     .example = "5"),
 	RUNNER_PARAM(struct apigw_params, tags,
 		     .help = "Tags to set on API, stage, key and plan. Tags that others set are left alone; runner adds two of its own.",
 		     .example = "{team: data}"),
@@ -95,8 +98,9 @@ static const char help[] =
 	"Changes are live only when deployed: a deployment is made when the content differs from what the stage serves, which its "
 	"description tells by a hash. Old deployments are removed after the stage has moved.\n\n"
 	"Each route has a statement of its own in the function's policy, for this API, stage, method and path alone.\n\n"
-	"With `on_failure: rollback`, the stage serves the deployment of before again when a later stage fails, routes that went may invoke their "
-	"function again, and an API, key or plan that the run made is deleted. A key that was replaced or deleted cannot come back.\n\n"
+	"With `on_failure: rollback`, all that the run's apigw stage changed is as before when a later stage fails: deployment, resources and methods, "
+	"permissions, the API's, stage's, key's and plan's settings and tags; what the run made is deleted. A key or plan that is no longer wanted "
+	"is first disabled, or taken off its stages, and deleted by the first run a day later, since neither a key's value nor a plan's use comes back.\n\n"
 	"API Gateway allows some calls only once in 3, 5 or 30 seconds; the stage waits for its turn and says so.";
 
 static int set_outputs(struct api *a, struct rn_error *err)
@@ -133,6 +137,21 @@ static int deploy(struct api *a, struct rn_error *err)
 	return a->id ? set_outputs(a, err) : 0;
 }
 
+static int check_variables(struct api *a, struct rn_error *err)
+{
+	const struct runner_host *host = a->s->host;
+	for (size_t i = 0; i < a->p->stage_variables.n && RUNNER_HAS(host, reveals); i++) {
+		const char *value = a->p->stage_variables.v[i].value;
+		if (!value || !host->reveals(a->s->rs, value, strlen(value)))
+			continue;
+		stage_blame(a->s, "stage_variables");
+		rn_fail(err, RN_EINVAL, "the stage variable %s holds a secret, and API Gateway shows stage variables to all who may read the API",
+			a->p->stage_variables.v[i].key);
+		return rn_hint(err, "give it to the function's environment (lambda: environment), or have the function fetch it");
+	}
+	return 0;
+}
+
 static int check_routes(struct api *a, struct rn_error *err)
 {
 	if (a->p->integration_timeout.ms < 50 || a->p->integration_timeout.ms > 29000) {
@@ -152,6 +171,8 @@ static int check_routes(struct api *a, struct rn_error *err)
 	}
 	if (settings_check(a->p, &param, err) < 0)
 		return stage_blame(a->s, param);
+	if (check_variables(a, err) < 0)
+		return -1;
 	for (size_t i = 0; i < a->routes.n && !a->p->openapi; i++) {
 		if (a->routes.v[i].function || !host->is_known(a->s->rs, "function") || !host->is_known(a->s->rs, "routes"))
 			continue;

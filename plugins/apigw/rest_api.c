@@ -72,9 +72,12 @@ static int update(struct api *a, struct rn_error *err)
 		a->content_changed = true;
 	}
 	RN_AUTO(rn_freep) char *path = aws_path("/restapis/{}", a->id);
+	const cJSON *tags = rn_json_get(a->found, "tags");
+	if ((cJSON_GetArraySize(ops) > 0 || api_lacks_tags(a, tags)) && api_remember_api(a, err) < 0)
+		return -1;
 	if (a->s->mode == STAGE_RUN && api_patch(a, "UpdateRestApi", path, ops, NULL, err) < 0)
 		return -1;
-	if (api_put_tags(a, "restapis", a->id, rn_json_get(a->found, "tags"), &d, err) < 0)
+	if (api_put_tags(a, "restapis", a->id, tags, &d, err) < 0)
 		return -1;
 	stage_change_diff(a->s, &d, "API %s (%s)", a->p->api_name, a->id);
 	return 0;

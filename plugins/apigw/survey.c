@@ -57,7 +57,7 @@ void api_clear(struct api *a)
 	key_clear(&a->key);
 	plan_clear(&a->plan);
 	cJSON **documents[] = { &a->tags, &a->document, &a->want, &a->binary, &a->found, &a->found_key, &a->found_plan, &a->plan_keys,
-				&a->resources, &a->deployments, &a->found_stage };
+				&a->resources, &a->deployments, &a->found_stage, &a->own_keys, &a->own_plans, &a->before };
 	for (size_t i = 0; i < RN_LEN(documents); i++)
 		rn_json_freep(documents[i]);
 	for (size_t i = 0; i < a->n_functions; i++) {
@@ -111,6 +111,8 @@ const cJSON *api_pick(const struct api *a, const cJSON *items, const char *name)
 	cJSON_ArrayForEach(item, items)
 	{
 		enum stage_owner owner = stage_owner(a->s, rn_json_get(item, "tags"));
+		if (api_is_retired(item))
+			continue;
 		if (owner == STAGE_OWNER_US && (!own || older(item, own)))
 			own = item;
 		if (owner == STAGE_OWNER_SIBLING && rn_streq(rn_json_str(item, "name"), name))
@@ -119,10 +121,18 @@ const cJSON *api_pick(const struct api *a, const cJSON *items, const char *name)
 	return own ? own : sibling;
 }
 
-static void take(const struct api *a, cJSON *items, const char *name, cJSON **ret)
+/* Takes `items`; *ret_own (may be NULL): all that this stage made. */
+static void take(const struct api *a, cJSON *items, const char *name, cJSON **ret, cJSON **ret_own)
 {
 	const cJSON *item = api_pick(a, items, name);
 	*ret = item ? cJSON_Duplicate(item, true) : NULL;
+	if (ret_own)
+		*ret_own = cJSON_CreateArray();
+	cJSON_ArrayForEach(item, items)
+	{
+		if (ret_own && stage_owns(a->s, rn_json_get(item, "tags")))
+			cJSON_AddItemToArray(*ret_own, cJSON_Duplicate(item, true));
+	}
 	cJSON_Delete(items);
 }
 
@@ -134,7 +144,7 @@ static int task_api(void *arg, struct rn_error *err)
 	cJSON *items = NULL;
 	if (api_list_apis(a, &items, err) < 0)
 		return -1;
-	take(a, items, a->p->api_name, &a->found);
+	take(a, items, a->p->api_name, &a->found, NULL);
 	return 0;
 }
 
@@ -144,7 +154,7 @@ static int task_key(void *arg, struct rn_error *err)
 	cJSON *items = NULL;
 	if (api_list_keys(a, &items, err) < 0)
 		return -1;
-	take(a, items, a->key.name, &a->found_key);
+	take(a, items, a->key.name, &a->found_key, &a->own_keys);
 	return 0;
 }
 
@@ -154,7 +164,7 @@ static int task_plan(void *arg, struct rn_error *err)
 	cJSON *items = NULL;
 	if (api_list_plans(a, &items, err) < 0)
 		return -1;
-	take(a, items, a->plan.name, &a->found_plan);
+	take(a, items, a->plan.name, &a->found_plan, &a->own_plans);
 	return 0;
 }
 
@@ -359,5 +369,8 @@ int api_survey(struct api *a, struct rn_error *err)
 		tasks[n++] = (struct stage_task){ task_plan_keys, a };
 	if (a->found_key)
 		tasks[n++] = (struct stage_task){ task_key_value, a };
-	return stage_parallel(tasks, n, err);
+	if (stage_parallel(tasks, n, err) < 0)
+		return -1;
+	a->before = cJSON_Duplicate(a->resources, true);
+	return 0;
 }
