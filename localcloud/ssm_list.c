@@ -46,12 +46,12 @@ static void answer_page(struct request *req, struct response *res, struct page *
 	RN_AUTO(rn_json_freep) cJSON *all = store_list(req->cloud->store, PARAMETER, req->region,
 						       p->after.len ? rn_buf_str(&p->after) : NULL, 0);
 	cJSON *out = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(out, "Parameters"), *doc;
-	const char *last = NULL;
-	int64_t n = 0;
+	const char *last = NULL; /* name of the last one on the page */
+	int64_t n = 1;
 	cJSON_ArrayForEach(doc, all) {
 		if (!f->fits(f, doc))
 			continue;
-		if (n++ == p->max) {
+		if (last && n++ == p->max) {
 			RN_AUTO(rn_freep) char *token = rn_base64(last, strlen(last));
 			cJSON_AddStringToObject(out, "NextToken", token);
 			break;

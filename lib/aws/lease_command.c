@@ -140,7 +140,7 @@ static int show(const struct arguments *a, const struct aws_lease_store *store, 
 		cJSON *j = cJSON_CreateObject();
 		cJSON_AddStringToObject(j, "pipeline", a->name);
 		cJSON_AddStringToObject(j, "state", state_name(state));
-		if (state != AWS_LEASE_FREE) {
+		if (top && state != AWS_LEASE_FREE) {
 			cJSON_AddNumberToObject(j, "age_ms", (double)(k.now_ms - top->modified_ms));
 			cJSON_AddItemToObject(j, "holder", cJSON_Duplicate(top->words, true));
 		}
