@@ -19,6 +19,7 @@ struct journal {
 	char *root;
 	char *id;
 	char *dir;
+	char *file; /* of the pipeline */
 	int fd;
 	cJSON *keys;    /* stage -> key, waiting for its line */
 	cJSON *outputs; /* stage -> {name: value} of the current attempt, secret ones left out */
@@ -58,16 +59,23 @@ static bool goes_on(const char *dir)
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
-/* Runs beyond the newest JOURNAL_KEEP_RUNS go, except those of other pipelines that are not over: they write there. */
-static void prune(const char *root)
+/*
+ * What is kept decides what can be put back: a pipeline that runs seldom must not lose its runs to one that runs often.
+ * A run that goes on stays: it writes there.
+ */
+static void prune(const char *root, const char *file)
 {
 	RN_AUTO(rn_freep) char *runs = rn_path_join(root, "runs");
 	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
-	if (rn_list_dir(runs, &names, NULL) < 0)
+	size_t own = 0;
+	if (rn_list_dir(runs, &names, NULL) < 0 || names.n <= JOURNAL_KEEP_RUNS)
 		return;
-	for (size_t i = 0; i + JOURNAL_KEEP_RUNS < names.n; i++) {
-		RN_AUTO(rn_freep) char *dir = rn_path_join(runs, names.v[i]);
-		if (!goes_on(dir))
+	for (size_t newer = 0; newer < names.n; newer++) {
+		RN_AUTO(rn_freep) char *dir = rn_path_join(runs, names.v[names.n - 1 - newer]);
+		RN_AUTO(rn_freep) char *of = newer < JOURNAL_KEEP_ALL ? record_file(dir) : NULL;
+		own += rn_streq(of, file);
+		bool old = newer >= JOURNAL_KEEP_ALL || (rn_streq(of, file) && own > JOURNAL_KEEP_RUNS);
+		if (old && !goes_on(dir))
 			rn_remove_tree(dir, NULL);
 	}
 }
@@ -160,6 +168,7 @@ struct journal *journal_create(const char *root, const struct journal_head *head
 	RN_AUTO(journal_freep) struct journal *j = rn_alloc(sizeof(*j));
 	j->fd = -1;
 	j->root = rn_strdup(root);
+	j->file = rn_strdup(head->file);
 	j->id = new_id(root);
 	j->dir = rn_asprintf("%s/runs/%s", root, j->id);
 	j->keys = cJSON_CreateObject();
@@ -190,7 +199,7 @@ void journal_settle(struct journal *j)
 		cannot_write(j);
 	j->unsynced = false;
 	if (!j->pruned)
-		prune(j->root);
+		prune(j->root, j->file);
 	j->pruned = true;
 }
 
@@ -199,13 +208,14 @@ void journal_free(struct journal *j)
 	if (!j)
 		return;
 	if (!j->pruned && j->fd >= 0)
-		prune(j->root);
+		prune(j->root, j->file);
 	rn_closep(&j->fd);
 	cJSON_Delete(j->keys);
 	cJSON_Delete(j->outputs);
 	free(j->root);
 	free(j->id);
 	free(j->dir);
+	free(j->file);
 	free(j);
 }
 

@@ -14,8 +14,8 @@
 #include "event.h"
 #include "view.h"
 
-/** Older runs of a folder are removed. */
-enum { JOURNAL_KEEP_RUNS = 20 };
+/** Runs of a folder that are kept: the newest of each pipeline, and so many in all. Older ones are removed. */
+enum { JOURNAL_KEEP_RUNS = 20, JOURNAL_KEEP_ALL = 400 };
 
 struct journal;
 

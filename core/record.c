@@ -3,11 +3,12 @@
 
 #include "base/fs.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOURNAL_MAX = 256 << 20 };
+enum { JOURNAL_MAX = 256 << 20, HEAD_MAX = 16384 };
 
 static struct record_stage *stage_of(struct record *r, const char *id)
 {
@@ -107,6 +108,17 @@ static void take_line(struct record *r, const cJSON *line)
 static bool is_other(const struct record *r, const char *file)
 {
 	return file && r->file && !rn_streq(r->file, file);
+}
+
+char *record_file(const char *run_dir)
+{
+	RN_AUTO(rn_freep) char *path = rn_path_join(run_dir, "journal");
+	RN_AUTO(rn_freep) char *head = rn_alloc(HEAD_MAX + 1);
+	RN_AUTO(rn_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : rn_read_full(fd, head, HEAD_MAX);
+	char *end = n > 0 ? memchr(head, '\n', (size_t)n) : NULL;
+	RN_AUTO(rn_json_freep) cJSON *line = end ? rn_json_parse(head, (size_t)(end - head), NULL) : NULL;
+	return rn_strdup(rn_json_str(line, "file"));
 }
 
 static struct record *read_run(const char *run_dir, const char *file, struct rn_error *err)

@@ -38,6 +38,8 @@ struct record {
 
 /** Reads one run; lines that cannot be read are left out. NULL when there is no journal. */
 struct record *record_read(const char *run_dir, struct rn_error *err);
+/** The pipeline file of a run, by the first line of its journal; new string, NULL when it cannot be told. */
+char *record_file(const char *run_dir);
 void record_free(struct record *r);
 void record_freep(struct record **r);
 const struct record_stage *record_stage(const struct record *r, const char *id);

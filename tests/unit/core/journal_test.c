@@ -226,6 +226,34 @@ static void old_runs_go_but_not_one_that_goes_on(void **state)
 	assert_false(rn_exists(oldest));
 }
 
+static void a_pipeline_that_runs_seldom_keeps_its_runs(void **state)
+{
+	struct run r = { 0 };
+	RN_AUTO(rn_freep) char *runs = rn_path_join(*state, "runs");
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	for (int i = 0; i < 3 + 2 * JOURNAL_KEEP_RUNS; i++) {
+		struct journal_head head = { "run", "p", i < 3 ? "/seldom" : i % 2 ? "/often" : "/also", NULL };
+		r.journal = journal_create(*state, &head, NULL);
+		assert_non_null(r.journal);
+		journal_free(r.journal);
+	}
+	struct journal_head head = { "run", "p", "/often", NULL };
+	r.journal = journal_create(*state, &head, NULL);
+	journal_free(r.journal);
+	assert_int_equal(rn_list_dir(runs, &names, NULL), 0);
+	size_t seldom = 0, often = 0, also = 0;
+	for (size_t i = 0; i < names.n; i++) {
+		RN_AUTO(rn_freep) char *dir = rn_path_join(runs, names.v[i]);
+		RN_AUTO(rn_freep) char *file = record_file(dir);
+		seldom += rn_streq(file, "/seldom");
+		often += rn_streq(file, "/often");
+		also += rn_streq(file, "/also");
+	}
+	assert_int_equal(seldom, 3);
+	assert_int_equal(often, JOURNAL_KEEP_RUNS);
+	assert_int_equal(also, JOURNAL_KEEP_RUNS);
+}
+
 static void a_journal_cut_anywhere_is_readable(void **state)
 {
 	struct run r = { 0 };
@@ -323,6 +351,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_first_record_of_a_key_counts, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(a_rollback_is_a_fact_about_the_run_that_it_put_back, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(old_runs_go_but_not_one_that_goes_on, in_folder, out_of_folder),
+		cmocka_unit_test_setup_teardown(a_pipeline_that_runs_seldom_keeps_its_runs, in_folder, out_of_folder),
 		cmocka_unit_test_setup_teardown(a_journal_cut_anywhere_is_readable, in_folder, out_of_folder),
 		cmocka_unit_test(what_changed_is_told_in_words),
 		cmocka_unit_test(secrets_have_no_part_in_a_key),
