@@ -33,6 +33,7 @@ struct execution {
 	struct journal *journal;
 	struct bus bus;
 	char *resume;
+	bool junit_failed;
 };
 
 /* ---- the file ---- */
@@ -162,7 +163,7 @@ static void set_up_bus(struct execution *x)
 		bus_add(&x->bus, journal_reporter(x->journal));
 	add_main_reporter(x);
 	if (x->values->junit)
-		bus_add(&x->bus, report_junit_new(x->values->junit));
+		bus_add(&x->bus, report_junit_new(x->values->junit, &x->junit_failed));
 }
 
 /* ---- the run ---- */
@@ -186,7 +187,7 @@ static int find_run(struct execution *x, struct rn_error *err)
 		return 0;
 	if (id) {
 		rn_fail(err, RN_ENOTFOUND, "there is no run %s of %s in this folder", id, x->path);
-		return rn_hint(err, "the newest %d runs are kept; their ids are the names in .runner/runs", JOURNAL_KEEP_RUNS);
+		return rn_hint(err, "the newest %d runs of a pipeline are kept; their ids are the names in .runner/runs", JOURNAL_KEEP_RUNS);
 	}
 	rn_fail(err, RN_ENOTFOUND, "no run of %s in this folder has changed anything that can be put back", x->path);
 	return rn_hint(err, "only stages whose plugin has a rollback remember what was there before (`runner plugins list`), "
@@ -229,6 +230,8 @@ static int run(struct execution *x, size_t *ret_changes)
 {
 	const struct execute_values *v = x->values;
 	struct rn_error err = { 0 };
+	if (v->junit && report_junit_prepare(v->junit, &err) < 0)
+		return command_fail(EXIT_MACHINE, &err);
 	x->redact = redact_new();
 	mask_secrets(x);
 	if (open_state(x, &err) < 0)
@@ -246,7 +249,7 @@ static int run(struct execution *x, size_t *ret_changes)
 	if (ret_changes)
 		*ret_changes = view_count(&x->bus.view, RUNNER_CREATED) + view_count(&x->bus.view, RUNNER_UPDATED) +
 			       view_count(&x->bus.view, RUNNER_DELETED);
-	return code;
+	return code == EXIT_DONE && x->junit_failed ? EXIT_MACHINE : code; /* what was asked for is not there */
 }
 
 static void finish(struct execution *x)

@@ -47,7 +47,7 @@ struct execute_values {
 	  .arg = "FORMAT", .one_of = "auto|terminal|plain|json",                                                       \
 	  .help = "a live tree, a line an event, or JSON; auto: what fits" },                                    \
 	{ .name = "junit", .kind = OPTION_STRING, .offset = offsetof(struct execute_values, junit), .arg = "FILE",     \
-	  .help = "also write a JUnit report" },                                                                       \
+	  .help = "also write a JUnit report; a missing folder is made" },                                                                       \
 	{ .name = "verbose", .letter = 'v', .kind = OPTION_FLAG, .offset = offsetof(struct execute_values, verbose),   \
 	  .help = "also the logs (terminal) and debug lines" },                                                        \
 	{ .name = "plugin-path", .kind = OPTION_LIST, .offset = offsetof(struct execute_values, plugin_path),          \

@@ -31,8 +31,10 @@ enum report_ci {
 enum report_ci report_ci_detect(void);
 /** Plain lines, folded into groups (GitHub) or sections (GitLab), with annotations for what failed. */
 struct reporter *report_ci_new(const struct report_options *o, enum report_ci ci);
-/** A JUnit file written at the end of the run; `path` is copied. A failure to write it is told on stderr. */
-struct reporter *report_junit_new(const char *path);
+/** Makes the folder of a JUnit file; an error when the file could not be written there. For before a run. */
+int report_junit_prepare(const char *path, struct rn_error *err);
+/** A JUnit file written at the end of the run; `path` is copied. A failure to write it is told on stderr and in *ret_failed. */
+struct reporter *report_junit_new(const char *path, bool *ret_failed);
 
 /* ---- what several of them print ---- */
 

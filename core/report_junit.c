@@ -8,10 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct junit {
 	struct reporter reporter;
 	char *path;
+	bool *failed;
 };
 
 /* XML 1.0 §2.2: no control characters but tab and newline, not even escaped. */
@@ -106,7 +109,8 @@ static void on_event(struct reporter *r, const struct view *v, const struct even
 		test_case(&b, v, &v->stages[i]);
 	rn_buf_adds(&b, "  </testsuite>\n</testsuites>\n");
 	struct rn_error err = { 0 };
-	if (rn_write_file(j->path, b.p, b.len, 0644, &err) < 0)
+	*j->failed = rn_write_file(j->path, b.p, b.len, 0644, &err) < 0;
+	if (*j->failed)
 		fprintf(stderr, "runner: --junit: %s\n", err.msg);
 }
 
@@ -117,9 +121,20 @@ static void on_free(struct reporter *r)
 	free(j);
 }
 
-struct reporter *report_junit_new(const char *path)
+int report_junit_prepare(const char *path, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *dir = rn_path_dir(path);
+	struct stat st;
+	if (rn_mkdirs(dir, 0777, err) < 0)
+		return rn_wrap(err, "--junit %s", path);
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return rn_fail(err, RN_EINVAL, "--junit %s: that is a folder; name a file in it", path);
+	return access(dir, W_OK) == 0 ? 0 : rn_fail(err, RN_EIO, "--junit %s: cannot write into %s: %m", path, dir);
+}
+
+struct reporter *report_junit_new(const char *path, bool *ret_failed)
 {
 	struct junit *j = rn_alloc(sizeof(*j));
-	*j = (struct junit){ .reporter = { .event = on_event, .free = on_free }, .path = rn_strdup(path) };
+	*j = (struct junit){ .reporter = { .event = on_event, .free = on_free }, .path = rn_strdup(path), .failed = ret_failed };
 	return &j->reporter;
 }

@@ -86,6 +86,18 @@ def test_junit_files_are_well_formed_and_complete(runner, pipe, tmp_path):
     assert cases["d"].find("skipped").attrib["message"] == "a stage before it failed"
 
 
+def test_a_junit_file_that_cannot_be_written_is_no_success(runner, pipe, tmp_path):
+    file = pipe(pipeline(sh("a", "touch ran")))
+    runner("run", "--junit", "new/folder/out.xml", file)
+    assert ElementTree.parse(tmp_path / "new/folder/out.xml").getroot().find("testsuite").attrib["tests"] == "1"
+    (tmp_path / "ran").unlink()
+    for path, why in (("new/folder", "that is a folder"), ("test.pipe/out.xml", "--junit test.pipe/out.xml")):
+        assert why in runner("run", "--junit", path, file, code=3).err
+    assert not (tmp_path / "ran").exists()  # said before anything ran
+    late = pipe(pipeline(sh("a", "mkdir -p late.xml/x")), "late.pipe")
+    assert "--junit" in runner("run", "--junit", "late.xml", late, code=3).err
+
+
 def test_github_gets_groups_and_annotations_that_stages_cannot_forge(runner, pipe):
     text = pipeline(sh("a", "echo '::error::forged'; echo '::endgroup::'"), stage("b", "fail", message="100% bad,\nvery: bad", hint="fix it"))
     out = runner("run", *PATH, pipe(text), env={"GITHUB_ACTIONS": "true"}, code=1).out
