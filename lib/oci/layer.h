@@ -64,6 +64,12 @@ int layer_path_compare(const char *a, const char *b);
 /** Cleans a name of a tar entry to such a path ("./a//b/" -> "a/b"). -1: absolute, or with "..", unless `clamp` cuts those. New string. */
 int layer_path_clean(const char *name, bool clamp, char **ret);
 
+/** Somebody who takes the tar of a layer while it is written or read. Called by the thread that does; must not fail it. */
+struct layer_raw {
+	void (*bytes)(void *ctx, const void *data, size_t n);
+	void *ctx;
+};
+
 /** Ceilings against bombs; zero members mean the defaults. */
 struct layer_limits {
 	uint64_t max_bytes;   /* uncompressed tar; default 64 GiB         */

@@ -35,7 +35,9 @@ struct apply {
 	struct rn_map made; /* paths of this layer, which its own whiteouts spare */
 	struct late_dir *late;
 	size_t n_late, cap_late;
-	char *piece;
+	/* the folder of the last entry, open: most follow one in the same */
+	char *near;
+	int near_fd;
 };
 
 static bool cancelled(const struct layer_apply_options *o)
@@ -66,6 +68,18 @@ static int open_parent(const struct apply *a, const char *path, struct rn_error 
 {
 	RN_AUTO(rn_freep) char *above = rn_path_dir(path);
 	return open_dir(a, strcmp(above, ".") == 0 ? "" : above, err);
+}
+
+/* The same, kept open until an entry lies elsewhere. Borrowed. */
+static int near_parent(struct apply *a, const char *path, struct rn_error *err)
+{
+	size_t n = (size_t)(rn_path_base(path) - path);
+	if (a->near_fd >= 0 && strncmp(a->near, path, n) == 0 && a->near[n] == '\0')
+		return a->near_fd;
+	rn_closep(&a->near_fd);
+	free(a->near);
+	a->near = rn_strndup(path, n);
+	return a->near_fd = open_parent(a, path, err);
 }
 
 /* Removes a name and all below it; what is not there is fine. */
@@ -110,6 +124,7 @@ static int apply_whiteout(struct apply *a, const char *path, struct rn_error *er
 	RN_AUTO(rn_freep) char *target = layer_whiteout_target(path, &opaque);
 	if (!target)
 		return 0;
+	rn_closep(&a->near_fd); /* it may be what goes */
 	RN_AUTO(rn_closep) int dir = opaque ? open_dir(a, target, err) : open_parent(a, target, err);
 	if (dir < 0)
 		return -1;
@@ -127,20 +142,39 @@ static bool all_zero(const char *p, size_t n)
 	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
 }
 
+/* Puts n bytes at `at`; *end is where the file ends so far. Pieces of zeros stay holes. */
+static int write_piece(int fd, const char *p, size_t n, uint64_t at, uint64_t *end)
+{
+	for (size_t k; n; p += k, n -= k, at += k) {
+		k = n < PIECE ? n : PIECE;
+		if (all_zero(p, k))
+			continue;
+		if ((*end != at && lseek(fd, (off_t)at, SEEK_SET) < 0) || rn_write_full(fd, p, k) < 0)
+			return -1;
+		*end = at + k;
+	}
+	return 0;
+}
+
 static int write_file(struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
 {
-	off_t at = 0;
-	ssize_t n;
-	while ((n = layer_reader_read(a->r, a->piece, PIECE, err)) > 0) {
-		/* pieces of zeros stay holes */
-		if (!all_zero(a->piece, (size_t)n) && (lseek(fd, at, SEEK_SET) < 0 || rn_write_full(fd, a->piece, (size_t)n) < 0))
+	uint64_t size = 0, end = 0, at;
+	const void *p;
+	size_t n;
+	int rc;
+	while ((rc = layer_reader_piece(a->r, &p, &n, &at, err)) > 0) {
+		if (write_piece(fd, p, n, at, &end) < 0)
 			return rn_fail(err, RN_EIO, "write \"%s\": %m", e->path);
-		at += n;
+		size = at + n;
 	}
-	if (n < 0)
+	if (rc < 0)
 		return -1;
-	if ((uint64_t)at != e->size || ftruncate(fd, at) < 0)
-		return rn_fail(err, RN_EINVAL, "\"%s\" has %lld bytes, its header says %llu", e->path, (long long)at, (unsigned long long)e->size);
+	size = at > size ? at : size; /* a hole at the end */
+	if (size != e->size)
+		return rn_fail(err, RN_EINVAL, "\"%s\" has %llu bytes, its header says %llu", e->path, (unsigned long long)size,
+			       (unsigned long long)e->size);
+	if (end != size && ftruncate(fd, (off_t)size) < 0)
+		return rn_fail(err, RN_EIO, "write \"%s\": %m", e->path);
 	return 0;
 }
 
@@ -193,9 +227,18 @@ static int put_dir(struct apply *a, int parent, const char *name, const struct l
 	return 0;
 }
 
+/* What has the name goes, if that is why an entry could not be made (errno): then it is tried once more. */
+static bool make_room(int parent, const char *name)
+{
+	return errno == EEXIST && remove_at(parent, name, NULL) == 0;
+}
+
 static int put_file(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
 {
-	RN_AUTO(rn_closep) int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	const int how = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	RN_AUTO(rn_closep) int fd = openat(parent, name, how, 0600);
+	if (fd < 0 && make_room(parent, name))
+		fd = openat(parent, name, how, 0600);
 	if (fd < 0)
 		return rn_fail(err, RN_EIO, "make \"%s\": %m", e->path);
 	return write_file(a, fd, e, err) < 0 ? -1 : set_facts(a, fd, e, err);
@@ -206,21 +249,33 @@ static int put_hardlink(struct apply *a, int parent, const char *name, const str
 	RN_AUTO(rn_closep) int from = open_parent(a, e->link, err);
 	if (from < 0)
 		return -1;
-	if (linkat(from, rn_path_base(e->link), parent, name, 0) < 0)
+	int rc = linkat(from, rn_path_base(e->link), parent, name, 0);
+	if (rc < 0 && make_room(parent, name))
+		rc = linkat(from, rn_path_base(e->link), parent, name, 0);
+	if (rc < 0)
 		return rn_fail(err, errno == ENOENT ? RN_EINVAL : RN_EIO, "hard link \"%s\" to \"%s\": %m", e->path, e->link);
 	return 0;
+}
+
+static int make_other(int parent, const char *name, const struct layer_entry *e)
+{
+	mode_t type = e->type == LAYER_CHAR ? S_IFCHR : e->type == LAYER_BLOCK ? S_IFBLK : S_IFIFO;
+	if (e->type == LAYER_SYMLINK)
+		return symlinkat(e->link, parent, name);
+	return mknodat(parent, name, type | 0600, e->type == LAYER_FIFO ? 0 : makedev(e->dev_major, e->dev_minor));
 }
 
 /* Links and nodes have no descriptor to set facts by. */
 static int put_other(const struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
 {
 	const struct timespec times[2] = { { .tv_sec = e->mtime }, { .tv_sec = e->mtime } };
-	mode_t type = e->type == LAYER_CHAR ? S_IFCHR : e->type == LAYER_BLOCK ? S_IFBLK : S_IFIFO;
 	bool device = e->type == LAYER_CHAR || e->type == LAYER_BLOCK;
 	if (device && !a->o->devices)
-		return a->o->skip_devices ? 0 : rn_fail(err, RN_EUNSUPPORTED, "\"%s\" is a device, which is not allowed here", e->path);
-	int rc = e->type == LAYER_SYMLINK ? symlinkat(e->link, parent, name)
-					  : mknodat(parent, name, type | 0600, device ? makedev(e->dev_major, e->dev_minor) : 0);
+		return a->o->skip_devices ? remove_at(parent, name, err) :
+					    rn_fail(err, RN_EUNSUPPORTED, "\"%s\" is a device, which is not allowed here", e->path);
+	int rc = make_other(parent, name, e);
+	if (rc < 0 && make_room(parent, name))
+		rc = make_other(parent, name, e);
 	if (rc < 0)
 		return rn_fail(err, RN_EIO, "make \"%s\": %m", e->path);
 	if (a->o->owners && fchownat(parent, name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0)
@@ -244,15 +299,13 @@ static int put(struct apply *a, const struct layer_entry *e, struct rn_error *er
 		return apply_whiteout(a, e->path, err);
 	if (!e->path[0])
 		return put_root(a, e, err);
-	RN_AUTO(rn_closep) int parent = open_parent(a, e->path, err);
+	int parent = near_parent(a, e->path, err);
 	const char *name = rn_path_base(e->path);
 	if (parent < 0)
 		return -1;
 	rn_map_set(&a->made, e->path, a);
 	if (e->type == LAYER_DIR)
 		return put_dir(a, parent, name, e, err);
-	if (remove_at(parent, name, err) < 0)
-		return -1;
 	if (e->type == LAYER_FILE)
 		return put_file(a, parent, name, e, err);
 	return e->type == LAYER_HARDLINK ? put_hardlink(a, parent, name, e, err) : put_other(a, parent, name, e, err);
@@ -276,14 +329,13 @@ static void finish_dirs(struct apply *a)
 
 int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct digest *ret_diff_id, struct rn_error *err)
 {
-	const struct layer_reader_options ro = { .limits = o->limits, .need_diff_id = ret_diff_id != NULL };
-	struct apply a = { .root = root_fd, .o = o, .r = layer_reader_new(fd, &ro, err) };
+	const struct layer_reader_options ro = { .limits = o->limits, .need_diff_id = ret_diff_id != NULL, .pieces = o->pieces };
+	struct apply a = { .root = root_fd, .o = o, .r = layer_reader_new(fd, &ro, err), .near_fd = -1 };
 	struct stat st = { 0 };
 	struct layer_entry e;
 	if (!a.r)
 		return -1;
 	(void)!fstat(fd, &st);
-	a.piece = rn_alloc(PIECE);
 	int rc;
 	while ((rc = layer_reader_next(a.r, &e, err)) > 0) {
 		if (cancelled(o))
@@ -292,7 +344,7 @@ int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct
 			rc = put(&a, &e, err) < 0 ? -1 : 1;
 		if (rc < 0)
 			break;
-		if (o->progress)
+		if (o->progress && !o->pieces)
 			o->progress(o->ctx, (uint64_t)lseek(fd, 0, SEEK_CUR), (uint64_t)st.st_size);
 	}
 	if (rc == 0)
@@ -300,7 +352,8 @@ int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct
 	finish_dirs(&a);
 	layer_reader_free(a.r);
 	rn_map_clear(&a.made);
-	free(a.piece);
+	rn_closep(&a.near_fd);
+	free(a.near);
 	return rc;
 }
 

@@ -20,6 +20,7 @@ struct layer_apply_options {
 	bool user_access; /* add rwx (folders) and rw (files) for the owner, so that a plain user can work with it */
 	bool overlay;    /* write whiteouts as overlayfs wants them (char 0:0, trusted. or user.overlay.opaque) instead of applying them: the folder becomes one lower layer */
 	bool user_marks; /* with `overlay`: marks are user.overlay.* also where `owners` is set        */
+	const struct layer_pieces *pieces; /* the tar of the one layer, instead of a file: see layer_reader.h */
 	int cancel_fd;   /* LAYER_APPLY_INIT: -1                                            */
 	/** Compressed bytes read of how many, over all layers. May be NULL. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
@@ -27,7 +28,7 @@ struct layer_apply_options {
 };
 #define LAYER_APPLY_INIT { .cancel_fd = -1 }
 
-/** Unpacks one layer, read from `fd`, onto `root` (an open folder). ret_diff_id (may be NULL): hash of the tar. */
+/** Unpacks one layer, read from `fd` (-1 with o->pieces), onto `root` (an open folder). ret_diff_id (may be NULL): hash of the tar. */
 int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct digest *ret_diff_id,
 		struct rn_error *err);
 /**

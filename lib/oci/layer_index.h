@@ -32,14 +32,30 @@ struct layer_node {
 	size_t n_children;
 };
 
+struct layer_tree;
+
+/**
+ * Somebody who has a use for a layer's tar when it is read for its index anyway, so that nobody unpacks it a second time. Called by the
+ * thread that adds the layer; while one reads a layer, others that want its index wait, and take what the first one kept.
+ */
+struct layer_watch {
+	/** A layer is about to be read; *ret_raw is who gets its tar. NULL: not this one. */
+	void *(*begin)(void *ctx, const struct digest *layer, const struct layer_raw **ret_raw);
+	/** It was read, is what the image says, and is the uppermost of `t`; NULL: it failed. */
+	void (*end)(void *reading, struct layer_tree *t);
+	/** Compressed bytes read, of how many. */
+	void (*progress)(void *ctx, uint64_t done, uint64_t total);
+	void *ctx;
+};
+
 struct layer_tree_options {
 	struct layer_limits limits;
 	/** Makes a missing blob present (pulls it); only asked when the cached index does not suffice. May be NULL. */
 	int (*need)(void *ctx, const struct digest *d, struct rn_error *err);
 	void *ctx;
+	const struct layer_watch *watch; /* NULL: none; must outlive the tree */
 };
 
-struct layer_tree;
 /** An empty image (a root folder 0755 0:0); `o` may be NULL. `store` must outlive it. */
 struct layer_tree *layer_tree_new(struct blob_store *store, const struct layer_tree_options *o);
 void layer_tree_free(struct layer_tree *t);
@@ -47,6 +63,10 @@ void layer_tree_freep(struct layer_tree **t);
 /** Puts a layer on top: its index from the cache, else by reading the blob once. diff_id (may be NULL) is verified when the blob is read. */
 int layer_tree_add(struct layer_tree *t, const struct digest *layer, const struct digest *diff_id,
 		   struct rn_error *err);
+/** Changes options.watch. */
+void layer_tree_watch(struct layer_tree *t, const struct layer_watch *watch);
+/** The layer at `i` from the bottom, NULL past the uppermost; *ret_diff_id is as given to layer_tree_add (perhaps not set). Borrowed. */
+const struct digest *layer_tree_layer(const struct layer_tree *t, size_t i, const struct digest **ret_diff_id);
 /** A new tree with the same layers, independent of `t` (stages that share a base). */
 struct layer_tree *layer_tree_clone(const struct layer_tree *t, struct rn_error *err);
 

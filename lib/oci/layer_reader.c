@@ -38,8 +38,11 @@ struct layer_reader {
 
 /* ---- bytes for libarchive ------------------------------------------------------------- */
 
-static ssize_t next_block(struct layer_reader *r, struct rn_error *err)
+static ssize_t read_block(struct layer_reader *r, const void **ret, struct rn_error *err)
 {
+	if (r->o.pieces)
+		return (ssize_t)r->o.pieces->next(r->o.pieces->ctx, ret);
+	*ret = r->block;
 	if (r->stream)
 		return layer_stream_read(r->stream, r->block, BLOCK_SIZE, err);
 	ssize_t n = rn_read_full(r->fd, r->block, BLOCK_SIZE);
@@ -48,17 +51,24 @@ static ssize_t next_block(struct layer_reader *r, struct rn_error *err)
 	return n;
 }
 
+static ssize_t next_block(struct layer_reader *r, const void **ret, struct rn_error *err)
+{
+	ssize_t n = read_block(r, ret, err);
+	if (n > 0 && r->hash)
+		digester_update(r->hash, *ret, (size_t)n);
+	if (n > 0 && r->o.raw)
+		r->o.raw->bytes(r->o.raw->ctx, *ret, (size_t)n);
+	return n;
+}
+
 static la_ssize_t on_read(struct archive *a, void *ctx, const void **ret)
 {
 	struct layer_reader *r = ctx;
-	ssize_t n = next_block(r, &r->failed);
+	ssize_t n = next_block(r, ret, &r->failed);
 	if (n < 0) {
 		archive_set_error(a, EIO, "%s", r->failed.msg);
 		return -1;
 	}
-	if (r->hash)
-		digester_update(r->hash, r->block, (size_t)n);
-	*ret = r->block;
 	return n;
 }
 
@@ -110,12 +120,13 @@ struct layer_reader *layer_reader_new(int fd, const struct layer_reader_options 
 		r->o = *o;
 	r->limits = layer_limits_effective(&r->o.limits);
 	r->fd = fd;
-	r->block = rn_alloc(BLOCK_SIZE);
+	r->block = r->o.pieces ? NULL : rn_alloc(BLOCK_SIZE);
 	r->hash = r->o.need_diff_id ? digester_new(NULL) : NULL;
-	if (!r->o.any_compression)
+	bool packed = !r->o.any_compression && !r->o.pieces;
+	if (packed)
 		r->stream = layer_stream_new(fd, r->limits.max_bytes, r->limits.max_ratio, &own);
 	locale_t old = layer_locale_enter();
-	bool ok = (r->o.any_compression || (r->stream && skip_to_start(r, &own) == 0)) && open_archive(r, &own) == 0;
+	bool ok = (!packed || (r->stream && skip_to_start(r, &own) == 0)) && open_archive(r, &own) == 0;
 	layer_locale_leave(old);
 	if (ok)
 		return r;
@@ -262,6 +273,16 @@ ssize_t layer_reader_read(struct layer_reader *r, void *to, size_t n, struct rn_
 	return k < 0 ? archive_failed(r, err) : (ssize_t)k;
 }
 
+int layer_reader_piece(struct layer_reader *r, const void **ret, size_t *ret_n, uint64_t *ret_at, struct rn_error *err)
+{
+	la_int64_t at = 0;
+	int rc = archive_read_data_block(r->a, ret, ret_n, &at);
+	*ret_at = (uint64_t)at;
+	if (rc == ARCHIVE_EOF)
+		return 0;
+	return rc < ARCHIVE_WARN ? archive_failed(r, err) : 1;
+}
+
 uint64_t layer_reader_offset(const struct layer_reader *r)
 {
 	return r->o.start + (uint64_t)archive_read_header_position(r->a);
@@ -269,12 +290,11 @@ uint64_t layer_reader_offset(const struct layer_reader *r)
 
 int layer_reader_finish(struct layer_reader *r, struct digest *ret_diff_id, uint64_t *ret_tar_size, struct rn_error *err)
 {
+	const void *block;
 	for (ssize_t n = 1; n > 0;) {
-		n = next_block(r, err);
+		n = next_block(r, &block, err);
 		if (n < 0)
 			return -1;
-		if (r->hash)
-			digester_update(r->hash, r->block, (size_t)n);
 	}
 	if (ret_diff_id && r->hash)
 		*ret_diff_id = digester_peek(r->hash);

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ARENA_SIZE ((size_t)256 << 10)
@@ -92,6 +93,19 @@ struct layer_tree *layer_tree_clone(const struct layer_tree *t, struct rn_error 
 		}
 	}
 	return c;
+}
+
+void layer_tree_watch(struct layer_tree *t, const struct layer_watch *watch)
+{
+	t->o.watch = watch;
+}
+
+const struct digest *layer_tree_layer(const struct layer_tree *t, size_t i, const struct digest **ret_diff_id)
+{
+	if (i >= t->n_layers)
+		return NULL;
+	*ret_diff_id = &t->layers[i]->diff_id;
+	return &t->layers[i]->digest;
 }
 
 uint64_t layer_tree_bytes(const struct layer_tree *t)
@@ -417,25 +431,52 @@ static bool known_records(struct layer_tree *t, struct tree_layer *l, struct dig
 }
 
 /* Reads the layer's headers, checks its diff_id, and keeps the records for the next time. */
-static int read_records(struct layer_tree *t, struct tree_layer *l, struct rn_error *err)
+static int read_headers(struct layer_tree *t, struct tree_layer *l, int fd, const struct layer_raw *raw, struct rn_error *err)
 {
-	RN_AUTO(rn_closep) int fd = layer_tree_open_blob(t, t->n_layers - 1, err);
-	const struct layer_reader_options o = { .limits = t->o.limits, .need_diff_id = digest_is_set(&l->diff_id) };
-	RN_AUTO(layer_reader_freep) struct layer_reader *r = fd < 0 ? NULL : layer_reader_new(fd, &o, err);
+	const struct layer_reader_options o = { .limits = t->o.limits, .need_diff_id = digest_is_set(&l->diff_id), .raw = raw };
+	RN_AUTO(layer_reader_freep) struct layer_reader *r = layer_reader_new(fd, &o, err);
 	struct layer_entry e;
 	struct digest diff_id = { 0 };
+	struct stat st = { 0 };
 	int rc = r ? 1 : -1;
-	while (rc > 0 && (rc = layer_reader_next(r, &e, err)) > 0)
+	(void)!fstat(fd, &st);
+	while (rc > 0 && (rc = layer_reader_next(r, &e, err)) > 0) {
 		layer_record_add(&l->records, &e, layer_reader_offset(r));
+		if (raw)
+			t->o.watch->progress(t->o.watch->ctx, (uint64_t)lseek(fd, 0, SEEK_CUR), (uint64_t)st.st_size);
+	}
 	if (rc < 0 || layer_reader_finish(r, &diff_id, NULL, err) < 0 || rn_buf_check(&l->records, "index of the layer", err) < 0)
 		return rn_wrap(err, "layer %.19s", l->digest.text);
 	layer_record_store(t->store, &l->digest, &diff_id, &l->records);
 	return check_diff_id(l, &diff_id, err);
 }
 
+/* What lasts until a layer that is read is on the tree. */
+struct reading {
+	int lock;
+	void *watched;
+};
+
+/* For a layer of which there are no records: one thread (or process) reads it, and others wait for what that one keeps. */
+static int read_records(struct layer_tree *t, struct tree_layer *l, struct reading *g, struct rn_error *err)
+{
+	const struct layer_watch *watch = t->o.watch;
+	const struct layer_raw *raw = NULL;
+	struct digest have = { 0 };
+	RN_AUTO(rn_closep) int fd = layer_tree_open_blob(t, t->n_layers - 1, err);
+	if (fd < 0)
+		return rn_wrap(err, "layer %.19s", l->digest.text);
+	g->lock = blob_store_lock(t->store, &l->digest, NULL); /* where none can be had, each reads */
+	if (known_records(t, l, &have))
+		return check_diff_id(l, &have, err);
+	g->watched = watch ? watch->begin(watch->ctx, &l->digest, &raw) : NULL;
+	return read_headers(t, l, fd, raw, err);
+}
+
 int layer_tree_add(struct layer_tree *t, const struct digest *layer, const struct digest *diff_id, struct rn_error *err)
 {
 	struct tree_layer *l = rn_alloc(sizeof(*l));
+	struct reading g = { .lock = -1 };
 	struct digest have = { 0 };
 	l->digest = *layer;
 	if (diff_id)
@@ -443,11 +484,16 @@ int layer_tree_add(struct layer_tree *t, const struct digest *layer, const struc
 	l->records.max = RECORDS_MAX;
 	t->layers = rn_grow(t->layers, &t->cap_layers, t->n_layers + 1, sizeof(*t->layers));
 	t->layers[t->n_layers++] = l;
-	if ((known_records(t, l, &have) ? check_diff_id(l, &have, err) : read_records(t, l, err)) < 0) {
+	int rc = known_records(t, l, &have) ? check_diff_id(l, &have, err) : read_records(t, l, &g, err);
+	if (rc < 0) {
 		t->n_layers--;
 		rn_buf_clear(&l->records);
 		free(l);
-		return -1;
+	} else {
+		rc = merge(t, &l->records, err);
 	}
-	return merge(t, &l->records, err);
+	if (g.watched)
+		t->o.watch->end(g.watched, rc < 0 ? NULL : t);
+	rn_closep(&g.lock);
+	return rc;
 }

@@ -28,16 +28,10 @@ struct layer_tee {
 	void *ctx;
 };
 
-/** Somebody who takes the tar itself while it is written. Called by the thread that writes; must not fail it. */
-struct layer_raw {
-	void (*bytes)(void *ctx, const void *data, size_t n);
-	void *ctx;
-};
-
 /** Zeroed: gzip at its default level on all cores. */
 struct layer_options {
 	enum layer_compression compression;
-	int level;        /* gzip 1..12, zstd 1..19; 0: default (gzip 6, zstd 3)   */
+	int level;        /* gzip 1..12, zstd 1..19; 0: default (gzip 4, zstd 3)   */
 	unsigned threads; /* 0: one for each core                                  */
 	const struct layer_tee *tee; /* NULL: none */
 	const struct layer_raw *raw; /* NULL: none */

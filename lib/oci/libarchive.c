@@ -26,7 +26,7 @@
 	X(archive_entry_set_mtime) X(archive_entry_set_perm) X(archive_entry_set_rdevmajor) \
 	X(archive_entry_set_rdevminor) X(archive_entry_set_size) X(archive_entry_set_uid) X(archive_entry_size) \
 	X(archive_entry_symlink) X(archive_entry_uid) X(archive_entry_xattr_add_entry) X(archive_entry_xattr_next) \
-	X(archive_entry_xattr_reset) X(archive_error_string) X(archive_read_data) X(archive_read_free) \
+	X(archive_entry_xattr_reset) X(archive_error_string) X(archive_read_data) X(archive_read_data_block) X(archive_read_free) \
 	X(archive_read_header_position) X(archive_read_new) X(archive_read_next_header) X(archive_read_open) \
 	X(archive_read_open_memory) X(archive_read_support_filter_bzip2) X(archive_read_support_filter_gzip) \
 	X(archive_read_support_filter_xz) X(archive_read_support_filter_zstd) X(archive_read_support_format_empty) \
@@ -115,6 +115,7 @@ FORWARD(int, archive_entry_xattr_next, (struct archive_entry *e, const char **c,
 FORWARD(int, archive_entry_xattr_reset, (struct archive_entry *e), (e))
 FORWARD(const char *, archive_error_string, (struct archive *a), (a))
 FORWARD(la_ssize_t, archive_read_data, (struct archive *a, void *c, size_t d), (a, c, d))
+FORWARD(int, archive_read_data_block, (struct archive *a, const void **c, size_t *d, la_int64_t *f), (a, c, d, f))
 FORWARD(int, archive_read_free, (struct archive *a), (a))
 FORWARD(la_int64_t, archive_read_header_position, (struct archive *a), (a))
 FORWARD(int, archive_read_next_header, (struct archive *a, struct archive_entry **c), (a, c))

@@ -7,6 +7,7 @@
 #include "own_files.h"
 #include "rootfs.h"
 #include "rootfs_ahead.h"
+#include "rootfs_along.h"
 #include "secret_guard.h"
 #include "step_cache.h"
 #include "step_notes.h"
@@ -281,6 +282,7 @@ int build_init(struct build *b, struct runner_stage *stage, const struct runner_
 {
 	*b = (struct build){ .stage = stage, .host = host, .params = params, .lock = PTHREAD_MUTEX_INITIALIZER, .tags_lock = PTHREAD_MUTEX_INITIALIZER,
 			     .rootfs_lock = PTHREAD_MUTEX_INITIALIZER, .stop_fd = -1, .cancel_fd = -1, .stop = { stop_asked, b } };
+	rootfs_along_init(b);
 	rn_map_init(&b->used_args, NULL);
 	rn_map_init(&b->origins, origin_free);
 	rn_map_init(&b->tags, free);

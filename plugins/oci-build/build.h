@@ -14,6 +14,7 @@
 
 #include "base/map.h"
 #include "oci/blob_store.h"
+#include "oci/layer_index.h"
 #include "oci/layer_writer.h"
 #include "oci/manifest.h"
 #include "oci/registry.h"
@@ -96,6 +97,7 @@ struct build {
 	atomic_bool cache_lost;    /* a layer that the cache of a registry promised could not be had */
 	struct rootfs *rootfs;     /* where RUN runs; NULL until one does                 */
 	pthread_mutex_t rootfs_lock;
+	struct layer_watch unpacking; /* of rootfs_along.h                                */
 	struct rn_strv secrets;    /* read for RUN, see secret_guard.h; under `lock`       */
 	struct rootfs_ahead *ahead; /* threads of rootfs_ahead.h; under `lock`              */
 };

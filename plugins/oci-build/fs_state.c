@@ -78,6 +78,7 @@ static int grow_tree(struct fs_state *s, struct build *b, struct rn_error *err)
 	const struct layer_tree_options o = { .need = need_blob, .ctx = b };
 	if (!s->tree)
 		s->tree = layer_tree_new(b->store, &o);
+	layer_tree_watch(s->tree, s->unpack ? &b->unpacking : NULL);
 	for (size_t i = s->in_tree; i < s->n_layers; i++)
 		if (!cache_index_known(b->store, &s->layers[i].digest)) {
 			step_cache_fetch_indexes(b->cache);

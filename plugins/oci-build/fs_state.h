@@ -23,6 +23,7 @@ struct fs_state {
 	size_t base_layers;         /* how many of them came with the base image */
 	struct layer_tree *tree;    /* NULL until needed                         */
 	size_t in_tree;             /* layers that it has                        */
+	bool unpack;                /* RUN needs the files: a layer that is read becomes a folder, see rootfs_along.h */
 	pthread_mutex_t lock;       /* of the tree: other stages copy from it    */
 };
 

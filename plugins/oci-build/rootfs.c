@@ -263,6 +263,7 @@ int rootfs_step_begin(struct rootfs *r, struct fs_state *state, struct rootfs_st
 {
 	*ret = (struct rootfs_step){ .rootfs = r, .lock = -1, .root_lock = -1 };
 	int rc = make_place(ret, err);
+	state->unpack = true;
 	if (rc == 0)
 		rc = r->host.overlay ? make_upper(ret, state, err) : rootfs_root_take(ret, state, err);
 	if (rc < 0)
@@ -413,6 +414,6 @@ int rootfs_step_commit(struct rootfs_step *s, struct fs_state *state, const stru
 	if (s->root)
 		rootfs_root_give(s, state);
 	else
-		rootfs_adopt(s->rootfs, s->upper, false, state);
+		rootfs_adopt(s->rootfs, s->upper, false, fs_state_tree(state, s->rootfs->b, NULL));
 	return 0;
 }

@@ -38,9 +38,11 @@ void rootfs_ahead(const struct step *s)
 	if (s->stage->ahead || s->stage->state.n_layers == 0 || s->i->op == DF_RUN || !rootfs_leads_to_run(s))
 		return;
 	s->stage->ahead = true;
+	s->stage->state.unpack = true;
 	struct rootfs_ahead *a = rn_alloc(sizeof(*a));
 	a->b = s->b;
 	fs_state_copy(&s->stage->state, &a->state);
+	a->state.unpack = true;
 	pthread_mutex_lock(&s->b->lock);
 	if (pthread_create(&a->thread, NULL, work, a) == 0) {
 		a->next = s->b->ahead;

@@ -35,10 +35,10 @@ void rootfs_sweep_layers(struct rootfs *r);
 /** What unpacking needs to know of the machine. */
 void rootfs_unpack_settings(struct rootfs *r, struct unpack_job *j);
 /**
- * Makes a folder with the files of the state's uppermost layer (a step's upper one; or unpacked by unpack_tar: `bare`, the
- * folders that it implies get their looks here) the folder of that layer. No harm when it cannot.
+ * Makes a folder with the files of the uppermost layer of `tree` (a step's upper one; or unpacked by unpack_tar: `bare`, the
+ * folders that it implies get their looks here) the folder of that layer. No harm when it cannot, or tree is NULL.
  */
-void rootfs_adopt(struct rootfs *r, const char *upper, bool bare, struct fs_state *state);
+void rootfs_adopt(struct rootfs *r, const char *upper, bool bare, struct layer_tree *tree);
 
 /* ---- rootfs_roots.c: without overlays ---- */
 

@@ -245,6 +245,8 @@ int rootfs_lowers(struct rootfs *r, struct fs_state *state, struct rn_strv *ret,
 	size_t have = 0;
 	if (state->n_layers > OVERLAY_LAYERS_MAX)
 		return 0;
+	if (!fs_state_tree(state, r->b, err)) /* what is read for the first time becomes a folder by that */
+		return -1;
 	for (size_t i = 0; i < state->n_layers; i++) {
 		struct digest diff_id;
 		if (config_diff_id(state->config, i, &diff_id, err) < 0)
@@ -284,18 +286,26 @@ static int move_upper(struct rootfs *r, const char *upper, const char *to, struc
 	return 0;
 }
 
-void rootfs_adopt(struct rootfs *r, const char *upper, bool bare, struct fs_state *state)
+/* As name_chain, from the tree; the layer on top is *ret_layer. */
+static bool name_tree(const struct layer_tree *tree, struct rn_buf *chain, const struct digest **ret_layer, const struct digest **ret_diff_id)
+{
+	const struct digest *layer;
+	for (size_t i = 0; (layer = layer_tree_layer(tree, i, ret_diff_id)) && digest_is_set(*ret_diff_id); i++) {
+		rn_buf_addf(chain, "%s\n", (*ret_diff_id)->text);
+		*ret_layer = layer;
+	}
+	return !layer && chain->len > 0;
+}
+
+void rootfs_adopt(struct rootfs *r, const char *upper, bool bare, struct layer_tree *tree)
 {
 	RN_AUTO(unpack_job_clear) struct unpack_job job = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf chain = RN_BUF_INIT;
-	struct digest diff_id = { 0 };
-	struct layer_tree *tree = fs_state_tree(state, r->b, NULL);
+	const struct digest *layer = NULL, *diff_id = NULL;
 	bool link = false;
-	if (!upper || !tree || find_dirs(r, tree, &state->layers[state->n_layers - 1].digest, &job, &link, NULL) < 0 || link)
+	if (!upper || !tree || !name_tree(tree, &chain, &layer, &diff_id) || find_dirs(r, tree, layer, &job, &link, NULL) < 0 || link)
 		return;
-	if (!name_chain(state, &chain, &diff_id))
-		return;
-	RN_AUTO(rn_freep) char *name = folder_name(&diff_id, &job);
+	RN_AUTO(rn_freep) char *name = folder_name(diff_id, &job);
 	RN_AUTO(rn_freep) char *to = rn_path_join(r->layers, name);
 	RN_AUTO(rn_freep) char *fs = rn_path_join(to, "fs");
 	rootfs_unpack_settings(r, &job);

@@ -100,11 +100,12 @@ int unpack_run(const struct unpack_job *j, struct rn_error *err)
 	return rc;
 }
 
-int unpack_tar(const struct unpack_job *j, int tar, struct rn_error *err)
+int unpack_tar(const struct unpack_job *j, const struct layer_pieces *tar, struct rn_error *err)
 {
-	const struct layer_apply_options o = apply_options(j);
+	struct layer_apply_options o = apply_options(j);
+	o.pieces = tar;
 	RN_AUTO(rn_closep) int root = open_fs(j, j->to, err);
-	return root < 0 ? -1 : layer_apply(root, tar, &o, NULL, err);
+	return root < 0 ? -1 : layer_apply(root, -1, &o, NULL, err);
 }
 
 int unpack_dirs(const struct unpack_job *j, const char *fs, struct rn_error *err)

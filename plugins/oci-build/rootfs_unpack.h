@@ -38,10 +38,11 @@ void unpack_job_clear(struct unpack_job *j); /* frees `dirs` */
 /** Unpacks, unless `to` is there already (and not `onto`). The blobs must be in the store. Serialise by a lock on `to`. */
 int unpack_run(const struct unpack_job *j, struct rn_error *err);
 
-/* The same in two steps, for a tar that is still being written: what it is, and so `dirs`, is known when it is whole. */
+/* The same in two steps, for a tar that is still being written or read: what it is, and so `dirs`, is known when it is whole. */
 
+struct layer_pieces;
 /** Puts the tar that `tar` gives into `to`, which is there and empty; store, layers and dirs are not looked at. */
-int unpack_tar(const struct unpack_job *j, int tar, struct rn_error *err);
+int unpack_tar(const struct unpack_job *j, const struct layer_pieces *tar, struct rn_error *err);
 /** Gives the folders of `dirs` in what came of it their looks. */
 int unpack_dirs(const struct unpack_job *j, const char *fs, struct rn_error *err);
 
