@@ -38,26 +38,6 @@ static bool look(const char *pid, struct process *ret)
 	return sscanf(close + 1, " %c %d", &ret->state, &ret->parent) == 2;
 }
 
-/* The kernel's own list where it has one, else a walk through /proc. */
-static size_t children(struct process *ret, size_t max)
-{
-	char path[64];
-	size_t n = 0;
-	pid_t self = getpid();
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", self);
-	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
-	RN_AUTO(rn_strv_clear) struct rn_strv pids = { 0 };
-	bool listed = rn_read_file(path, CHILDREN_MAX * 8, &b, NULL) == 0;
-	if (listed)
-		rn_strv_split(&pids, rn_buf_str(&b), ' ');
-	else if (rn_list_dir("/proc", &pids, NULL) < 0)
-		return 0;
-	for (size_t i = 0; i < pids.n && n < max; i++)
-		if (pids.v[i][0] >= '0' && pids.v[i][0] <= '9' && look(pids.v[i], &ret[n]) && ret[n].parent == self)
-			n++;
-	return n;
-}
-
 static bool is_kept(struct tree_keep keep, pid_t pid)
 {
 	for (size_t i = 0; i < keep.n; i++)
@@ -66,23 +46,38 @@ static bool is_kept(struct tree_keep keep, pid_t pid)
 	return false;
 }
 
+/* Numbers of what may be a child: the kernel's own list where it has one, else all processes. */
+static void list(struct rn_strv *ret)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	if (rn_read_file(path, CHILDREN_MAX * 8, &b, NULL) == 0)
+		rn_strv_split(ret, rn_buf_str(&b), ' ');
+	else
+		rn_list_dir("/proc", ret, NULL);
+}
+
 /* One pass over the children but `keep`: reaps the dead, kills the living when told to. Returns how many there were. */
 static size_t pass(struct tree_keep keep, bool killing, size_t *killed, struct rn_buf *names)
 {
-	struct process *all = rn_alloc(sizeof(*all) * CHILDREN_MAX);
-	size_t n = children(all, CHILDREN_MAX), others = 0;
-	for (size_t i = 0; i < n; i++) {
-		if (is_kept(keep, all[i].pid))
+	RN_AUTO(rn_strv_clear) struct rn_strv pids = { 0 };
+	size_t others = 0;
+	pid_t self = getpid();
+	list(&pids);
+	for (size_t i = 0; i < pids.n; i++) {
+		struct process p;
+		pid_t pid = (pid_t)strtol(pids.v[i], NULL, 10);
+		if (pid <= 0 || is_kept(keep, pid) || !look(pids.v[i], &p) || p.parent != self)
 			continue;
-		others++;
-		if (all[i].state == 'Z') {
-			waitpid(all[i].pid, NULL, WNOHANG);
-			others--;
-		} else if (killing && kill(all[i].pid, SIGKILL) == 0 && (*killed)++ < NAMES_MAX) {
-			rn_buf_addf(names, "%s%s (%d)", names->len ? ", " : "", all[i].name, all[i].pid);
+		if (p.state == 'Z') {
+			waitpid(p.pid, NULL, WNOHANG);
+			continue;
 		}
+		others++;
+		if (killing && kill(p.pid, SIGKILL) == 0 && (*killed)++ < NAMES_MAX)
+			rn_buf_addf(names, "%s%s (%d)", names->len ? ", " : "", p.name, p.pid);
 	}
-	free(all);
 	return others;
 }
 

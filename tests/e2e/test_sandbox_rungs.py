@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import sandbox_root
+from engine import wait_for
 
 BUILD = Path(os.environ.get("RUNNER_BUILD", "build/release")).absolute()
 IS_ROOT = os.getuid() == 0
@@ -281,7 +282,7 @@ def test_it_dies_with_its_caller(box):
     mark = f"13{os.getpid()}{RUNGS.index(box.rung)}"
     process = box.start(*box.changes(), command=f"(sleep {mark} &); echo ready; sleep {mark}")
     assert process.stdout.readline() == "ready\n"
-    assert alive(mark)
+    wait_for(lambda: alive(mark), "the command sleeps")
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
     assert gone(mark)

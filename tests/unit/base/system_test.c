@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -176,6 +177,50 @@ static void commands_are_bounded_in_time_and_output(void **state)
 	assert_int_equal(err.code, RN_ENOTFOUND);
 }
 
+/* The child of rn_spawn works in this process's memory until its exec, on a small stack. */
+static void a_script_without_a_first_line_gets_many_arguments(void **state)
+{
+	(void)state;
+	enum { MANY = 20000 };
+	RN_AUTO(rn_freep) char *path = rn_path_join(scratch, "script");
+	RN_AUTO(rn_freep) const char **argv = rn_alloc(sizeof(*argv) * (MANY + 2));
+	RN_AUTO(rn_buf_clear) struct rn_buf out = RN_BUF_INIT;
+	assert_int_equal(rn_write_file(path, "echo $#\n", 8, 0755, NULL), 0);
+	const char *program = "script", *before = getenv("PATH");
+	RN_AUTO(rn_freep) char *saved = rn_strdup(before), *with = rn_asprintf("%s:%s", scratch, before);
+	argv[0] = program;
+	for (size_t i = 1; i <= MANY; i++)
+		argv[i] = "x";
+	setenv("PATH", with, 1);
+	assert_int_equal(rn_run(argv, NULL, NULL, &out, NULL, 60000, NULL), 0);
+	setenv("PATH", saved, 1);
+	assert_string_equal(rn_buf_str(&out), "20000\n");
+}
+
+static void *spawn_often(void *failures)
+{
+	const char *const good[] = { "true", NULL }, *const none[] = { "/does/not/exist", NULL };
+	for (int i = 0; i < 50; i++) {
+		struct rn_error err = { 0 };
+		*(int *)failures += rn_run(good, NULL, NULL, NULL, NULL, 60000, NULL) != 0;
+		*(int *)failures += rn_run(none, NULL, NULL, NULL, NULL, 60000, &err) != -1 || err.code != RN_ENOTFOUND;
+	}
+	return NULL;
+}
+
+static void threads_may_start_programs_at_once(void **state)
+{
+	(void)state;
+	pthread_t threads[8];
+	int failures[8] = { 0 };
+	for (size_t i = 0; i < RN_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, spawn_often, &failures[i]), 0);
+	for (size_t i = 0; i < RN_LEN(threads); i++) {
+		pthread_join(threads[i], NULL);
+		assert_int_equal(failures[i], 0);
+	}
+}
+
 static void a_child_gets_only_the_listed_descriptors(void **state)
 {
 	(void)state;
@@ -261,6 +306,8 @@ int main(void)
 		cmocka_unit_test(a_command_gets_input_and_gives_output),
 		cmocka_unit_test(a_command_that_ignores_much_input_does_no_harm),
 		cmocka_unit_test(commands_are_bounded_in_time_and_output),
+		cmocka_unit_test(a_script_without_a_first_line_gets_many_arguments),
+		cmocka_unit_test(threads_may_start_programs_at_once),
 		cmocka_unit_test(a_child_gets_only_the_listed_descriptors),
 		cmocka_unit_test(a_killed_child_reports_its_signal),
 		cmocka_unit_test(json_is_strict_and_located),
