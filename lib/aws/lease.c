@@ -231,20 +231,31 @@ static int refuse(const struct aws_lease *l, int64_t wait_ms, const char *who, s
 		       (long long)(l->ttl_ms / 1000), l->name);
 }
 
+static int pass_on(const struct rn_error *from, struct rn_error *to)
+{
+	if (to)
+		*to = *from;
+	return -1;
+}
+
 int aws_lease_take(struct aws_lease *l, int64_t wait_ms, struct rn_error *err)
 {
 	int64_t end = wait_ms > 0 ? clock_ms(l) + wait_ms : 0;
 	bool told = false;
 	for (;;) {
 		RN_AUTO(rn_freep) char *who = NULL;
-		int rc = aws_lease_try(l, &who, err);
-		if (rc != 0)
-			return rc < 0 ? -1 : 0;
-		if (who && (wait_ms == 0 || (end && clock_ms(l) >= end)))
+		struct rn_error now = { 0 };
+		int rc = aws_lease_try(l, &who, &now);
+		bool over = wait_ms == 0 || (end && clock_ms(l) >= end);
+		if (rc > 0)
+			return 0;
+		if (rc < 0 && (over || !now.retryable)) /* whoever waits bears with a network that is away for a while */
+			return pass_on(&now, err);
+		if (who && over)
 			return refuse(l, wait_ms, who, err);
-		if (who && !told)
-			say(l, "waiting for %s", who);
-		told |= who != NULL;
+		if (!told && (who || rc < 0))
+			say(l, "waiting for %s%s", who ? who : "the lease: ", who ? "" : now.msg);
+		told |= who || rc < 0;
 		/* not all at the same moment; nobody is asked more than needed */
 		int64_t pause = l->ttl_ms / (who ? LOOKS : SOON);
 		l->store->sleep(l->store->ctx, pause / 2 + rn_backoff_ms(0, pause, pause));

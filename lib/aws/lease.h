@@ -111,7 +111,7 @@ int64_t aws_lease_beat_ms(const struct aws_lease *l);
 int aws_lease_try(struct aws_lease *l, char **ret_who, struct rn_error *err);
 /**
  * Tries until it is held. wait_ms 0: no waiting for a live holder, -1: without limit. RN_EEXISTS with holder, age and
- * what to do.
+ * what to do. Waiting, it goes on after errors that may pass.
  */
 int aws_lease_take(struct aws_lease *l, int64_t wait_ms, struct rn_error *err);
 /**

@@ -92,14 +92,13 @@ def test_what_takes_the_lease_and_what_it_costs(runner, pipe, recorded):
 
 def test_a_killed_run_is_taken_over_when_its_lease_expires(runner, folders, recorded):
     a, b = folders("a"), folders("b")
-    env = {**recorded.env, "RUNNER_LEASE_TTL": "3s"}
+    env = {**recorded.env, "RUNNER_LEASE_TTL": "6s"}
     first = start(runner, a, env)
     (keeper,) = keepers(first.pid)
     first.kill()
     first.wait()
     wait_for(lambda: not os.path.exists(f"/proc/{keeper}"), "the keeper dies with the run")
-    refused = runner("run", b, cwd=b.parent, env=env, code=None)
-    assert refused.code == 3 and "is being run already" in refused.err, refused  # nobody gave it back
+    assert "released" not in parameters(recorded.direct)[1]  # nobody gave it back
     (b.parent / "go").touch()
     second = runner("run", "--wait", b, cwd=b.parent, env=env)
     assert "took over from a run that is dead" in second.err and f"process {first.pid}" in second.err
@@ -108,7 +107,7 @@ def test_a_killed_run_is_taken_over_when_its_lease_expires(runner, folders, reco
 
 def test_a_broken_lease_stops_the_run_and_lets_the_next_one_in(runner, folders, recorded):
     a, b = folders("a"), folders("b")
-    env = {**recorded.env, "RUNNER_LEASE_TTL": "4s"}
+    env = {**recorded.env, "RUNNER_LEASE_TTL": "10s"}
     first = start(runner, a, env)
     pid = int((a.parent / "started").read_text())
     said = runner("aws", "lease", "break", "app", env=env).out
@@ -145,7 +144,7 @@ def test_a_keeper_that_is_killed_ends_the_run(runner, folders, cloud):
 def test_a_stopped_keeper_does_not_hold_on(runner, folders, cloud):
     """The machine slept: the run ends, although its successor is seen by nobody yet."""
     a = folders("a")
-    first = start(runner, a, {**cloud.env, "RUNNER_LEASE_TTL": "2s"})
+    first = start(runner, a, {**cloud.env, "RUNNER_LEASE_TTL": "5s"})
     (keeper,) = keepers(first.pid)
     os.kill(keeper, signal.SIGSTOP)
     before = parameters(cloud)
@@ -213,7 +212,7 @@ def test_the_local_cloud_has_leases_too(runner, pipe, tmp_path):
 
 def test_the_run_is_named_to_others(runner, folders, recorded):
     a = folders("a")
-    first = start(runner, a, {**recorded.env, "RUNNER_LEASE_TTL": "2s"})
+    first = start(runner, a, {**recorded.env, "RUNNER_LEASE_TTL": "10s"})
     run = os.readlink(a.parent / ".runner/latest").rpartition("/")[2]
     wait_for(lambda: parameters(recorded.direct)[1].get("run") == run, "the next sign of life names the run")
     (a.parent / "go").touch()
@@ -245,7 +244,7 @@ def test_of_twenty_contenders_one_works_at_a_time(runner, pipe, recorded_cloud, 
     alone = ("flock -n lock sh -c 'n=$(cat n); sleep 0.05; echo $((n + 1)) > n.new; mv n.new n' || "
              "{ echo two at a time > met; exit 1; }")
     file = pipe(pipeline({**sh("work", alone), "with": {"command": alone, "workdir": str(tmp_path)}}, name="app", lease="aws"), "app.pipe")
-    env = {**recorded_cloud.env, "RUNNER_LEASE_TTL": "6s", "AWS_MAX_ATTEMPTS": "10"}
+    env = {**recorded_cloud.env, "RUNNER_LEASE_TTL": "20s", "AWS_MAX_ATTEMPTS": "10"}
     for effect in ("reset_after", "reset_before", "500"):
         recorded_cloud.proxy.fault("ssm.PutParameter", effect, times=3, skip=random.Random(effect).randrange(10))
     for i in range(RUNS):

@@ -7,7 +7,7 @@ struct desk {
 	struct server server;
 	int64_t now_ms;
 	int64_t shift_ms; /* added to the clock of the holder only */
-	int creates, writes, looks_stale;
+	int creates, writes, looks_stale, looks_failing;
 	int64_t stale_ms;
 	bool lose_create;
 	void (*before_create)(struct desk *d);
@@ -19,7 +19,11 @@ struct desk {
 static int desk_look(void *ctx, struct aws_lease_look *ret, struct rn_error *err)
 {
 	struct desk *d = ctx;
-	(void)err;
+	if (d->looks_failing > 0 && d->looks_failing--) {
+		rn_fail(err, RN_ENET, "cut off");
+		err->retryable = true;
+		return -1;
+	}
 	bool stale = d->looks_stale > 0 && d->looks_stale--;
 	show(stale ? as_of(&d->server, d->now_ms - d->stale_ms) : &d->server.now, d->now_ms, ret);
 	return 0;
@@ -113,6 +117,21 @@ static void whoever_finds_it_taken_is_told_by_whom(void **state)
 	assert_int_equal(aws_lease_take(&d.lease, 5000, &err), -1);
 	assert_non_null(strstr(err.msg, "still being run after 5.0s"));
 	assert_non_null(strstr(d.said, "waiting for eve@far"));
+	desk_clear(&d);
+}
+
+static void a_network_that_is_away_ends_no_waiting(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	desk_init(&d);
+	d.looks_failing = 5;
+	assert_int_equal(aws_lease_take(&d.lease, 0, &err), -1);
+	assert_string_equal(err.msg, "cut off");
+	assert_int_equal(aws_lease_take(&d.lease, 600000, &err), 0);
+	d.looks_failing = 1000;
+	assert_int_equal(aws_lease_take(&d.lease, 30000, &err), -1);
 	desk_clear(&d);
 }
 
@@ -332,6 +351,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whoever_finds_it_taken_is_told_by_whom),
+		cmocka_unit_test(a_network_that_is_away_ends_no_waiting),
 		cmocka_unit_test(a_silent_holder_is_followed_and_not_before_its_time),
 		cmocka_unit_test(a_released_lease_is_free_at_once),
 		cmocka_unit_test(a_stale_look_does_not_kill_the_living),
