@@ -33,6 +33,10 @@ static const struct {
 	  "SELECT substr(parent, 1, instr(parent, '/') - 1), substr(parent, instr(parent, '/') + 1) || ':' || id,"
 	  " json_extract(doc, '$.AliasArn'), 'version ' || json_extract(doc, '$.FunctionVersion') FROM object"
 	  " WHERE kind = 'lambda.alias'" },
+	{ "function url",
+	  "SELECT substr(parent, 1, instr(parent, '/') - 1), substr(json_extract(doc, '$.FunctionArn'), instr(json_extract(doc,"
+	  " '$.FunctionArn'), ':function:') + 10), '/lambda-url/' || substr(parent, 1, instr(parent, '/')) || id || '/',"
+	  " json_extract(doc, '$.AuthType') FROM object WHERE kind = 'lambda.url'" },
 	/* not those that Lambda made: nobody asked for them, and they stay, as on AWS */
 	{ "log group",
 	  "SELECT parent, id, json_extract(doc, '$.arn'), '' FROM object WHERE kind = 'logs.group'"

@@ -19,6 +19,7 @@
 #define WORKERS_MAX 32
 #define RETRIES 2                             /* by default */
 #define HOPS_MAX 16                           /* of events that functions send each other, as AWS counts them */
+#define RECORD_MAX ((size_t)1 << 20)          /* as of every event */
 #define WAIT_MS 1000                          /* behind the first failure; AWS waits a minute, then two */
 #define THROTTLED_MS 100                      /* doubled each time, up to the next line */
 #define THROTTLED_MAX_MS 5000
@@ -196,6 +197,8 @@ static void send_record(struct lambda *l, const struct end *e, const struct func
 	if (parts.n < 7 || strcmp(parts.v[2], "lambda") != 0) {
 		RN_AUTO(rn_freep) char *text = rn_asprintf("Its record (%s) was not sent to %s: the local cloud reaches functions only", e->condition, to);
 		tell(l, e->doc, text);
+	} else if (strlen(record) > RECORD_MAX) {
+		tell(l, e->doc, "Its record was not sent on: it is larger than an event may be");
 	} else if (!may_go_on(l, r, hops)) {
 		tell(l, e->doc, "Its record was not sent on: functions have called each other in a loop 16 times (RecursiveLoop is Terminate)");
 	} else {

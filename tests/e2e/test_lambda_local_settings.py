@@ -3,7 +3,9 @@
 response streams, loop detection; and logs that callers write themselves."""
 
 import concurrent.futures
+import contextlib
 import json
+import sqlite3
 import time
 
 import pytest
@@ -124,6 +126,22 @@ def test_retries_are_counted_and_what_cannot_be_reached_is_told(function, cloud)
     assert any(f"was not sent to {QUEUE}: the local cloud reaches functions only" in line for line in found)
 
 
+def test_an_event_that_waited_too_long_is_given_up_untried(function, cloud):  # noqa: F811
+    function("listener", Environment={"Variables": {"TELL": "1"}})
+    call = function()
+    call.client.put_function_event_invoke_config(FunctionName="probe", MaximumEventAgeInSeconds=60, DestinationConfig={"OnFailure": {"Destination": LOCAL + "listener"}})
+    call.client.put_function_concurrency(FunctionName="probe", ReservedConcurrentExecutions=0)
+    assert call("echo", InvocationType="Event")["StatusCode"] == 202
+    cloud.kill()
+    with contextlib.closing(sqlite3.connect(cloud.state / "state.db")) as db:  # as if a minute had passed
+        assert db.execute("UPDATE object SET doc = json_set(doc, '$.created', json_extract(doc, '$.created') - 61000) WHERE kind = 'lambda.event'").rowcount == 1
+        db.commit()
+    cloud.start()
+    (record,) = until(lambda: records(cloud, "listener"))
+    assert record["requestContext"]["condition"] == "EventAgeExceeded" and record["requestContext"]["approximateInvokeCount"] == 0
+    assert "responsePayload" not in record and record["requestPayload"] == {"do": "echo", "arg": ""}
+
+
 def test_functions_that_call_each_other_in_a_loop_are_stopped(function, cloud):  # noqa: F811
     function("ping")
     call = function("pong")
@@ -131,13 +149,13 @@ def test_functions_that_call_each_other_in_a_loop_are_stopped(function, cloud): 
         call.client.put_function_event_invoke_config(FunctionName=one, MaximumRetryAttempts=0, DestinationConfig={
             "OnSuccess": {"Destination": LOCAL + other}, "OnFailure": {"Destination": LOCAL + other}})
     assert call.client.get_function_recursion_config(FunctionName="ping")["RecursiveLoop"] == "Terminate"
-    call("echo", "x", InvocationType="Event")
+    call("count", InvocationType="Event")
     until(lambda: lines(cloud, "ping", '"in a loop 16 times"') + lines(cloud, "pong", '"in a loop 16 times"'))
     runs = sum(line.startswith("START") for name in ("ping", "pong") for line in lines(cloud, name))
     assert runs == 16
     for name in ("ping", "pong"):
         assert call.client.put_function_recursion_config(FunctionName=name, RecursiveLoop="Allow")["RecursiveLoop"] == "Allow"
-    call("echo", "x", InvocationType="Event")
+    call("count", InvocationType="Event")
     until(lambda: sum(line.startswith("START") for name in ("ping", "pong") for line in lines(cloud, name)) > runs + 20)
     call.client.delete_function(FunctionName="ping")
 

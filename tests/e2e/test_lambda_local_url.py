@@ -2,6 +2,7 @@
 """Function URLs of the local cloud: the configuration, who may call them, the event in payload format 2.0, and what the answer becomes."""
 
 import base64
+import concurrent.futures
 import json
 
 import pytest
@@ -195,6 +196,20 @@ def test_urls_are_called_by_loopback_names_only_and_obey_fault_rules(opened, clo
     assert call("GET", "?do=echo", Host="evil.example")[0] == 403
     cloud.fault("lambda-url.Invoke", "error", status=503, times=1)
     assert [call("GET", "?do=echo")[0] for _ in range(2)] == [503, 200]
+
+
+def test_fifty_calls_at_once_get_each_its_own_answer(opened):
+    call = opened()
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda n: call("GET", f"path/{n}?do=echo"), range(50)))
+    assert [a[0] for a in answers] == [200] * 50
+    assert [json.loads(a[2])["rawPath"] for a in answers] == [f"/path/{n}" for n in range(50)]
+
+
+def test_the_list_of_the_cloud_has_the_urls(opened, cloud, runner):
+    call = opened()
+    listed = json.loads(runner("cloud", "ls", "--output", "json", "--state", cloud.state).out)
+    assert {"type": "function url", "region": "us-east-1", "name": "probe", "id": call.url.partition(cloud.host)[2], "detail": "NONE"} in listed
 
 
 def test_a_url_outlives_the_cloud(opened, cloud):

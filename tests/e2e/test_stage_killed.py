@@ -16,7 +16,8 @@ def ship(runner, pipe, recorded_cloud):
     file = pipe({"name": "p", "stages": [
         {"id": "role", "uses": "iam", "with": {"role_name": "r", "trust": ["lambda.amazonaws.com"], "tags": {"a": "b"}}},
         {"id": "fn", "uses": "lambda", "with": {"function_name": "fn", "image": f"{uri.rpartition(':')[0]}@{digest}", "role": "${{ stages.role.arn }}",
-                                                "alias": "live", "log_retention": 7, "reserved_concurrency": 2}},
+                                                "alias": "live", "log_retention": 7, "reserved_concurrency": 2, "async": {"retries": 0},
+                                                "url": {"auth": "NONE"}, "recursive_loop": "Allow"}},
         {"id": "api", "uses": "apigw", "with": {"api_name": "a", "resource": "predict", "method": "POST", "function": "${{ stages.fn.qualified_arn }}",
                                                 "stage": "test", "api_key_required": True, "throttle": {"rate": 5, "burst": 5}, "cors": True,
                                                 "usage_plan": {"quota": "5/day"}}}]})
@@ -48,12 +49,14 @@ def ship(runner, pipe, recorded_cloud):
                     "versions": len(functions.list_versions_by_function(FunctionName="fn")["Versions"]) - 1 if found else 0,
                     "apis": len(api.get_rest_apis()["items"]), "keys": len(api.get_api_keys()["items"]), "plans": len(plans),
                     "plan keys": sum(len(api.get_usage_plan_keys(usagePlanId=p["id"])["items"]) for p in plans),
+                    "urls": len(functions.list_function_url_configs(FunctionName="fn")["FunctionUrlConfigs"]) if found else 0,
+                    "public": functions.get_policy(FunctionName="fn", Qualifier="live")["Policy"].count("FunctionURLAllow") if found else 0,
                     "groups": len(self.client("logs").describe_log_groups()["logGroups"])}
 
     return Ship()
 
 
-ONE = {"roles": 1, "functions": 1, "versions": 1, "apis": 1, "keys": 1, "plans": 1, "plan keys": 1, "groups": 1}
+ONE = {"roles": 1, "functions": 1, "versions": 1, "apis": 1, "keys": 1, "plans": 1, "plan keys": 1, "urls": 1, "public": 2, "groups": 1}
 NONE = dict.fromkeys(ONE, 0)
 STEP = 8
 
