@@ -178,6 +178,8 @@ static void difference(enum extra e, const char *prefix, const cJSON *have, cons
 			const cJSON *other = rn_json_get(all[1 - i], item->string);
 			if (i == 1 && other)
 				continue;
+			if (*prefix && !other && cJSON_IsNumber(item) && item->valuedouble <= 0)
+				continue; /* no max_age in what was not there */
 			RN_AUTO(rn_freep) char *name = rn_asprintf("%s%s", prefix, extra_spoken(e, item->string));
 			if (cJSON_IsObject(item))
 				difference(e, "cors.", rn_json_get(have, item->string), rn_json_get(want, item->string), d);
