@@ -52,12 +52,22 @@ static int fill_skeleton(struct apply *a, struct rn_error *err)
 	return 0;
 }
 
+/* The kernel takes no folder twice (ELOOP). A layer that lies on itself, with others between, hides all that its lower self did. */
+static bool lies_above(const struct sandbox_spec *s, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (rn_streq(s->lowers[k], s->lowers[i]))
+			return true;
+	return false;
+}
+
 int overlay_root(struct apply *a, const struct plan_op *op, struct rn_error *err)
 {
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	rn_buf_adds(&b, "lowerdir=");
 	for (size_t i = 0; i < a->spec->n_lowers; i++)
-		add_layer(&b, a->lowers[i]);
+		if (!lies_above(a->spec, i))
+			add_layer(&b, a->lowers[i]);
 	if (a->spec->rootfs)
 		add_layer(&b, a->root);
 	if (a->skeleton >= 0) {

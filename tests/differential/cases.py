@@ -363,3 +363,17 @@ case("run-in-stage-copy-out", "FROM @BASE@ AS b\nRUN mkdir /o && echo built > /o
 case("run-several", "FROM @BASE@\nRUN echo 1 > /f\nRUN echo 2 >> /f\nRUN rm /f && echo 3 > /g")
 case("run-xattr-free", "FROM @BASE@\nCOPY a.txt /x\nRUN cat /x > /y")
 case("run-onbuild", "FROM @BASE@ AS p\nONBUILD RUN echo on > /on\nFROM p\nRUN cat /on > /two")
+
+# One layer twice in an image: an overlay takes no folder twice.
+case("run-on-equal-layers", r"""
+FROM @BASE@
+COPY a.txt /a
+RUN echo more >> /a && mkdir /d && echo d > /d/kept
+COPY a.txt /a
+RUN ! grep more /a && cp /a /seen && cat /d/kept
+RUN rm /etc/motd
+RUN echo back > /etc/motd
+RUN rm /etc/motd
+RUN test ! -e /etc/motd && ls /etc/passwd /d > /left
+""")
+case("run-on-equal-layers-next-to-each-other", "FROM @BASE@\nCOPY dir /x\nADD dir /x\nCOPY dir /x\nRUN ls /x > /list && rm -r /x/sub\n")
