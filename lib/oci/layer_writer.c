@@ -31,17 +31,22 @@ struct layer_writer {
 	bool given_up;
 };
 
+/* A failure is not told to libarchive, which would then keep its own state for ever; whoever writes looks at `failed`. */
 static la_ssize_t on_write(struct archive *a, void *ctx, const void *data, size_t n)
 {
 	struct layer_writer *w = ctx;
-	if (w->given_up) {
-		archive_set_error(a, EIO, "given up");
-		return -1;
-	}
-	if (layer_pipe_write(w->pipe, data, n, &w->failed) == 0)
-		return (la_ssize_t)n;
-	archive_set_error(a, EIO, "%s", w->failed.msg);
-	return -1;
+	(void)a;
+	if (w->given_up)
+		return -1; /* so that the rest of an entry is not made of zeros */
+	if (w->failed.code == RN_OK)
+		layer_pipe_write(w->pipe, data, n, &w->failed);
+	return (la_ssize_t)n;
+}
+
+/* What a call of libarchive came to, and the pipe behind it. */
+static bool went_well(const struct layer_writer *w, int rc)
+{
+	return rc >= ARCHIVE_WARN && w->failed.code == RN_OK;
 }
 
 static int archive_failed(struct layer_writer *w, struct rn_error *err)
@@ -155,7 +160,7 @@ static int write_header(struct layer_writer *w, const struct layer_entry *e, str
 		archive_entry_xattr_add_entry(x, e->xattrs[i].name, e->xattrs[i].value, e->xattrs[i].size);
 	int rc = archive_write_header(w->a, x);
 	archive_entry_free(x);
-	return rc < ARCHIVE_WARN ? archive_failed(w, err) : 0;
+	return went_well(w, rc) ? 0 : archive_failed(w, err);
 }
 
 /* The next piece of a content: count, 0 at its end, -1. */
@@ -173,7 +178,7 @@ static ssize_t read_piece(struct layer_writer *w, const struct layer_source *s, 
 static int write_content(struct layer_writer *w, const struct layer_entry *e, const struct layer_source *s, struct rn_error *err)
 {
 	if (s->data)
-		return archive_write_data(w->a, s->data, e->size) == (la_ssize_t)e->size ? 0 : archive_failed(w, err);
+		return archive_write_data(w->a, s->data, e->size) == (la_ssize_t)e->size && went_well(w, ARCHIVE_OK) ? 0 : archive_failed(w, err);
 	if (!w->piece)
 		w->piece = rn_alloc(PIECE);
 	uint64_t done = 0;
@@ -187,7 +192,7 @@ static int write_content(struct layer_writer *w, const struct layer_entry *e, co
 		if (n == 0)
 			return rn_fail(err, RN_EIO, "%s became shorter while it was read: %llu of %llu bytes", e->path,
 				       (unsigned long long)done, (unsigned long long)e->size);
-		if (archive_write_data(w->a, w->piece, (size_t)n) != n)
+		if (archive_write_data(w->a, w->piece, (size_t)n) != n || !went_well(w, ARCHIVE_OK))
 			return archive_failed(w, err);
 		done += (uint64_t)n;
 	}
@@ -203,7 +208,7 @@ int layer_writer_add(struct layer_writer *w, const struct layer_entry *e, const 
 	int rc = write_header(w, e, err);
 	if (rc == 0 && e->type == LAYER_FILE && e->size)
 		rc = source ? write_content(w, e, source, err) : rn_fail(err, RN_EINTERNAL, "%s has no content", e->path);
-	if (rc == 0 && archive_write_finish_entry(w->a) < ARCHIVE_WARN)
+	if (rc == 0 && !went_well(w, archive_write_finish_entry(w->a)))
 		rc = archive_failed(w, err);
 	layer_locale_leave(old);
 	if (rc < 0)
@@ -217,7 +222,7 @@ int layer_writer_add(struct layer_writer *w, const struct layer_entry *e, const 
 int layer_writer_finish(struct layer_writer *w, struct layer_result *ret, struct rn_error *err)
 {
 	struct layer_result result = { 0 };
-	int rc = archive_write_close(w->a) < ARCHIVE_WARN ? archive_failed(w, err) : 0;
+	int rc = went_well(w, archive_write_close(w->a)) ? 0 : archive_failed(w, err);
 	if (rc == 0)
 		rc = layer_pipe_finish(rn_take(&w->pipe), &result, err);
 	if (rc == 0) {

@@ -11,11 +11,13 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -67,6 +69,36 @@ static struct layer_result write_one(const struct layer_options *o, const void *
 	assert_int_equal(layer_writer_add(w, &e, &s, &err), 0);
 	assert_int_equal(layer_writer_finish(w, &r, &err), 0);
 	return r;
+}
+
+/* The pipe fails while libarchive writes headers, contents or the end: an error, and nothing kept (which the sanitizers see). */
+static void a_disk_that_is_full_leaves_nothing(void **state)
+{
+	(void)state;
+	static const enum layer_compression all[] = { LAYER_GZIP, LAYER_ZSTD, LAYER_PLAIN };
+	struct rlimit old, low;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	low = old;
+	low.rlim_cur = 300000;
+	setrlimit(RLIMIT_FSIZE, &low);
+	for (size_t k = 0; k < RN_LEN(all); k++) {
+		struct layer_options o = { .compression = all[k], .level = 1 };
+		struct rn_error err = { 0 };
+		RN_AUTO(layer_writer_abortp) struct layer_writer *w = layer_writer_new(store, &o, &err);
+		unsigned x = 1;
+		int rc = 0;
+		for (unsigned i = 0; rc == 0 && i < 1000000; i++) {
+			RN_AUTO(rn_freep) char *name = rn_asprintf("d/%08x%08x", x = x * 1664525 + 1013904223, i);
+			const struct layer_entry e = { .path = name, .type = LAYER_FILE, .mode = 0644, .size = i % 2 };
+			const struct layer_source s = { .data = "x", .fd = -1 };
+			rc = layer_writer_add(w, &e, &s, &err);
+		}
+		assert_int_equal(rc, -1);
+		assert_int_equal(err.code, RN_EIO);
+		assert_non_null(strstr(err.msg, "File too large"));
+	}
+	setrlimit(RLIMIT_FSIZE, &old);
 }
 
 static void bytes_do_not_depend_on_the_number_of_threads(void **state)
@@ -408,6 +440,7 @@ static void a_blob_of_a_foreign_store_is_verified(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_disk_that_is_full_leaves_nothing),
 		cmocka_unit_test(bytes_do_not_depend_on_the_number_of_threads),
 		cmocka_unit_test(levels_differ_and_each_is_one_gzip_member),
 		cmocka_unit_test(a_file_of_more_than_8_gib_has_its_size_in_a_pax_header),
