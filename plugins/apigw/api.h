@@ -7,6 +7,7 @@
 #ifndef APIGW_API_H
 #define APIGW_API_H
 
+#include "authorizer.h"
 #include "policy.h"
 #include "stage/stage.h"
 
@@ -29,6 +30,8 @@ struct api {
 	struct routes routes;
 	struct key_wish key;
 	struct plan_wish plan;
+	cJSON *authorizer; /* authorizer_parse; NULL: none is wanted */
+	struct rn_strv authorizer_functions; /* that decide who may call: of the parameter or of the document */
 	cJSON *tags;
 	cJSON *document; /* the OpenAPI document; NULL: routes describe the API */
 	cJSON *want; /* content_want */
@@ -45,6 +48,7 @@ struct api {
 	cJSON *before;           /* the resources as the run met them              */
 	cJSON *deployments;
 	cJSON *found_stage;
+	cJSON *found_authorizer; /* the one that the stage made                    */
 	struct api_function functions[API_FUNCTIONS_MAX];
 	size_t n_functions;
 
@@ -70,6 +74,9 @@ int api_list_plans(struct api *a, cJSON **ret, struct rn_error *err);
 int api_list_deployments(struct api *a, const char *id, cJSON **ret, struct rn_error *err);
 /** The item that this stage made (the oldest of several), else one of the same pipeline with that name. Borrowed. */
 const cJSON *api_pick(const struct api *a, const cJSON *items, const char *name);
+int api_list_authorizers(struct api *a, const char *id, cJSON **ret, struct rn_error *err); /* authorizer.c */
+/** Reads the stage's own authorizer into a->found_authorizer; NULL when there is none. */
+int api_read_authorizer(struct api *a, struct rn_error *err);
 /** Reads the stage into a->found_stage; NULL when there is none. */
 int api_read_stage(struct api *a, struct rn_error *err);
 int api_read_policy(struct api *a, struct api_function *f, struct rn_error *err);
@@ -107,6 +114,7 @@ int64_t api_pace_interval(const char *operation, bool edge);
 /* ---- the steps ---- */
 
 int api_put_rest_api(struct api *a, struct rn_error *err);    /* rest_api.c   */
+int api_put_authorizer(struct api *a, struct rn_error *err);  /* authorizer.c */
 int api_put_methods(struct api *a, struct rn_error *err);     /* methods.c    */
 int api_put_document(struct api *a, struct rn_error *err);    /* document.c   */
 int api_put_permissions(struct api *a, struct rn_error *err); /* permission.c */
@@ -125,6 +133,7 @@ int api_rollback(struct api *a, struct rn_error *err);        /* rollback.c   */
 #define RECORD_API "api-settings "    /* by id: what UpdateRestApi changes, tags          */
 #define RECORD_CONTENT "content "     /* by path: {api, methods; none: no such resource}  */
 #define RECORD_DOCUMENT "document "   /* by API: {stage, deploymentId}                    */
+#define RECORD_AUTHORIZER "authorizer " /* by API: the authorizer of before; null: none  */
 #define RECORD_DEPLOYMENTS "deployments " /* by API: [ids]                                */
 #define RECORD_STAGE "stage "         /* by name: {api, deployment; none: no such stage}  */
 #define RECORD_PERMISSION "permission " /* by sid: {function, qualifier, source}          */
@@ -140,6 +149,7 @@ int api_remember_api(struct api *a, struct rn_error *err);
 int api_remember_path(struct api *a, const char *path, struct rn_error *err);
 int api_remember_below(struct api *a, const char *path, struct rn_error *err);
 int api_remember_document(struct api *a, struct rn_error *err);
+int api_remember_authorizer(struct api *a, struct rn_error *err);
 int api_remember_deployments(struct api *a, struct rn_error *err);
 int api_remember_stage(struct api *a, struct rn_error *err);
 int api_remember_permission(struct api *a, const struct api_function *f, const char *sid, struct rn_error *err);
@@ -158,6 +168,7 @@ int api_sweep(struct api *a, struct rn_error *err);
 
 int api_put_api_back(struct api *a, const char *id, const cJSON *record, struct rn_error *err);
 int api_put_stage_back(struct api *a, const char *name, const cJSON *record, struct rn_error *err);
+int api_put_authorizer_back(struct api *a, const char *api, const cJSON *record, struct rn_error *err); /* authorizer.c */
 int api_put_key_back(struct api *a, const char *id, const cJSON *record, struct rn_error *err);
 int api_put_plan_back(struct api *a, const char *id, const cJSON *record, struct rn_error *err);
 

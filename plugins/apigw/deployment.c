@@ -38,6 +38,12 @@ static const cJSON *by_label(const cJSON *deployments, const char *label)
 /* Of all that a deployment captures. New string. */
 static char *label_of(const struct api *a)
 {
+	if (a->authorizer) {
+		RN_AUTO(rn_json_freep) cJSON *all = cJSON_CreateObject();
+		cJSON_AddItemToObject(all, "content", cJSON_Duplicate(a->want, true));
+		cJSON_AddItemToObject(all, "authorizer", cJSON_Duplicate(a->authorizer, true));
+		return content_label(all, a->binary);
+	}
 	return content_label(a->document ? a->document : a->want, a->binary);
 }
 

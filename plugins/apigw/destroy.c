@@ -16,44 +16,59 @@ static int read_lists(struct api *a, cJSON **apis, cJSON **keys, cJSON **plans, 
 	return api_list_apis(a, apis, err) < 0 || api_list_keys(a, keys, err) < 0 || api_list_plans(a, plans, err) < 0 ? -1 : 0;
 }
 
-/* The function that an integration's URI names; false for another kind of integration. */
-static bool function_of(const cJSON *method, struct function_ref *ret)
-{
-	const char *uri = rn_json_str(rn_json_get(method, "methodIntegration"), "uri");
-	const char *begin = uri ? strstr(uri, "/functions/") : NULL;
-	if (!begin)
-		return false;
-	begin += strlen("/functions/");
-	RN_AUTO(rn_freep) char *arn = rn_strndup(begin, strcspn(begin, "/"));
-	function_ref_parse(arn, ret);
-	return true;
-}
-
-static int remove_permission(struct api *a, const cJSON *method, const char *id, struct rn_error *err)
+static int remove_from(struct api *a, const char *arn, const char *id, struct rn_error *err)
 {
 	struct api_function f = { 0 };
-	if (!function_of(method, &f.ref))
-		return 0;
+	function_ref_parse(arn, &f.ref);
 	int done = api_read_policy(a, &f, err) < 0 ? -1 : api_remove_permissions(a, &f, id, NULL, err);
 	function_ref_clear(&f.ref);
 	rn_json_freep(&f.policy);
 	return done;
 }
 
+/* Of the function that the method's integration names; another kind of integration has none. */
+static int remove_permission(struct api *a, const cJSON *method, const char *id, struct rn_error *err)
+{
+	const char *uri = rn_json_str(rn_json_get(method, "methodIntegration"), "uri");
+	const char *begin = uri ? strstr(uri, "/functions/") : NULL;
+	if (!begin)
+		return 0;
+	begin += strlen("/functions/");
+	RN_AUTO(rn_freep) char *arn = rn_strndup(begin, strcspn(begin, "/"));
+	return remove_from(a, arn, id, err);
+}
+
+static int remove_of_authorizers(struct api *a, struct rn_error *err)
+{
+	RN_AUTO(rn_json_freep) cJSON *all = NULL;
+	const cJSON *one;
+	if (api_list_authorizers(a, a->id, &all, err) < 0)
+		return -1;
+	cJSON_ArrayForEach(one, all)
+	{
+		RN_AUTO(rn_freep) char *arn = authorizer_function(one);
+		if (arn && remove_from(a, arn, a->id, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int remove_permissions(struct api *a, struct rn_error *err)
 {
 	const cJSON *resource, *method;
+	bool guarded = false;
 	if (api_read_resources(a, err) < 0)
 		return -1;
 	cJSON_ArrayForEach(resource, a->resources)
 	{
 		cJSON_ArrayForEach(method, rn_json_get(resource, "resourceMethods"))
 		{
+			guarded |= rn_json_str(method, "authorizerId") != NULL;
 			if (remove_permission(a, method, a->id, err) < 0)
 				return -1;
 		}
 	}
-	return 0;
+	return guarded ? remove_of_authorizers(a, err) : 0;
 }
 
 int api_delete(struct api *a, const cJSON *api, struct rn_error *err)

@@ -123,6 +123,8 @@ static int patch_method(struct api *a, const char *path, const char *method, con
 	RN_AUTO(rn_json_freep) cJSON *ops = cJSON_CreateArray();
 	patch_add(ops, "replace", "/apiKeyRequired", rn_json_bool(want, "apiKeyRequired", false) ? "true" : "false");
 	patch_add(ops, "replace", "/authorizationType", rn_json_str(want, "authorizationType"));
+	if (rn_json_str(want, "authorizerId"))
+		patch_add(ops, "replace", "/authorizerId", rn_json_str(want, "authorizerId"));
 	return api_patch(a, "UpdateMethod", call, ops, NULL, err);
 }
 
@@ -175,6 +177,8 @@ static void compare(const struct api *a, const cJSON *want, const cJSON *have, b
 	if (rn_json_str(want, "authorizationType")) /* else API Gateway works it out of a document */
 		*ret_method |= stage_diff_str(d, "authorization", rn_json_str(have, "authorizationType"),
 					      rn_json_str(want, "authorizationType"));
+	if (rn_json_str(want, "authorizerId"))
+		*ret_method |= stage_diff_str(d, "authorizer", rn_json_str(have, "authorizerId"), rn_json_str(want, "authorizerId"));
 	if (a->s->mode == STAGE_ROLLBACK) { /* all of it as it was, and nothing more */
 		*ret_integration = !rn_json_equal(want, have);
 		if (*ret_integration)

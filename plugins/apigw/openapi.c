@@ -2,6 +2,8 @@
 /* OpenAPI documents: completed, and seen as routes and content. */
 #include "openapi.h"
 
+#include "authorizer.h"
+
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -120,13 +122,28 @@ static char *upper(const char *text)
 	return all;
 }
 
+static const cJSON *schemes_of(const cJSON *doc)
+{
+	const cJSON *old = rn_json_get(doc, "securityDefinitions");
+	return old ? old : rn_json_get(rn_json_get(doc, "components"), "securitySchemes");
+}
+
+void openapi_authorizers(const cJSON *doc, struct rn_strv *to)
+{
+	const cJSON *scheme;
+	cJSON_ArrayForEach(scheme, schemes_of(doc))
+	{
+		const cJSON *authorizer = rn_json_get(scheme, "x-amazon-apigateway-authorizer");
+		RN_AUTO(rn_freep) char *function = authorizer_function(authorizer);
+		if (function && !rn_json_str(authorizer, "authorizerCredentials") && !rn_strv_has(to, function))
+			rn_strv_add(to, function);
+	}
+}
+
 /* One of the schemes that an operation may choose from is the x-api-key header. */
 static bool is_key_scheme(const cJSON *doc, const char *name)
 {
-	const cJSON *schemes = rn_json_get(doc, "securityDefinitions");
-	if (!schemes)
-		schemes = rn_json_get(rn_json_get(doc, "components"), "securitySchemes");
-	const cJSON *scheme = rn_json_get(schemes, name);
+	const cJSON *scheme = rn_json_get(schemes_of(doc), name);
 	const char *header = rn_json_str(scheme, "name");
 	return rn_streq(rn_json_str(scheme, "type"), "apiKey") && header && strcasecmp(header, "x-api-key") == 0 &&
 	       !rn_json_get(scheme, "x-amazon-apigateway-authtype");

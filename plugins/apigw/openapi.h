@@ -30,6 +30,8 @@ int openapi_complete(cJSON *doc, const struct apigw_params *p, const struct cont
 int openapi_routes(const cJSON *doc, struct routes *ret, struct rn_error *err);
 /** As content_want, with the members that API Gateway gives back as they were put. New object. */
 cJSON *openapi_content(const cJSON *doc);
+/** Functions of the document's lambda authorizers that are asked by permission (without credentials of their own). Adds to `to`. */
+void openapi_authorizers(const cJSON *doc, struct rn_strv *to);
 /** The binary types that hold: those of the document. New array. */
 cJSON *openapi_binary_types(const cJSON *doc);
 

@@ -16,6 +16,7 @@ struct apigw_params {
 	struct runner_json routes;
 	const char *openapi;
 	const char *authorization;
+	struct runner_json authorizer;
 	struct runner_json cors;
 	struct runner_duration integration_timeout;
 	const char *stage;

@@ -60,35 +60,59 @@ int api_remove_permissions(struct api *a, struct api_function *f, const char *id
 	return 0;
 }
 
-static bool routes_to(const struct api *a, const struct route *r, const struct api_function *f)
+static bool is_function(const struct api *a, const char *function, const struct api_function *f)
 {
-	if (!r->function)
+	if (!function)
 		return false;
-	RN_AUTO(rn_freep) char *arn = content_function_arn(r->function, &a->at);
+	RN_AUTO(rn_freep) char *arn = content_function_arn(function, &a->at);
 	RN_AUTO(function_ref_clear) struct function_ref ref = { 0 };
 	function_ref_parse(arn, &ref);
 	return rn_streq(ref.arn, f->ref.arn) && rn_streq(ref.qualifier, f->ref.qualifier);
 }
 
+/* Takes `sid` and `source`. */
+static int put_statement(struct api *a, struct api_function *f, char *sid, char *source, const char *words, struct rn_strv *keep,
+			 struct stage_diff *d, struct rn_error *err)
+{
+	int done = 0;
+	rn_strv_add(keep, sid);
+	if (!policy_allows(policy_find(f->policy, sid), source)) {
+		stage_diff_note(d, "%s", words);
+		if (a->s->mode == STAGE_RUN && (api_remember_permission(a, f, sid, err) < 0 || api_add_permission(a, f, sid, source, err) < 0))
+			done = -1;
+	}
+	rn_freep(&sid);
+	rn_freep(&source);
+	return done;
+}
+
+/* As authorizer: for all of the API's, since a document's have no id before it is put. */
+static int put_authorizer_statement(struct api *a, struct api_function *f, const char *id, struct rn_strv *keep, struct stage_diff *d,
+				    struct rn_error *err)
+{
+	for (size_t i = 0; i < a->authorizer_functions.n; i++)
+		if (is_function(a, a->authorizer_functions.v[i], f))
+			return put_statement(a, f, policy_sid(id, "authorizers", "*", ""), policy_source_authorizers(&a->at, id), "as authorizer",
+					     keep, d, err);
+	return 0;
+}
+
 static int put_function(struct api *a, struct api_function *f, struct rn_error *err)
 {
+	const char *id = a->id ? a->id : "NEW";
 	RN_AUTO(rn_strv_clear) struct rn_strv keep = { 0 };
 	RN_AUTO(stage_diff_clear) struct stage_diff d = { 0 };
 	for (size_t i = 0; i < a->routes.n; i++) {
 		const struct route *r = &a->routes.v[i];
-		if (!routes_to(a, r, f))
+		if (!is_function(a, r->function, f))
 			continue;
-		const char *id = a->id ? a->id : "NEW";
-		RN_AUTO(rn_freep) char *sid = policy_sid(id, a->p->stage, r->method, r->path);
-		RN_AUTO(rn_freep) char *source = policy_source(&a->at, id, a->p->stage, r->method, r->path);
-		rn_strv_add(&keep, sid);
-		if (policy_allows(policy_find(f->policy, sid), source))
-			continue;
-		stage_diff_note(&d, "%s %s", r->method, r->path);
-		if (a->s->mode == STAGE_RUN &&
-		    (api_remember_permission(a, f, sid, err) < 0 || api_add_permission(a, f, sid, source, err) < 0))
+		RN_AUTO(rn_freep) char *words = rn_asprintf("%s %s", r->method, r->path);
+		if (put_statement(a, f, policy_sid(id, a->p->stage, r->method, r->path), policy_source(&a->at, id, a->p->stage, r->method, r->path),
+				  words, &keep, &d, err) < 0)
 			return -1;
 	}
+	if (put_authorizer_statement(a, f, id, &keep, &d, err) < 0)
+		return -1;
 	const char *name = strstr(f->ref.arn, ":function:");
 	name = name ? name + strlen(":function:") : f->ref.arn;
 	RN_AUTO(rn_freep) char *detail = stage_differs(&d) ? rn_strv_join(&d.lines, ", ") : NULL;

@@ -31,8 +31,13 @@ static const struct runner_param params[] = {
 			  .help = "OpenAPI 3.0 or Swagger 2.0 document (JSON or YAML) that describes the API, instead of resource or routes. "
 				  "Operations without x-amazon-apigateway-integration are answered by `function`.",
 			  .example = "api.yaml"),
-	RUNNER_PARAM(struct apigw_params, authorization, .def = "NONE", .one_of = "NONE|AWS_IAM",
-		     .help = "Who may call: anybody, or callers that sign as an IAM identity.", .example = "AWS_IAM"),
+	RUNNER_PARAM(struct apigw_params, authorization, .def = "NONE", .one_of = "NONE|AWS_IAM|CUSTOM",
+		     .help = "Who may call: anybody, callers that sign as an IAM identity, or those that `authorizer` lets in.",
+		     .example = "AWS_IAM"),
+	RUNNER_PARAM(struct apigw_params, authorizer,
+		     .help = "Function that decides about calls of routes with authorization CUSTOM: function, type (TOKEN or REQUEST), identity (header of "
+			     "the token, Authorization; for REQUEST also a list of sources), ttl (seconds that a decision counts, 300), pattern (of tokens).",
+		     .example = "{function: \"${{ stages.auth.arn }}\", identity: X-Token, ttl: 60}"),
 	RUNNER_PARAM(struct apigw_params, cors,
 		     .help = "Answer OPTIONS for browsers: true, or a map with origins, methods, headers, max_age. The function's own "
 			     "answers must carry Access-Control-Allow-Origin too.",
@@ -125,7 +130,9 @@ static int set_outputs(struct api *a, struct rn_error *err)
 
 static int put_content(struct api *a, struct rn_error *err)
 {
-	return a->document ? api_put_document(a, err) : api_put_methods(a, err);
+	if (a->document)
+		return api_put_document(a, err);
+	return api_put_authorizer(a, err) < 0 ? -1 : api_put_methods(a, err);
 }
 
 static int deploy(struct api *a, struct rn_error *err)

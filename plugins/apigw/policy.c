@@ -47,6 +47,11 @@ char *policy_source(const struct content_place *at, const char *api, const char 
 	return rn_buf_take(&b);
 }
 
+char *policy_source_authorizers(const struct content_place *at, const char *api)
+{
+	return rn_asprintf("arn:%s:execute-api:%s:%s:%s/authorizers/*", at->partition, at->region, at->account, api);
+}
+
 char *policy_sid_prefix(const char *api)
 {
 	return rn_asprintf("runner-%s-", api);

@@ -21,6 +21,8 @@ char *policy_source(const struct content_place *at, const char *api, const char 
 		    const char *path);
 /** "runner-API-" + a hash of stage, method and path: the statement id. New string. */
 char *policy_sid(const char *api, const char *stage, const char *method, const char *path);
+/** Source ARN of all authorizers of an API; new string. */
+char *policy_source_authorizers(const struct content_place *at, const char *api);
 /** Prefix of all our statement ids for that API; new string. */
 char *policy_sid_prefix(const char *api);
 

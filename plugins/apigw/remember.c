@@ -116,6 +116,11 @@ int api_remember_document(struct api *a, struct rn_error *err)
 	return remember(a, RECORD_DOCUMENT, a->id, record, err);
 }
 
+int api_remember_authorizer(struct api *a, struct rn_error *err)
+{
+	return a->made ? 0 : remember(a, RECORD_AUTHORIZER, a->id, a->found_authorizer ? cJSON_Duplicate(a->found_authorizer, true) : cJSON_CreateNull(), err);
+}
+
 int api_remember_deployments(struct api *a, struct rn_error *err)
 {
 	return a->made ? 0 : remember(a, RECORD_DEPLOYMENTS, a->id, ids_of(a->deployments), err);

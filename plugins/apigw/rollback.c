@@ -173,6 +173,8 @@ static int put_back_in_api(struct api *a, const char *key, const cJSON *record, 
 		return remove_deployments(a, key + strlen(RECORD_DEPLOYMENTS), record, err);
 	if (rn_starts(key, RECORD_DOCUMENT))
 		return put_document_back(a, key + strlen(RECORD_DOCUMENT), record, err);
+	if (rn_starts(key, RECORD_AUTHORIZER))
+		return api_put_authorizer_back(a, key + strlen(RECORD_AUTHORIZER), record, err);
 	if (rn_starts(key, RECORD_API))
 		return api_put_api_back(a, key + strlen(RECORD_API), record, err);
 	if (!rn_starts(key, RECORD_CONTENT) || *content)

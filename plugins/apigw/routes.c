@@ -226,8 +226,8 @@ static int add_listed(struct routes *to, const cJSON *route, const struct defaul
 	if (!path)
 		return rn_fail(err, RN_EINVAL, "a route needs a path");
 	authorization = authorization ? authorization : d->p->authorization;
-	if (authorization && strcmp(authorization, "NONE") != 0 && strcmp(authorization, "AWS_IAM") != 0)
-		return rn_fail(err, RN_EINVAL, "authorization of a route is NONE or AWS_IAM, not \"%s\"", authorization);
+	if (authorization && strcmp(authorization, "NONE") != 0 && strcmp(authorization, "AWS_IAM") != 0 && strcmp(authorization, "CUSTOM") != 0)
+		return rn_fail(err, RN_EINVAL, "authorization of a route is NONE, AWS_IAM or CUSTOM, not \"%s\"", authorization);
 	if (add_route(to, path, method ? method : "ANY", function ? function : d->p->function,
 		      authorization ? authorization : "NONE",
 		      rn_json_bool(route, "api_key_required", d->p->api_key_required), cors ? cors : d->cors, err) < 0)

@@ -21,7 +21,7 @@ struct route {
 	char *path;          /* "/", "/predict", "/items/{id}"            */
 	char *method;        /* "POST", "ANY"                             */
 	char *function;      /* ARN or name; NULL: not known yet (plan)   */
-	char *authorization; /* "NONE", "AWS_IAM"                         */
+	char *authorization; /* "NONE", "AWS_IAM", "CUSTOM"               */
 	bool key_required;
 	cJSON *cors;         /* NULL: none; else {origins, methods, headers, max_age}, all strings */
 	struct throttle throttle;

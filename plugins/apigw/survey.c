@@ -12,7 +12,7 @@
 /* In `check`, where there is no session, the document is not read yet: its routes come later. */
 static int parse_document(struct api *a, struct rn_error *err)
 {
-	static const char *const others[] = { "resource", "routes", "method", "authorization", "api_key_required", "cors" };
+	static const char *const others[] = { "resource", "routes", "method", "authorization", "authorizer", "api_key_required", "cors" };
 	for (size_t i = 0; i < RN_LEN(others); i++) {
 		if (!a->s->host->is_set(a->s->rs, others[i]))
 			continue;
@@ -40,6 +40,11 @@ int api_init(struct api *a, struct stage *s, const struct apigw_params *p, struc
 	*a = (struct api){ .s = s, .p = p, .session = session };
 	if (parse_routes(a, err) < 0)
 		return -1;
+	RN_AUTO(rn_freep) char *decides = NULL;
+	if (!p->openapi && s->host->is_known(s->rs, "authorizer") && authorizer_parse(p, &a->routes, &a->authorizer, &decides, err) < 0)
+		return stage_blame(s, p->authorizer.text ? "authorizer" : "authorization");
+	if (decides && *decides)
+		rn_strv_add(&a->authorizer_functions, decides);
 	bool key = routes_need_key(&a->routes);
 	if (key_parse(p, key, &a->key, err) < 0)
 		return stage_blame(s, "api_key");
@@ -57,13 +62,15 @@ void api_clear(struct api *a)
 	key_clear(&a->key);
 	plan_clear(&a->plan);
 	cJSON **documents[] = { &a->tags, &a->document, &a->want, &a->binary, &a->found, &a->found_key, &a->found_plan, &a->plan_keys,
-				&a->resources, &a->deployments, &a->found_stage, &a->own_keys, &a->own_plans, &a->before };
+				&a->resources, &a->deployments, &a->found_stage, &a->own_keys, &a->own_plans, &a->before,
+				&a->authorizer, &a->found_authorizer };
 	for (size_t i = 0; i < RN_LEN(documents); i++)
 		rn_json_freep(documents[i]);
 	for (size_t i = 0; i < a->n_functions; i++) {
 		function_ref_clear(&a->functions[i].ref);
 		rn_json_freep(&a->functions[i].policy);
 	}
+	rn_strv_clear(&a->authorizer_functions);
 	rn_freep(&a->id);
 	rn_freep(&a->key_id);
 	rn_freep(&a->plan_id);
@@ -306,28 +313,35 @@ static int task_policies(void *arg, struct rn_error *err)
 	return 0;
 }
 
+static int add_function(struct api *a, const char *function, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *arn = content_function_arn(function, &a->at);
+	RN_AUTO(function_ref_clear) struct function_ref ref = { 0 };
+	function_ref_parse(arn, &ref);
+	for (size_t k = 0; k < a->n_functions; k++)
+		if (rn_streq(a->functions[k].ref.arn, ref.arn) && rn_streq(a->functions[k].ref.qualifier, ref.qualifier))
+			return 0;
+	if (a->n_functions == API_FUNCTIONS_MAX)
+		return rn_fail(err, RN_ELIMIT, "the routes name more than %d functions", API_FUNCTIONS_MAX);
+	a->functions[a->n_functions++].ref = ref;
+	ref = (struct function_ref){ 0 };
+	return 0;
+}
+
 static int collect_functions(struct api *a, struct rn_error *err)
 {
-	for (size_t i = 0; i < a->routes.n; i++) {
-		if (!a->routes.v[i].function)
-			continue;
-		RN_AUTO(rn_freep) char *arn = content_function_arn(a->routes.v[i].function, &a->at);
-		struct api_function f = { 0 };
-		function_ref_parse(arn, &f.ref);
-		bool known = false;
-		for (size_t k = 0; k < a->n_functions; k++)
-			known |= rn_streq(a->functions[k].ref.arn, f.ref.arn) &&
-				 rn_streq(a->functions[k].ref.qualifier, f.ref.qualifier);
-		if (known) {
-			function_ref_clear(&f.ref);
-		} else if (a->n_functions == API_FUNCTIONS_MAX) {
-			function_ref_clear(&f.ref);
-			return rn_fail(err, RN_ELIMIT, "the routes name more than %d functions", API_FUNCTIONS_MAX);
-		} else {
-			a->functions[a->n_functions++] = f;
-		}
-	}
+	for (size_t i = 0; i < a->routes.n; i++)
+		if (a->routes.v[i].function && add_function(a, a->routes.v[i].function, err) < 0)
+			return -1;
+	for (size_t i = 0; i < a->authorizer_functions.n; i++)
+		if (add_function(a, a->authorizer_functions.v[i], err) < 0)
+			return -1;
 	return 0;
+}
+
+static int task_authorizer(void *arg, struct rn_error *err)
+{
+	return api_read_authorizer(arg, err);
 }
 
 static int want_content(struct api *a, struct rn_error *err)
@@ -344,6 +358,7 @@ static int want_content(struct api *a, struct rn_error *err)
 	if (openapi_complete(a->document, a->p, &a->at, known, err) < 0 || openapi_routes(a->document, &a->routes, err) < 0)
 		return stage_blame(a->s, "openapi");
 	a->want = openapi_content(a->document);
+	openapi_authorizers(a->document, &a->authorizer_functions);
 	a->binary = openapi_binary_types(a->document);
 	return 0;
 }
@@ -357,13 +372,15 @@ int api_survey(struct api *a, struct rn_error *err)
 	    collect_functions(a, err) < 0)
 		return -1;
 	a->id = rn_strdup(rn_json_str(a->found, "id"));
-	struct stage_task tasks[6];
+	struct stage_task tasks[7];
 	size_t n = 0;
 	if (a->id) {
 		tasks[n++] = (struct stage_task){ task_resources, a };
 		tasks[n++] = (struct stage_task){ task_deployments, a };
 		tasks[n++] = (struct stage_task){ task_stage, a };
 		tasks[n++] = (struct stage_task){ task_policies, a };
+		if (a->authorizer)
+			tasks[n++] = (struct stage_task){ task_authorizer, a };
 	}
 	if (a->found_plan)
 		tasks[n++] = (struct stage_task){ task_plan_keys, a };

@@ -152,6 +152,13 @@ def key_patch(path, value):
     return lambda stage: stage.api.update_api_key(apiKey=stage.keys()[0]["id"], patchOperations=[{"op": "replace", "path": path, "value": value}])
 
 
+def authorizer_patch(path, value):
+    def drift(stage):
+        one = stage.api.get_authorizers(restApiId=stage.id())["items"][0]["id"]
+        stage.api.update_authorizer(restApiId=stage.id(), authorizerId=one, patchOperations=[{"op": "replace", "path": path, "value": value}])
+    return drift
+
+
 def integrate_elsewhere(stage):
     r = stage.resources()["/predict"]
     stage.api.put_integration(restApiId=stage.id(), resourceId=r["id"], httpMethod="POST", type="AWS_PROXY", integrationHttpMethod="POST",
@@ -177,6 +184,7 @@ def foreign_deployment(stage):
 
 
 KEYED = {"api_key_required": True}
+AUTH = {"authorization": "CUSTOM", "authorizer": {"function": NAME}}
 PLAN = {**KEYED, "usage_plan": {"burst": 5, "rate": 5, "quota": "10/day"}}
 ROUTES = {"resource": None, "method": None}
 DEPLOY = [D, U]
@@ -199,6 +207,11 @@ SETTINGS = {
                       ["deleted", "usage plan"], None, None),
     "authorization": ({}, {"authorization": "AWS_IAM"}, ["UpdateMethod", *DEPLOY], ["NONE", "AWS_IAM"], method_patch("/authorizationType", "NONE"),
                       ["UpdateMethod", *DEPLOY]),
+    "authorizer": ({}, AUTH, ["CreateAuthorizer", "UpdateMethod", "AddPermission", *DEPLOY], ["authorizer", "NONE", "CUSTOM"],
+                   authorizer_patch("/authorizerResultTtlInSeconds", "1"), ["UpdateAuthorizer", *DEPLOY]),
+    "authorizer settings": (AUTH, {**AUTH, "authorizer": {"function": NAME, "type": "REQUEST", "identity": ["X", "method.request.querystring.q"], "ttl": 60}},
+                            ["UpdateAuthorizer", *DEPLOY], ["ttl: 300 -> 60", "TOKEN -> REQUEST", "querystring.q"], None, None),
+    "authorizer no longer": (AUTH, {}, ["UpdateMethod", "RemovePermission", *DEPLOY], ["CUSTOM", "NONE"], None, None),
     "function": ({}, {"function": NAME + ":live"}, ["PutIntegration", "AddPermission", *DEPLOY], [":live"], integrate_elsewhere,
                  ["PutIntegration", *DEPLOY]),
     "timeout": ({}, {"integration_timeout": "5s"}, ["PutIntegration", *DEPLOY], ["integration"], None, None),
@@ -243,7 +256,7 @@ SETTINGS = {
 
 # what moto takes and does not keep as it was sent, so that the next run sees a difference: the local cloud alone proves these
 MOTO_LACKS = {
-    "binary types": "patches of binaryMediaTypes", "key required": "UpdateMethod", "key no longer": "UpdateMethod", "authorization": "UpdateMethod",
+    "authorizer": "UpdateMethod", "authorizer no longer": "UpdateMethod", "binary types": "patches of binaryMediaTypes", "key required": "UpdateMethod", "key no longer": "UpdateMethod", "authorization": "UpdateMethod",
     "route throttle": "settings of one method", "route throttle no longer": "settings of one method", "log level": "loggingLevel",
     "metrics": "booleans of method settings", "plan limits": "numbers of a plan that is patched", "plan methods": "throttles of a plan's methods",
     "plan methods no longer": "throttles of a plan's methods", "tags": "TagResource", "function": "policies of an alias",
@@ -332,6 +345,30 @@ def test_each_route_has_its_own_permission_and_stale_ones_go(stage):
     assert len(stage.statements()) == 2 and any(s["Sid"] == "theirs" for s in stage.statements())
     stage("destroy", resource=None, method=None, routes=routes[:1])
     assert [s["Sid"] for s in stage.statements()] == ["theirs"]
+
+
+def test_an_authorizer_of_a_document_may_be_invoked_and_may_not_any_more(stage, document):
+    uri = PROXY % ARN
+    scheme = {"type": "apiKey", "name": "Auth", "in": "header", "x-amazon-apigateway-authtype": "custom",
+              "x-amazon-apigateway-authorizer": {"type": "token", "authorizerUri": uri}}
+
+    def guard(d):
+        d["components"]["securitySchemes"]["mine"] = scheme
+        d["paths"]["/predict"]["post"]["security"] = [{"mine": []}]
+
+    document(guard)
+    stage(**BY_DOCUMENT)
+    sources = {s["Condition"]["ArnLike"]["AWS:SourceArn"].rpartition(":")[2] for s in stage.statements()}
+    assert sources == {f"{stage.id()}/test/POST/predict", f"{stage.id()}/authorizers/*"} and stage.method()["authorizationType"] == "CUSTOM"
+    stage.proxy.assert_valid()
+    stage(**BY_DOCUMENT)
+    assert stage.writes() == []
+    stage("destroy", **BY_DOCUMENT)
+    assert stage.statements() == []
+    stage(**BY_DOCUMENT)
+    document()
+    stage(**BY_DOCUMENT)
+    assert len(stage.statements()) == 1 and stage.api.get_authorizers(restApiId=stage.id())["items"] == []
 
 
 def test_permission_on_the_alias_that_the_route_names(stage):
@@ -509,6 +546,10 @@ BAD = [({"resource": "a b"}, "cannot be a part"), ({"resource": "{x+}/y"}, "cann
        ({"usage_plan": {"rate": 1}}, "no burst"), ({"usage_plan": {"methods": {"predict": {"rate": 1, "burst": 1}}}}, "POST /predict"),
        ({"cors": {"origin": "*"}}, "origins"), ({"cors": {"origins": ["a", "b"]}}, "one origin"), ({"throttle": {"rate": 5}}, "no burst"),
        ({"throttle": {"rat": 5}}, "did you mean rate"), ({"log_data": True}, "log_level: INFO"), ({"access_log": {"format": "x"}}, "group"),
+       ({"authorization": "CUSTOM"}, "no authorizer is given"), ({"authorizer": {"function": "f"}}, "no route asks"),
+       ({**AUTH, "authorizer": {"function": "f", "tll": 1}}, "did you mean ttl"), ({**AUTH, "authorizer": {"function": "f", "ttl": 3601}}, "3600"),
+       ({**AUTH, "authorizer": {"function": "f", "identity": ["A", "B"]}}, "type: REQUEST"), ({**AUTH, "authorizer": {"ttl": 1}}, "names the function"),
+       ({**AUTH, "authorizer": {"function": "f", "type": "COGNITO_USER_POOLS"}}, "with openapi"),
        ({"tags": {"runner:x": "1"}}, "runner:"), ({"endpoint_type": "PRIVATE"}, "x-amazon-apigateway-policy")]
 
 
