@@ -198,13 +198,12 @@ static int probe_all(const struct plugin_search *s, const cJSON *paths, struct p
 /* What is remembered of each, or else what the probe says. */
 static int describe_all(const struct plugin_search *s, const cJSON *paths, struct plugin_set *set, struct rn_error *err)
 {
-	const char *runner = s->runner ? s->runner : self_exec();
 	RN_AUTO(rn_json_freep) cJSON *unknown = cJSON_CreateObject();
 	RN_AUTO(rn_json_freep) cJSON *stamps = cJSON_CreateObject();
 	const cJSON *path;
 	cJSON_ArrayForEach(path, paths) {
 		struct plugin_entry *e = (struct plugin_entry *)plugin_set_find(set, path->string);
-		RN_AUTO(rn_freep) char *stamp = plugin_stamp(path->valuestring, runner);
+		RN_AUTO(rn_freep) char *stamp = plugin_stamp(path->valuestring);
 		if (!s->fresh && stamp && (e->info = plugin_recall(e->name, path->valuestring, stamp)))
 			continue;
 		cJSON_AddStringToObject(unknown, e->name, path->valuestring);
@@ -214,9 +213,10 @@ static int describe_all(const struct plugin_search *s, const cJSON *paths, struc
 		return -1;
 	cJSON_ArrayForEach(path, unknown) {
 		const struct plugin_entry *e = plugin_set_find(set, path->string);
-		RN_AUTO(rn_freep) char *stamp = plugin_stamp(path->valuestring, runner);
-		if (e->info && rn_streq(stamp, rn_json_str(stamps, e->name)))
-			plugin_remember(e->info, stamp);
+		if (!e->info)
+			continue;
+		e->info->stamp = rn_strdup(rn_json_str(stamps, e->name)); /* of before: what came after is not described */
+		plugin_remember(e->info);
 	}
 	return 0;
 }

@@ -39,6 +39,7 @@ struct plugin_info {
 	char *permissions; /* may be NULL */
 	char *path;        /* absolute path of the .so */
 	char *digest;      /* see plugin_digest; NULL until asked for */
+	char *stamp;       /* state of the file that was described, see plugin_memory.h; may be NULL */
 	uint32_t abi_major;
 	uint32_t abi_minor;
 	struct plugin_param *params;
@@ -56,7 +57,7 @@ const struct plugin_param *plugin_param_find(const struct plugin_info *p, const 
 const struct plugin_output *plugin_output_find(const struct plugin_info *p, const char *name);
 /** "string", "list" ...: the name of a type as the documentation writes it. */
 const char *plugin_type_name(enum runner_type type);
-/** SHA-256 of the plugin's file in hexadecimal, computed once: part of resume keys. Borrowed; NULL with `err`. */
+/** SHA-256 of the plugin's file in hexadecimal, computed once and remembered: part of resume keys. Borrowed; NULL with `err`. */
 const char *plugin_digest(struct plugin_info *p, struct rn_error *err);
 /** The descriptor as JSON, as the probe prints it (also what `plugins describe --json` shows). The caller deletes. */
 cJSON *plugin_info_json(const struct plugin_info *p);

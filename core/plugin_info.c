@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plugin's descriptor as plain data: from the ABI's structs to JSON and back. */
 #include "plugin_info.h"
+#include "plugin_memory.h"
 
 #include "base/encode.h"
 #include "base/fs.h"
@@ -254,6 +255,7 @@ void plugin_info_free(struct plugin_info *p)
 	free(p->permissions);
 	free(p->path);
 	free(p->digest);
+	free(p->stamp);
 	free(p);
 }
 
@@ -278,5 +280,7 @@ const char *plugin_digest(struct plugin_info *p, struct rn_error *err)
 	}
 	SHA256Final(sum, &ctx);
 	p->digest = rn_alloc(2 * sizeof(sum) + 1);
-	return rn_hex(sum, sizeof(sum), p->digest);
+	rn_hex(sum, sizeof(sum), p->digest);
+	plugin_remember(p);
+	return p->digest;
 }

@@ -56,10 +56,10 @@ static void add_file(struct rn_buf *to, const struct stat *st)
 		    (unsigned long long)st->st_ctim.tv_sec, (unsigned long)st->st_ctim.tv_nsec);
 }
 
-char *plugin_stamp(const char *path, const char *runner)
+char *plugin_stamp(const char *path)
 {
 	struct stat file, self;
-	if (stat(path, &file) < 0 || stat(runner, &self) < 0)
+	if (stat(path, &file) < 0 || stat(self_exec(), &self) < 0)
 		return NULL;
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	rn_buf_addf(&b, RUNNER_VERSION " %u.%u", RUNNER_ABI_MAJOR, RUNNER_ABI_MINOR);
@@ -103,15 +103,17 @@ struct plugin_info *plugin_recall(const char *name, const char *path, const char
 		return NULL;
 	RN_AUTO(rn_json_freep) cJSON *j = read_record(file);
 	const char *digest = rn_json_str(j, "digest");
-	if (!j || rn_json_int(j, "format", 0) != FORMAT || !rn_streq(rn_json_str(j, "stamp"), stamp) || !is_digest(digest))
+	if (!j || rn_json_int(j, "format", 0) != FORMAT || !rn_streq(rn_json_str(j, "stamp"), stamp) || (digest && !is_digest(digest)))
 		return NULL;
 	struct plugin_info *p = plugin_info_from_json(rn_json_get(j, "plugin"));
 	if (p && (!rn_streq(p->name, name) || !rn_streq(p->path, path))) {
 		plugin_info_free(p);
 		return NULL;
 	}
-	if (p)
+	if (p) {
 		p->digest = rn_strdup(digest);
+		p->stamp = rn_strdup(stamp);
+	}
 	return p;
 }
 
@@ -127,16 +129,23 @@ static void make_room(const char *dir)
 	}
 }
 
-void plugin_remember(struct plugin_info *p, const char *stamp)
+static bool is_same(const struct plugin_info *p)
+{
+	RN_AUTO(rn_freep) char *now = plugin_stamp(p->path);
+	return now && p->stamp && rn_streq(now, p->stamp);
+}
+
+void plugin_remember(const struct plugin_info *p)
 {
 	RN_AUTO(rn_freep) char *dir = folder();
-	if (!dir || is_young(p->path) || rn_mkdirs(dir, 0700, NULL) < 0 || plugin_check_folder(dir, NULL) < 0 ||
-	    access(dir, W_OK) < 0 || !plugin_digest(p, NULL))
+	if (!dir || is_young(p->path) || !is_same(p) || rn_mkdirs(dir, 0700, NULL) < 0 || plugin_check_folder(dir, NULL) < 0 ||
+	    access(dir, W_OK) < 0)
 		return;
 	RN_AUTO(rn_json_freep) cJSON *j = cJSON_CreateObject();
 	cJSON_AddNumberToObject(j, "format", FORMAT);
-	cJSON_AddStringToObject(j, "stamp", stamp);
-	cJSON_AddStringToObject(j, "digest", p->digest);
+	cJSON_AddStringToObject(j, "stamp", p->stamp);
+	if (p->digest)
+		cJSON_AddStringToObject(j, "digest", p->digest);
 	cJSON_AddItemToObject(j, "plugin", plugin_info_json(p));
 	RN_AUTO(rn_freep) char *text = rn_json_print(j);
 	char sum[DIGEST_HEX + 1];

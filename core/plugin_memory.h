@@ -10,13 +10,13 @@
 #include "plugin.h"
 
 /**
- * What tells one state of a plugin's file, and of the program at `runner` that probes it, from any other: version, ABI,
- * and of both files device, inode, size and the times of the last change. New string, or NULL when one cannot be looked at.
+ * What tells one state of a plugin's file, and of this program that probes it, from any other: version, ABI, and of both files
+ * device, inode, size and the times of the last change. New string, or NULL when one cannot be looked at.
  */
-char *plugin_stamp(const char *path, const char *runner);
-/** What is remembered of the plugin `name` at `path` in that state, its digest too. The caller frees; NULL: nothing that can be used. */
+char *plugin_stamp(const char *path);
+/** What is remembered of the plugin `name` at `path` in that state, its digest too if that was asked for. The caller frees; NULL: nothing that can be used. */
 struct plugin_info *plugin_recall(const char *name, const char *path, const char *stamp);
-/** Remembers what the probe said of a file that had this stamp before and after. A file that changed a moment ago is not remembered, nor what cannot be written. */
-void plugin_remember(struct plugin_info *p, const char *stamp);
+/** Remembers it, unless its file is another one by now or changed a moment ago, or nothing can be written. */
+void plugin_remember(const struct plugin_info *p);
 
 #endif

@@ -3,6 +3,7 @@
 #include "schedule_internal.h"
 
 #include "host.h"
+#include "plugin_memory.h"
 #include "resume.h"
 #include "stage_failure.h"
 
@@ -390,6 +391,25 @@ static bool skipped_by_call(struct node *n)
 	return false;
 }
 
+/*
+ * The digest of a new plugin takes milliseconds, and nobody needs it before the stage has ended: the worker does not wait for it,
+ * and the line of the end has the key. None is better than that of a file which changed meanwhile: then the stage runs again.
+ */
+static void launch_then_key(struct node *n, const cJSON *own)
+{
+	const struct schedule_options *o = n->schedule->o;
+	RN_AUTO(rn_freep) char *before = plugin_stamp(n->plugin->path);
+	node_launch(n);
+	if (n->state != NODE_RUNNING || o->call != SCHEDULE_RUN || !o->journal)
+		return;
+	cJSON *key = resume_key(n->plugin, n->params, own, o->redact, NULL);
+	RN_AUTO(rn_freep) char *after = plugin_stamp(n->plugin->path);
+	if (key && before && after && rn_streq(before, after))
+		journal_key(o->journal, n->stage->id, key);
+	else
+		cJSON_Delete(key);
+}
+
 static void begin_selected(struct node *n)
 {
 	struct schedule *s = n->schedule;
@@ -401,14 +421,14 @@ static void begin_selected(struct node *n)
 		event_failure_clear(&why);
 		return;
 	}
-	if (o->call == SCHEDULE_RUN && (o->journal || o->resume)) {
+	if (o->call == SCHEDULE_RUN && o->resume) {
 		struct rn_error err = { 0 };
 		cJSON *key = resume_key(n->plugin, n->params, own, o->redact, &err);
 		if (!key) {
 			fail_with(n, RUNNER_FAIL_MACHINE, n->stage->uses_at, err.msg, err.hint);
 			return;
 		}
-		bool reused = o->resume && reuse(n, key);
+		bool reused = reuse(n, key);
 		if (o->journal && !(s->wanted && !reused))
 			journal_key(o->journal, n->stage->id, key);
 		else
@@ -430,7 +450,10 @@ static void begin_selected(struct node *n)
 	}
 	node_equip(n, own);
 	n->attempt = 0;
-	node_launch(n);
+	if (o->resume)
+		node_launch(n);
+	else
+		launch_then_key(n, own);
 }
 
 void node_begin(struct node *n)

@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from engine import PLUGINS, pipeline, stage, wait_for
+from engine import PLUGINS, journal, pipeline, stage, wait_for
 
 
 class Place:
@@ -176,6 +176,15 @@ def test_a_resumed_stage_sees_that_its_plugin_changed(own_place):
     with open(own_place.plugin, "ab") as file:  # behind the sections: it loads as before
         file.write(b"changed")
     assert "the plugin `counts-loads` changed" in run("--resume").out
+
+
+def test_the_digest_is_taken_when_a_run_needs_it(place):
+    assert b'"digest"' not in place.remembered().record().read_bytes()
+    for _ in range(2):
+        place.runner("run", "--plugin-path", place.folder, place.file)
+        assert b'"digest"' in place.record().read_bytes()
+        (end,) = [line for line in journal(place.runner.cwd) if line["event"] == "stage-end"]
+        assert len(end["key"]["plugin"]) == 64
 
 
 def test_the_memory_is_bounded(place):
