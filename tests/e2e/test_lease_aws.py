@@ -11,7 +11,7 @@ import threading
 import pytest
 from botocore.exceptions import ClientError
 
-from engine import pipeline, sh, wait_for
+from engine import PATH, pipeline, sh, stage, wait_for
 
 HOLD = "echo $$ > started; until [ -e go ]; do sleep 0.02; done"
 
@@ -88,6 +88,33 @@ def test_what_takes_the_lease_and_what_it_costs(runner, pipe, recorded):
     runner("destroy", file, env=recorded.env)
     assert "ssm.PutParameter" in proxy.names()
     assert sorted(parameters(recorded.direct))[-1] == 13  # numbers never go back
+
+
+def test_rollback_takes_the_lease_and_is_refused_by_it(runner, folders, pipe, recorded, tmp_path):
+    (tmp_path / "x").write_text("old")
+    back = pipe(pipeline(stage("x", "keeper", file="x", text="new"), name="app", lease="aws"), "back.pipe")
+    runner("run", *PATH, back, env=recorded.env)
+    holder = start(runner, folders("a"), recorded.env)
+    for command in ("rollback", "destroy"):
+        assert f"process {holder.pid}" in runner(command, *PATH, back, env=recorded.env, code=3).err
+    assert (tmp_path / "x").read_text() == "new"
+    (tmp_path / "a/go").touch()
+    assert holder.wait(60) == 0
+    runner("rollback", *PATH, back, env=recorded.env)
+    assert (tmp_path / "x").read_text() == "old" and sorted(parameters(recorded.direct)) == [1, 2, 3]
+
+
+def test_a_lost_lease_rolls_nothing_back(runner, pipe, recorded, tmp_path):
+    """What was changed is the next run's to decide about: it has the pipeline now."""
+    (tmp_path / "x").write_text("old")
+    file = pipe(pipeline(stage("x", "keeper", {"on_failure": "rollback"}, file="x", text="new"), sh("work", HOLD), name="app", lease="aws"))
+    env = {**recorded.env, "RUNNER_LEASE_TTL": "10s"}
+    run = runner.start("run", *PATH, file, env=env)
+    wait_for(lambda: (tmp_path / "started").exists(), "it works")
+    runner("aws", "lease", "break", "app", env=env)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 3 and "what it changed stays" in out + err, out + err
+    assert (tmp_path / "x").read_text() == "new"
 
 
 def test_a_killed_run_is_taken_over_when_its_lease_expires(runner, folders, recorded):
