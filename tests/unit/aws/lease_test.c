@@ -229,6 +229,49 @@ static void a_number_that_was_used_and_deleted_is_no_lease(void **state)
 	desk_clear(&d);
 }
 
+static void time_flies(struct desk *d)
+{
+	d->now_ms += TTL;
+	d->before_create = NULL;
+}
+
+static void what_took_too_long_to_take_is_not_held(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	desk_init(&d);
+	d.before_create = time_flies;
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), 0);
+	assert_int_equal(d.lease.n, 0);
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), 1);
+	desk_clear(&d);
+}
+
+static void the_next_look_fails(struct desk *d)
+{
+	d->looks_failing = 1;
+	d->before_create = NULL;
+}
+
+static void a_number_that_was_made_for_nothing_is_released_and_never_deleted(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	desk_init(&d);
+	d.before_create = the_next_look_fails;
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), -1);
+	const struct parameter *made = find(&d.server.now, 1);
+	assert_non_null(made);
+	assert_non_null(strstr(made->value, "released"));
+	assert_int_equal(aws_lease_try(&d.lease, &who, &err), 1);
+	assert_int_equal(d.lease.n, 2);
+	desk_clear(&d);
+}
+
 static void a_lost_answer_is_found_again(void **state)
 {
 	(void)state;
@@ -357,6 +400,8 @@ int main(void)
 		cmocka_unit_test(a_stale_look_does_not_kill_the_living),
 		cmocka_unit_test(the_loser_of_a_race_is_refused),
 		cmocka_unit_test(a_number_that_was_used_and_deleted_is_no_lease),
+		cmocka_unit_test(what_took_too_long_to_take_is_not_held),
+		cmocka_unit_test(a_number_that_was_made_for_nothing_is_released_and_never_deleted),
 		cmocka_unit_test(a_lost_answer_is_found_again),
 		cmocka_unit_test(a_holder_ends_before_others_begin),
 		cmocka_unit_test(the_clock_of_this_machine_does_not_matter),
