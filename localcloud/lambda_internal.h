@@ -280,7 +280,7 @@ handler_fn lambda_tag, lambda_untag, lambda_list_tags, lambda_put_concurrency, l
 	lambda_delete_concurrency, lambda_account_settings, lambda_no_signing, lambda_get_recursion,
 	lambda_put_recursion;                                              /* lambda_settings.c  */
 handler_fn lambda_put_async, lambda_update_async, lambda_get_async, lambda_delete_async, lambda_list_async; /* lambda_async.c */
-handler_fn lambda_put_provisioned, lambda_get_provisioned, lambda_delete_provisioned;    /* lambda_provisioned.c */
+handler_fn lambda_put_provisioned, lambda_get_provisioned, lambda_list_provisioned, lambda_delete_provisioned; /* lambda_provisioned.c */
 handler_fn lambda_create_url, lambda_get_url, lambda_update_url, lambda_delete_url, lambda_list_urls; /* lambda_url.c */
 handler_fn lambda_invoke_handler, lambda_invoke_async_handler, lambda_invoke_stream_handler; /* lambda_invoke.c */
 

@@ -342,7 +342,7 @@ static void show_listed(const struct request *req, cJSON *config)
 	cJSON_Delete(shown);
 }
 
-static void list(struct request *req, struct response *res)
+void lambda_list_provisioned(struct request *req, struct response *res)
 {
 	struct function_ref r = { 0 };
 	if (function_ref_of(req, res, &r) < 0)
@@ -356,10 +356,6 @@ static void list(struct request *req, struct response *res)
 void lambda_get_provisioned(struct request *req, struct response *res)
 {
 	struct function_ref r = { 0 };
-	if (rn_streq(request_arg(req, "List"), "ALL")) { /* the same path */
-		list(req, res);
-		return;
-	}
 	if (asked(req, res, &r, NEITHER) < 0)
 		return;
 	RN_AUTO(rn_freep) char *parent = function_parent(&r);

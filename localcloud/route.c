@@ -135,6 +135,21 @@ static const char *operation_name(struct request *req, const struct service *ser
 										  : NULL;
 }
 
+/* The path, and where the pattern says so ("?List=ALL") an argument of the query. */
+static bool fits(struct request *req, const struct route *r)
+{
+	size_t n = strcspn(r->pattern, "?");
+	if (!r->pattern[n])
+		return route_match(r->pattern, req->path, &req->params);
+	RN_AUTO(rn_freep) char *path = rn_strndup(r->pattern, n);
+	RN_AUTO(pairs_clear) struct pairs wanted = { 0 };
+	pairs_parse(&wanted, r->pattern + n + 1);
+	for (size_t i = 0; i < wanted.n; i++)
+		if (!rn_streq(request_arg(req, wanted.v[i].name), wanted.v[i].value))
+			return false;
+	return route_match(path, req->path, &req->params);
+}
+
 static const struct route *find_route(struct request *req, const struct service *service)
 {
 	bool by_path = service->protocol == PROTOCOL_REST_JSON;
@@ -143,7 +158,7 @@ static const struct route *find_route(struct request *req, const struct service 
 		const struct route *r = &service->routes[i];
 		if (!by_path ? name && !strcmp(r->operation, name)
 			     : !strcmp(r->method, req->method) &&
-				       route_match(r->pattern, req->path, &req->params))
+				       fits(req, r))
 			return r;
 	}
 	return NULL;

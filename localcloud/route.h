@@ -15,7 +15,8 @@ typedef void handler_fn(struct request *req, struct response *res);
 
 struct route {
 	const char *method;    /* "GET"                                                  */
-	const char *pattern;   /* "/2015-03-31/functions/{name}/invocations"; "{rest+}" takes all that follows, slashes too */
+	const char *pattern;   /* "/2015-03-31/functions/{name}/invocations"; "{rest+}" takes all that follows, slashes too;
+	                          "?NAME=VALUE" behind it: the query must have it */
 	const char *operation; /* "Invoke": REST by path, or the name alone (method NULL) */
 	handler_fn *handle;
 	bool blocks;           /* takes long (bodies, other handlers): no transaction around it */

@@ -19,7 +19,8 @@ int function_destroy(struct function *f, struct rn_error *err)
 	if (!f->found)
 		stage_info(f->s, "function %s does not exist", f->p->function_name);
 	else if (!stage_owns(f->s, rn_json_get(f->found, "Tags")))
-		stage_info(f->s, "function %s was not made by this stage: it stays", f->p->function_name);
+		stage_info(f->s, "function %s was not made by this stage: it stays%s", f->p->function_name,
+			   f->p->url.text && !rn_streq(f->p->url.text, "false") ? ", and so does its URL (url: false removes it)" : "");
 	else if (function_delete(f, err) < 0)
 		return -1;
 	return function_remove_logs(f, err);

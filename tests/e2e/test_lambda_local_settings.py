@@ -180,7 +180,7 @@ def aliased(function):  # noqa: F811
     return call
 
 
-def test_provisioned_instances_run_before_anybody_calls(aliased):
+def test_provisioned_instances_run_before_anybody_calls(aliased, cloud):
     client = aliased.client
     assert refusal(client.get_provisioned_concurrency_config, FunctionName="probe", Qualifier="live") == (
         "ProvisionedConcurrencyConfigNotFoundException", "No Provisioned Concurrency Config found for this function")
@@ -194,6 +194,8 @@ def test_provisioned_instances_run_before_anybody_calls(aliased):
     answer = aliased("env", Qualifier="live")
     assert "AWS_LAMBDA_INITIALIZATION_TYPE=provisioned-concurrency" in answer["text"] and "Init Duration" not in answer["log"]
     assert "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand" in aliased("env")["text"]
+    cloud.fault("lambda.ListProvisionedConcurrencyConfigs", "error", status=400, code="TooManyRequestsException", times=1)  # it is not Get, on the same path
+    assert provisioned(client)["Status"] == "READY" and refusal(client.list_provisioned_concurrency_configs, FunctionName="probe")[0] == "TooManyRequestsException"
     (listed,) = client.list_provisioned_concurrency_configs(FunctionName="probe")["ProvisionedConcurrencyConfigs"]
     assert listed["FunctionArn"] == LOCAL + "probe:live" and listed["Status"] == "READY"
     client.put_provisioned_concurrency_config(FunctionName="probe", Qualifier="live", ProvisionedConcurrentExecutions=1)

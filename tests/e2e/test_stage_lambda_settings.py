@@ -247,6 +247,32 @@ def test_what_the_run_added_goes_again_when_a_later_stage_fails(stage):  # noqa:
     assert get(stage, "get_function_recursion_config", None) == {"RecursiveLoop": "Terminate"} and stage.alias()["FunctionVersion"] == "1"
 
 
+def test_a_function_that_the_run_made_goes_with_all_of_them(stage):  # noqa: F811
+    failed = run_and_fail(stage, **ALL)
+    assert not stage.exists() and "deleted" in failed.text
+    stage(**ALL)
+    assert get(stage, "get_function_url_config")["AuthType"] == "NONE"
+
+
+def test_a_function_of_somebody_else_gets_them_and_keeps_them(stage):  # noqa: F811
+    stage()
+    stage.client.untag_resource(Resource=stage.configuration()["FunctionArn"], TagKeys=["runner:pipeline", "runner:stage"])
+    more = {"alias": "live", "url": {"auth": "AWS_IAM"}, "async": ASYNC}
+    stage(**more)
+    assert stage.writes() == ["CreateAlias", "PutFunctionEventInvokeConfig", "CreateFunctionUrlConfig"]
+    kept = stage("destroy", **more)
+    assert stage.writes() == [] and "so does its URL" in kept.text and get(stage, "get_function_url_config")["AuthType"] == "AWS_IAM"
+
+
+def test_a_plan_for_machines_has_the_old_and_the_new_value_of_each_field(stage):  # noqa: F811
+    stage(alias="live", url={"auth": "NONE"})
+    planned = json.loads(stage("plan", flags=("-o", "json"), alias="live", url={"auth": "AWS_IAM", "cors": CORS}).out)
+    (change,) = [c for c in planned["changes"] if c["resource"].startswith("URL of")]
+    fields = {f["name"]: (f.get("before"), f.get("after")) for f in change["fields"]}
+    assert fields["auth"] == ("NONE", "AWS_IAM") and fields["public"] == (PUBLIC, None)
+    assert fields["cors.methods"] == (None, ["GET", "POST"]) and fields["cors.max_age"] == (0, 3600) and change["action"] == "updated"
+
+
 # ---- refused offline, at the place in the file ----
 
 BAD = [({"async": {"retries": 3}}, "async.retries must be 0 to 2"), ({"async": {"max_age": "30s"}}, "60 to 21600"), ({"async": {"age": 1}}, "max_age, retries"),
