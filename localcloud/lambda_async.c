@@ -71,6 +71,9 @@ static int refuse_destinations(struct request *req, struct response *res, const 
 
 static int check_destinations(struct request *req, struct response *res, const struct function_ref *r, const cJSON *in)
 {
+	const cJSON *config = rn_json_get(in, "DestinationConfig");
+	if (config && !cJSON_IsObject(config))
+		return answer_error(req, res, 400, "SerializationException", "DestinationConfig is not of the form that is expected");
 	static const char *const WHEN[] = { "OnSuccess", "OnFailure" };
 	static const char *const SERVICES[] = { ":lambda:", ":sqs:", ":sns:", ":events:", ":s3:" };
 	for (size_t i = 0; i < RN_LEN(WHEN); i++) {

@@ -265,7 +265,7 @@ static int asked(struct request *req, struct response *res, struct function_ref 
 
 static int check_number(struct request *req, struct response *res, const cJSON *n, int64_t reserved)
 {
-	if (!cJSON_IsNumber(n) || n->valuedouble < 1) {
+	if (!cJSON_IsNumber(n) || n->valuedouble < 1 || floor(n->valuedouble) < n->valuedouble) {
 		RN_AUTO(rn_freep) char *text = n ? rn_json_print(n) : rn_strdup("null");
 		return answer_error(req, res, 400, "ValidationException",
 				    "1 validation error detected: Value '%s' at 'provisionedConcurrentExecutions' failed to satisfy "

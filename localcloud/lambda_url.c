@@ -75,7 +75,9 @@ static int check_list(struct request *req, struct response *res, const cJSON *v,
 
 static int check_cors(struct request *req, struct response *res, const cJSON *cors)
 {
-	const cJSON *age = rn_json_get(cors, "MaxAge");
+	const cJSON *age = rn_json_get(cors, "MaxAge"), *credentials = rn_json_get(cors, "AllowCredentials");
+	if (cors && (!cJSON_IsObject(cors) || (credentials && !cJSON_IsBool(credentials))))
+		return answer_error(req, res, 400, "SerializationException", "Cors is not of the form that is expected");
 	if (check_list(req, res, rn_json_get(cors, "AllowOrigins"), "allowOrigins", 253) < 0 ||
 	    check_list(req, res, rn_json_get(cors, "AllowMethods"), "allowMethods", 6) < 0 ||
 	    check_list(req, res, rn_json_get(cors, "AllowHeaders"), "allowHeaders", 1024) < 0 ||

@@ -9,9 +9,13 @@ import sqlite3
 import time
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 import lambda_images as images
+import support
 from test_lambda_local_invoke import function, probe, processes, wait  # noqa: F401
 
 LOCAL = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -323,6 +327,34 @@ def test_callers_write_streams_of_their_own(cloud):
     for name in ("..", ".", "a b"):
         assert refusal(logs.create_log_group, logGroupName=name)[0] == "InvalidParameterException"
     assert refusal(logs.create_log_stream, logGroupName="/mine", logStreamName="..")[0] == "InvalidParameterException"
+
+
+# ---- what no client sends ----
+
+
+@pytest.mark.parametrize("path, method, body", [
+    ("/2019-09-30/functions/probe/provisioned-concurrency?Qualifier=live", "PUT", {"ProvisionedConcurrentExecutions": 1.5}),
+    ("/2019-09-30/functions/probe/provisioned-concurrency?Qualifier=live", "PUT", {"ProvisionedConcurrentExecutions": "2"}),
+    ("/2019-09-30/functions/probe/provisioned-concurrency", "PUT", {"ProvisionedConcurrentExecutions": 1}),
+    ("/2019-09-25/functions/probe/event-invoke-config", "PUT", {"DestinationConfig": "x"}),
+    ("/2019-09-25/functions/probe/event-invoke-config", "PUT", {"DestinationConfig": {"OnFailure": {"Destination": "::::"}}}),
+    ("/2019-09-25/functions/probe/event-invoke-config", "PUT", {"MaximumRetryAttempts": 0.5}),
+    ("/2019-09-25/functions/probe/event-invoke-config", "PUT", []),
+    ("/2021-10-31/functions/probe/url", "POST", {"AuthType": 1}),
+    ("/2021-10-31/functions/probe/url", "POST", {"AuthType": "NONE", "Cors": "x"}),
+    ("/2021-10-31/functions/probe/url", "POST", {"AuthType": "NONE", "Cors": {"MaxAge": "5"}}),
+    ("/2021-10-31/functions/probe/url", "POST", {"AuthType": "NONE", "Cors": {"AllowOrigins": [1]}}),
+    ("/2021-10-31/functions/probe/url?Qualifier=1", "POST", {"AuthType": "NONE"}),
+    ("/2021-10-31/functions/probe/urls?MaxItems=0", "GET", None),
+    ("/2024-08-31/functions/probe/recursion-config", "PUT", {"RecursiveLoop": 5}),
+])
+def test_malformed_requests_are_refused(aliased, cloud, path, method, body):
+    data = b"" if body is None else json.dumps(body).encode()
+    request = AWSRequest(method=method, url=cloud.url + path, data=data)
+    SigV4Auth(Credentials(cloud.access_key, cloud.secret_key), "lambda", "us-east-1").add_auth(request)
+    status, headers, _ = support.http(method, cloud.url + path, dict(request.headers.items()), data or None)
+    assert status == 400 and headers["x-amzn-ErrorType"] in ("ValidationException", "InvalidParameterValueException", "SerializationException")
+    assert without(aliased.client.list_function_event_invoke_configs(FunctionName="probe")) == {"FunctionEventInvokeConfigs": []}
 
 
 # ---- by hand: boto3 and the aws CLI ----

@@ -198,6 +198,12 @@ def test_urls_are_called_by_loopback_names_only_and_obey_fault_rules(opened, clo
     assert [call("GET", "?do=echo")[0] for _ in range(2)] == [503, 200]
 
 
+@pytest.mark.parametrize("path", ["/lambda-url", "/lambda-url/", "/lambda-url//", "/lambda-url/us-east-1", "/lambda-url/us-east-1/", "/lambda-url/us-east-1//x",
+                                  "/lambda-url/%2e%2e/x/", "/lambda-url/us-east-1/" + "x" * 5000 + "/"])
+def test_what_is_no_url_is_forbidden(cloud, path):
+    assert support.http("GET", cloud.url + path)[0] in (403, 404)
+
+
 def test_fifty_calls_at_once_get_each_its_own_answer(opened):
     call = opened()
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
