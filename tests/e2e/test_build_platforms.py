@@ -134,7 +134,7 @@ def test_a_missing_emulator_is_told_before_anything_is_built(context, base):
     alone(context, f"FROM {base}\nRUN echo native\nFROM {base}\nCOPY Dockerfile /\nRUN uname -m\nCOPY --from=0 /bin/sh /x\n", code=3,
           platform=None, platforms=BOTH)
     assert MISSING in context.text and "RUN for linux/arm64 cannot execute" in context.text and "qemu-user-static" in context.text
-    assert WHERE.format(2) in context.text and "1/" not in context.text and "| native" not in context.text
+    assert WHERE.format(2) in context.text and "[1/" not in context.text and "| native" not in context.text
 
 
 def test_what_the_cache_has_needs_no_emulator(context, base):
@@ -148,7 +148,7 @@ def test_what_the_cache_has_needs_no_emulator(context, base):
     assert MISSING in context.text and WHERE.format(3) in context.text
     assert "the image for linux/amd64" not in context.text  # the doubtful one goes first
     alone(context, dockerfile, code=3, no_cache=True, platform="linux/arm64")
-    assert "image | 1/2" not in context.text and WHERE.format(2) in context.text
+    assert "[1/2" not in context.text and WHERE.format(2) in context.text
 
 
 def test_an_emulator_that_the_image_must_have(context, base, tmp_path):
