@@ -195,13 +195,17 @@ static int set_xattrs(const struct apply *a, int fd, const struct layer_entry *e
 	return 0;
 }
 
-/* Owner first: changing it clears setuid bits and capabilities. */
+/* Owner first: changing it clears setuid bits and capabilities. What is right already is not set: a look costs less than a change. */
 static int set_facts(const struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
 {
 	const struct timespec times[2] = { { .tv_sec = e->mtime }, { .tv_sec = e->mtime } };
-	if (a->o->owners && fchown(fd, e->uid, e->gid) < 0)
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return rn_fail(err, RN_EIO, "look at \"%s\": %m", e->path);
+	bool give = a->o->owners && (st.st_uid != e->uid || st.st_gid != e->gid);
+	if (give && fchown(fd, e->uid, e->gid) < 0)
 		return rn_fail(err, RN_EIO, "give \"%s\" to %u:%u: %m", e->path, e->uid, e->gid);
-	if (fchmod(fd, mode_of(a, e)) < 0)
+	if ((give || (st.st_mode & 07777) != mode_of(a, e)) && fchmod(fd, mode_of(a, e)) < 0)
 		return rn_fail(err, RN_EIO, "set the mode of \"%s\": %m", e->path);
 	if (set_xattrs(a, fd, e, err) < 0)
 		return -1;
@@ -236,9 +240,10 @@ static bool make_room(int parent, const char *name)
 static int put_file(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
 {
 	const int how = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	RN_AUTO(rn_closep) int fd = openat(parent, name, how, 0600);
+	mode_t mode = mode_of(a, e) & 0777; /* mostly the right one, but for the umask */
+	RN_AUTO(rn_closep) int fd = openat(parent, name, how, mode);
 	if (fd < 0 && make_room(parent, name))
-		fd = openat(parent, name, how, 0600);
+		fd = openat(parent, name, how, mode);
 	if (fd < 0)
 		return rn_fail(err, RN_EIO, "make \"%s\": %m", e->path);
 	return write_file(a, fd, e, err) < 0 ? -1 : set_facts(a, fd, e, err);
