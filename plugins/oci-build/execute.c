@@ -71,6 +71,20 @@ static int run_step(struct step *s)
 
 /* ---- --from ------------------------------------------------------------------------------ */
 
+/* A name that is no stage's is looked for in a registry: most often it is one mistyped. Always returns -1. */
+static int hint_stage(const struct stage_graph *g, const char *name, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) const char **names = rn_alloc((g->n + 1) * sizeof(char *));
+	size_t n = 0;
+	for (size_t i = 0; i < g->n; i++)
+		if (g->v[i].name)
+			names[n++] = g->v[i].name;
+	const char *near = strpbrk(name, "/:@") ? NULL : rn_nearest(name, names, n);
+	if (near && err && !err->hint[0])
+		rn_hint(err, "did you mean the stage \"%s\"? A name that no stage has is one of an image", near);
+	return -1;
+}
+
 static int load_outside(const struct step *s, const char *name, struct outside *ret)
 {
 	const char *context = stage_graph_context(s->graph, name);
@@ -85,7 +99,7 @@ static int load_outside(const struct step *s, const char *name, struct outside *
 	}
 	RN_AUTO(base_image_clear) struct base_image image = { 0 };
 	if (base_image_load(s->b, what, &s->graph->target_platform, &image, s->err) < 0)
-		return -1;
+		return context ? -1 : hint_stage(s->graph, name, s->err);
 	build_log(s->b, RUNNER_INFO, "copying from %s (%.19s)", image.name, image.descriptor.digest.text);
 	fs_state_image(&ret->state, &image);
 	return 0;
@@ -153,7 +167,7 @@ static int start_image(struct stage_graph *g, struct build_stage *s, struct rn_e
 {
 	RN_AUTO(base_image_clear) struct base_image image = { 0 };
 	if (base_image_load(g->b, s->base, &s->platform, &image, err) < 0)
-		return -1;
+		return hint_stage(g, s->base, err);
 	build_log(g->b, RUNNER_INFO, "%s is %s, %zu layers", image.name, image.descriptor.digest.text, image.manifest.n_layers);
 	RN_AUTO(platform_clear) struct platform have = { 0 };
 	config_platform(image.config, &have);

@@ -53,7 +53,10 @@ static int could_not_start(struct running *x)
 	struct step *s = x->s;
 	if (s->err && s->err->code == RN_ECANCELLED)
 		return rn_fail(s->err, RN_ECANCELLED, "the build was stopped");
-	return rn_wrap(s->err, "the command could not run");
+	rn_wrap(s->err, "the command could not run");
+	if (s->stage->state.n_layers == 0 && s->err && !s->err->hint[0])
+		rn_hint(s->err, "the image is empty, so there is nothing to run: RUN in a stage with a base, and COPY --from= that stage");
+	return -1;
 }
 
 static int execute(struct running *x)

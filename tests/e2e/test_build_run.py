@@ -384,3 +384,14 @@ def test_a_terminal_gets_a_shell_with_job_control(context, base):
     assert process.wait(60) == 3, process.stderr.read()
     assert b"term=vt100" in seen and b"tty=yes" in seen and b"job control turned off" not in seen
     os.close(master)
+
+
+def test_an_empty_image_and_a_mistyped_stage_are_told(context, base):
+    """The name of no stage is one of an image; no registry is reached here."""
+    away = {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": ""}
+    assert "the image is empty, so there is nothing to run" in context.build("FROM scratch\nRUN true\n", code=1).text
+    copied = context.build(f"{base.strip()} AS build\nFROM scratch\nCOPY --from=buidl /bin /bin\n", code=1, env=away)
+    assert 'did you mean the stage "build"?' in copied.text and "Dockerfile:3:13" in copied.text
+    begun = context.build(f"{base.strip()} AS build\nFROM biuld\nRUN true\n", code=1, env=away)
+    assert 'did you mean the stage "build"?' in begun.text and "Dockerfile:2:6" in begun.text
+    assert "did you mean" not in context.build("FROM far-away\n", code=1, env=away).text
