@@ -131,7 +131,7 @@ int api_rollback(struct api *a, struct rn_error *err);        /* rollback.c   */
 #define RECORD_NEW_KEY "key "
 #define RECORD_NEW_PLAN "plan "
 #define RECORD_API "api-settings "    /* by id: what UpdateRestApi changes, tags          */
-#define RECORD_CONTENT "content "     /* by path: {api, methods; none: no such resource}  */
+#define RECORD_CONTENT "content "     /* by path: {api, path, methods; none: no such resource} */
 #define RECORD_DOCUMENT "document "   /* by API: {stage, deploymentId}                    */
 #define RECORD_AUTHORIZER "authorizer " /* by API: the authorizer of before; null: none  */
 #define RECORD_DEPLOYMENTS "deployments " /* by API: [ids]                                */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define RETIRED "retired by runner at " /* begin of a description; a date and words follow */
+#define PATH_KEY_MAX 100 /* bytes of a path in a record's key; a longer one is hashed there */
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
 
 /* Takes `record`. */
@@ -84,12 +85,14 @@ int api_remember_path(struct api *a, const char *path, struct rn_error *err)
 		return 0;
 	cJSON *record = cJSON_CreateObject();
 	cJSON_AddStringToObject(record, "api", a->id);
+	cJSON_AddStringToObject(record, "path", path);
 	cJSON_ArrayForEach(resource, a->before)
 	{
 		if (rn_streq(rn_json_str(resource, "path"), path))
 			cJSON_AddItemToObject(record, "methods", content_methods(resource));
 	}
-	return remember(a, RECORD_CONTENT, path, record, err);
+	RN_AUTO(rn_freep) char *name = strlen(path) <= PATH_KEY_MAX ? rn_strdup(path) : policy_sid(a->id, "content", "", path);
+	return remember(a, RECORD_CONTENT, name, record, err);
 }
 
 int api_remember_below(struct api *a, const char *path, struct rn_error *err)

@@ -125,7 +125,7 @@ static int put_content_back(struct api *a, const char *api, struct rn_error *err
 		if (!rn_starts(key, RECORD_CONTENT))
 			continue;
 		RN_AUTO(rn_json_freep) cJSON *record = stage_recall(a->s, key);
-		const char *path = key + strlen(RECORD_CONTENT);
+		const char *path = rn_json_str(record, "path");
 		const cJSON *methods = rn_json_get(record, "methods");
 		cJSON *want = methods ? cJSON_Duplicate(methods, true) : NULL;
 		take_ids(rn_json_get(a->want, path), want);
