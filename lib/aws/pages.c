@@ -37,7 +37,9 @@ static int fetch_rest(const struct pager *g, const cJSON *params, cJSON **ret,
 
 static void move_items(cJSON *from, cJSON *to)
 {
-	while (from && cJSON_IsArray(from) && from->child)
+	if (!cJSON_IsArray(from))
+		return;
+	while (from->child)
 		cJSON_AddItemToArray(to, cJSON_DetachItemViaPointer(from, from->child));
 }
 
