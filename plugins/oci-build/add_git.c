@@ -75,6 +75,8 @@ static int refuse(struct checkout *c, struct rn_buf *errors)
 	rn_fail(err, auth ? RN_EAUTH : net ? RN_ENET : RN_EREMOTE, "git: %s: %s", c->name, *why ? why : "failed");
 	if (err && net)
 		err->retryable = true;
+	if (strstr(why, "returned error: 30"))
+		return rn_hint(err, "it is a redirect, and a secret does not go along to wherever a server says: name where the repository is now");
 	return auth ? rn_hint(err, "a private repository needs `secrets: {GIT_AUTH_TOKEN: …}` (or GIT_AUTH_TOKEN.HOST, or GIT_AUTH_HEADER) of this "
 				   "stage, or an ssh URL and a key in the ssh agent") : -1;
 }

@@ -50,6 +50,13 @@ static char *header_value(struct headers *h, const char *id, int *ret_rc)
 	return value;
 }
 
+static void set_for(struct headers *h, const char *site, const char *name, const char *value)
+{
+	rn_strv_addf(h->env, "GIT_CONFIG_KEY_%zu=http.%s/.%s", h->n, site, name);
+	rn_strv_addf(h->env, "GIT_CONFIG_VALUE_%zu=%s", h->n, value);
+	h->n++;
+}
+
 /* By the environment (git 2.31 and later): neither a command line nor a file has it, and git hands it on to what fetches submodules. */
 static int give(struct headers *h, const char *site, const char *id)
 {
@@ -59,10 +66,11 @@ static int give(struct headers *h, const char *site, const char *id)
 	RN_AUTO(rn_freep) char *value = header_value(h, id, &rc);
 	if (!value)
 		return rc;
+	RN_AUTO(rn_freep) char *header = rn_asprintf("Authorization: %s", value);
 	rn_map_set(&h->hosts, site, h);
-	rn_strv_addf(h->env, "GIT_CONFIG_KEY_%zu=http.%s/.extraHeader", h->n, site);
-	rn_strv_addf(h->env, "GIT_CONFIG_VALUE_%zu=Authorization: %s", h->n, value);
-	h->n++;
+	set_for(h, site, "extraHeader", header);
+	set_for(h, site, "followRedirects", "false"); /* git would take the header along, to whichever host */
+	rn_wipe(header, strlen(header));
 	rn_wipe(value, strlen(value));
 	return 0;
 }

@@ -25,6 +25,7 @@ class Git:
         self.folder = folder
         folder.mkdir()
         self.requests = []
+        self.moved_to = None  # where /moved is
         self.password = None  # the Authorization header that /private wants
         self.waiting, self.go_on = threading.Event(), threading.Event()
         git = self
@@ -33,6 +34,12 @@ class Git:
             def handle_any(self):
                 path, _, query = self.path.partition("?")
                 git.requests.append((path, self.headers.get("Authorization")))
+                if path.startswith("/moved") and git.moved_to:
+                    self.send_response(301)
+                    self.send_header("Location", git.moved_to + path.removeprefix("/moved") + ("?" + query if query else ""))
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 if path.startswith("/slow"):
                     git.waiting.set()
                     git.go_on.wait(60)
@@ -293,6 +300,20 @@ def test_a_secret_of_another_host_stays_here(context, git, private):
     wanted(git, basic(TOKEN))
     result = context.build(f"FROM scratch\nADD {private}/app.git /r/\n", secrets={"GIT_AUTH_TOKEN.example.com": {"value": TOKEN}}, code=1)
     assert TOKEN not in result.text and {auth for path, auth in git.requests} == {None}
+
+
+def test_a_secret_does_not_follow_a_redirect(context, git, private, tmp_path):
+    other = Git(tmp_path / "other")
+    other.make("app")
+    git.moved_to = other.url
+    context.build(f"FROM scratch\nADD {git.url}/moved/app.git#v1 /r/\n")
+    assert other.requests
+    other.requests.clear()
+    result = context.build(f"FROM scratch\nADD {git.url}/moved/app.git#v1 /q/\n", secrets={"GIT_AUTH_TOKEN": {"value": TOKEN}}, code=1)
+    assert other.requests == [] and ("/moved/app.git/info/refs", basic(TOKEN).replace("Basic", "basic")) in git.requests
+    assert "Dockerfile:2:5" in result.text and "redirect" in result.text and TOKEN not in result.text
+    git.moved_to = None
+    other.server.shutdown()
 
 
 def test_nothing_secret_goes_over_plain_http(context, git):
