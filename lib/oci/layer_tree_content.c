@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PIECE ((size_t)128 << 10)
-
 /* By layer, then by place in it; the same inode twice lies side by side. */
 static int by_place(const void *a, const void *b)
 {
@@ -37,25 +35,30 @@ static int write_at(int fd, const char *p, size_t n, off_t at, struct rn_error *
 	return 0;
 }
 
+/* The holes of a sparse entry, which may be far larger than the layer, stay holes. */
 static int copy_content(struct layer_tree *t, struct layer_reader *r, struct layer_node *n, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *piece = rn_alloc(PIECE);
 	struct tree_node *x = tree_node(n);
-	uint64_t done = 0;
-	x->content = t->scratch_end;
-	while (done < n->size) {
-		size_t want = n->size - done < PIECE ? (size_t)(n->size - done) : PIECE;
-		ssize_t k = layer_reader_read(r, piece, want, err);
-		if (k < 0)
+	uint64_t at = 0, end = 0;
+	const void *p;
+	size_t k;
+	int rc;
+	while ((rc = layer_reader_piece(r, &p, &k, &at, err)) > 0) {
+		if (at + k > n->size)
+			return rn_fail(err, RN_EINVAL, "a file in the layer is longer than its header says");
+		if (write_at(t->scratch, p, k, t->scratch_end + (off_t)at, err) < 0)
 			return -1;
-		if (k == 0)
-			return rn_fail(err, RN_EINVAL, "a file in the layer is shorter than its header says");
-		if (write_at(t->scratch, piece, (size_t)k, t->scratch_end, err) < 0)
-			return -1;
-		t->scratch_end += k;
-		done += (uint64_t)k;
+		end = at + k;
 	}
+	if (rc < 0)
+		return -1;
+	if (end < n->size && at < n->size)
+		return rn_fail(err, RN_EINVAL, "a file in the layer is shorter than its header says");
+	if (end < n->size && ftruncate(t->scratch, t->scratch_end + (off_t)n->size) < 0)
+		return rn_fail(err, RN_EIO, "write to scratch space: %m");
+	x->content = t->scratch_end;
 	x->fetched = true;
+	t->scratch_end += (off_t)n->size;
 	return 0;
 }
 
@@ -63,7 +66,7 @@ static int copy_content(struct layer_tree *t, struct layer_reader *r, struct lay
 static int fetch_layer(struct layer_tree *t, struct layer_node **v, size_t n, struct rn_error *err)
 {
 	RN_AUTO(rn_closep) int fd = layer_tree_open_blob(t, v[0]->layer, err);
-	const struct layer_reader_options o = { .limits = t->o.limits, .start = v[0]->offset };
+	const struct layer_reader_options o = { .limits = t->o.limits, .start = v[0]->offset, .stop = t->o.stop };
 	RN_AUTO(layer_reader_freep) struct layer_reader *r = fd < 0 ? NULL : layer_reader_new(fd, &o, err);
 	struct layer_entry e;
 	size_t i = 0;

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+#define PACKAGES_MAX ((size_t)200000) /* ten times what the largest images have */
+#define TEXT_MAX ((size_t)1024)       /* bytes of a name or a version           */
+
 static void package_free(void *p)
 {
 	struct package *k = p;
@@ -108,6 +111,19 @@ static char *make_purl(const struct packages *p, const struct package *k)
 	return rn_buf_take(&b);
 }
 
+static bool is_usual(const char *text)
+{
+	return text && *text && strlen(text) <= TEXT_MAX && rn_utf8_valid(text, strlen(text));
+}
+
+/* Said once: by then it is somebody's joke. */
+static void note_full(struct packages *p)
+{
+	RN_AUTO(rn_freep) char *text = rn_asprintf("There are more than %zu packages; the others are missing.", PACKAGES_MAX);
+	if (!rn_strv_has(&p->unread, text))
+		rn_strv_add(&p->unread, text);
+}
+
 void packages_add(struct packages *p, const char *kind, struct package *k, const char *path)
 {
 	struct package *copy = rn_alloc(sizeof(*copy));
@@ -115,10 +131,12 @@ void packages_add(struct packages *p, const char *kind, struct package *k, const
 	*k = (struct package){ 0 };
 	copy->kind = rn_strdup(kind);
 	copy->source = rn_strdup(path);
-	bool valid = copy->name && *copy->name && copy->version && *copy->version && rn_utf8_valid(copy->name, strlen(copy->name)) &&
-		     rn_utf8_valid(copy->version, strlen(copy->version));
+	bool valid = is_usual(copy->name) && is_usual(copy->version) && (!copy->group || is_usual(copy->group));
 	copy->purl = valid ? make_purl(p, copy) : NULL;
-	if (!valid || rn_map_has(&p->by_purl, copy->purl))
+	bool more = valid && !rn_map_has(&p->by_purl, copy->purl), full = p->by_purl.live >= PACKAGES_MAX;
+	if (more && full)
+		note_full(p);
+	if (!more || full)
 		package_free(copy);
 	else
 		rn_map_set(&p->by_purl, copy->purl, copy);

@@ -44,7 +44,10 @@ void packages_clear(struct packages *p);
 /** All, sorted by purl; new array of borrowed packages. */
 const struct package **packages_sorted(const struct packages *p);
 
-/** Takes over what `k` owns, whose kind and source it sets. Dropped: nameless ones, and those that are there already. */
+/**
+ * Takes over what `k` owns, whose kind and source it sets. Dropped: nameless ones, those that are there already, ones with a name of over
+ * a kilobyte, and, which `unread` says, what is beyond 200,000: these texts come out of somebody's image.
+ */
 void packages_add(struct packages *p, const char *kind, struct package *k, const char *path);
 /** Frees what `k` owns (not `k`), and leaves it empty. */
 void package_drop(struct package *k);

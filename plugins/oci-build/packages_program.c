@@ -150,6 +150,8 @@ void packages_read_go(struct packages *p, struct bytes program, const char *path
 #define POM_MAX ((size_t)64 << 10)
 #define INNER_MAX ((size_t)32 << 20)
 #define INNER_TOTAL ((size_t)512 << 20)
+#define ENTRY_COST ((size_t)4 << 10) /* that a look at one takes from the total at least */
+#define NAMES_MAX ((size_t)1 << 20)  /* in the lists of contents, which libarchive keeps whole */
 
 static bool ends(const char *s, const char *const *suffixes, size_t n)
 {
@@ -182,19 +184,31 @@ static void read_pom(struct packages *p, const struct rn_buf *text, const char *
 	packages_add(p, "maven", &k, path);
 }
 
-/* The entry's bytes, unless it has more than `max`. */
-static bool read_entry(struct archive *a, size_t max, struct rn_buf *ret)
+/* The entry's bytes, unless it has more than `max`. What it took goes from the budget, also of one that is too long. */
+static bool read_entry(struct archive *a, size_t max, size_t *budget, struct rn_buf *ret)
 {
 	char piece[16384];
 	la_ssize_t n;
+	bool fits = true;
+	size_t room = max < *budget ? max : *budget;
 	rn_buf_reset(ret);
-	while ((n = archive_read_data(a, piece, sizeof(piece))) > 0)
-		if (ret->len + (size_t)n > max || rn_buf_add(ret, piece, (size_t)n) < 0)
-			return false;
-	return n == 0;
+	while (fits && (n = archive_read_data(a, piece, sizeof(piece))) != 0)
+		fits = n > 0 && ret->len + (size_t)n <= room && rn_buf_add(ret, piece, (size_t)n) == 0;
+	size_t cost = ret->len + ENTRY_COST;
+	*budget -= cost < *budget ? cost : *budget;
+	return fits;
 }
 
-/* `budget`: bytes that archives within archives may still unpack to, so that a bomb stays small */
+static bool has_too_many_names(struct bytes data)
+{
+	static const char mark[] = "PK\001\002"; /* of each line of a list of contents */
+	size_t n = 0;
+	for (const unsigned char *at = data.p; (at = memmem(at, data.n - (size_t)(at - data.p), mark, sizeof(mark) - 1)) && n <= NAMES_MAX; at++)
+		n++;
+	return n > NAMES_MAX;
+}
+
+/* `budget`: bytes that entries, also of archives within archives, may still unpack to, so that a bomb stays small */
 static void read_jar(struct packages *p, struct bytes data, const char *path, unsigned depth, size_t *budget)
 {
 	struct archive *a = archive_read_new();
@@ -203,16 +217,15 @@ static void read_jar(struct packages *p, struct bytes data, const char *path, un
 	if (!a)
 		return;
 	archive_read_support_format_zip_seekable(a);
-	bool open = archive_read_open_memory(a, data.p, data.n) == ARCHIVE_OK;
-	for (unsigned i = 0; open && i < JAR_ENTRIES && archive_read_next_header(a, &e) == ARCHIVE_OK; i++) {
+	bool open = !has_too_many_names(data) && archive_read_open_memory(a, data.p, data.n) == ARCHIVE_OK;
+	for (unsigned i = 0; open && *budget && i < JAR_ENTRIES && archive_read_next_header(a, &e) == ARCHIVE_OK; i++) {
 		const char *name = archive_entry_pathname(e);
 		if (!name)
 			continue;
 		if (rn_starts(name, "META-INF/maven/") && rn_ends(name, "/pom.properties")) {
-			if (read_entry(a, POM_MAX, &content))
+			if (read_entry(a, POM_MAX, budget, &content))
 				read_pom(p, &content, path);
-		} else if (packages_is_jar(name) && depth < JAR_DEPTH && read_entry(a, *budget < INNER_MAX ? *budget : INNER_MAX, &content)) {
-			*budget -= content.len;
+		} else if (packages_is_jar(name) && depth < JAR_DEPTH && read_entry(a, INNER_MAX, budget, &content)) {
 			read_jar(p, (struct bytes){ (const unsigned char *)rn_buf_str(&content), content.len }, path, depth + 1, budget);
 		}
 	}

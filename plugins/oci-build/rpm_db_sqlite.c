@@ -22,6 +22,7 @@ struct sqlite {
 	size_t n_pages;
 	size_t *in_wal;    /* by page: place of its newest content in the log; 0: in the file. NULL: no log */
 	size_t visits;     /* pages that may still be looked at: no page is part of two things */
+	size_t budget;     /* bytes that rows may still have: no byte is part of two */
 	struct rn_buf payload;
 };
 
@@ -120,6 +121,7 @@ static int open_db(struct sqlite *s, struct rn_error *err)
 	s->n_pages = s->db.n / s->page_size;
 	open_wal(s);
 	s->visits = s->n_pages;
+	s->budget = s->n_pages * s->page_size;
 	return 0;
 }
 
@@ -198,8 +200,9 @@ static int read_cell(struct sqlite *s, struct bytes page, size_t at, row_fn *row
 {
 	uint64_t payload, id;
 	size_t n = varint(page, at, &payload), k = n ? varint(page, at + n, &id) : 0;
-	if (!k || payload > s->n_pages * s->page_size)
-		return damaged(err, "a row is longer than the file");
+	if (!k || payload > s->budget)
+		return damaged(err, "its rows are longer than the file");
+	s->budget -= (size_t)payload;
 	size_t local = local_part(s, payload), more = payload > local ? 4 : 0;
 	at += n + k;
 	if (at > page.n || local + more > page.n - at)

@@ -108,6 +108,8 @@ static enum book book_of(const struct layer_node *n)
 		return BOOK_NPM;
 	if (is_gem(n))
 		return BOOK_GEM;
+	if (n->size > MAPPED_SIZE_MAX)
+		return BOOK_NONE;
 	if (packages_is_jar(n->name))
 		return BOOK_JAR;
 	/* hard links of a program (git has a hundred) are one */
@@ -176,8 +178,6 @@ static int read_mapped(struct build *b, struct layer_tree *t, const struct surve
 		       const char *path, struct rn_error *err)
 {
 	RN_AUTO(unmap) struct mapped m = { 0 }, wal = { 0 };
-	if (f->book != BOOK_RPM && f->node->size > MAPPED_SIZE_MAX)
-		return 0;
 	if (map(t, f->node, &m, err) < 0)
 		return -1;
 	if (f->book == BOOK_RPM && s->wal && s->wal->parent == f->node->parent && map(t, s->wal, &wal, err) < 0)
@@ -225,7 +225,8 @@ static int read_all(struct build *b, struct survey *s, struct layer_tree *t, str
 	struct layer_node *os = layer_tree_find(t, "etc/os-release", true, NULL);
 	size_t n = 0;
 	for (size_t i = 0; i < s->n; i++)
-		nodes[n++] = s->v[i].node;
+		if (s->v[i].node->size <= MAPPED_SIZE_MAX) /* a larger book is an error when it is read */
+			nodes[n++] = s->v[i].node;
 	if (os && os->type == LAYER_FILE)
 		nodes[n++] = os;
 	if (s->wal)

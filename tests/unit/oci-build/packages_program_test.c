@@ -107,13 +107,14 @@ static void build_information_is_aligned_and_whole(void **state)
 
 /* ---- Java --------------------------------------------------------------------------------------- */
 
-static void make_jar(const char *const (*files)[2], size_t n, const struct rn_buf *inner, struct rn_buf *ret)
+static void make_jar(const char *const (*files)[2], size_t n, const struct rn_buf *inner, bool stored, struct rn_buf *ret)
 {
-	size_t used = 0;
-	char *to = rn_buf_reserve(ret, 65536);
+	size_t used = 0, room = (size_t)8 << 20;
+	char *to = rn_buf_reserve(ret, room);
 	struct archive *a = archive_write_new();
 	archive_write_set_format_zip(a);
-	assert_int_equal(archive_write_open_memory(a, to, 65536, &used), ARCHIVE_OK);
+	archive_write_set_format_option(a, "zip", "compression", stored ? "store" : "deflate");
+	assert_int_equal(archive_write_open_memory(a, to, room, &used), ARCHIVE_OK);
 	for (size_t i = 0; i < n; i++) {
 		struct archive_entry *e = archive_entry_new();
 		const char *data = files[i][1] ? files[i][1] : rn_buf_str(inner);
@@ -138,14 +139,70 @@ static void jars_are_looked_into_also_within_jars(void **state)
 	const char *const out[][2] = { { "BOOT-INF/lib/slf4j-api.jar", NULL },
 				       { "META-INF/maven/com.example/app/pom.properties", "artifactId=app\ngroupId=com.example\nversion=1.0-SNAPSHOT\n" },
 				       { "elsewhere/pom.properties", "artifactId=no\ngroupId=no\nversion=1\n" } };
-	make_jar(in, RN_LEN(in), NULL, &inner);
-	make_jar(out, RN_LEN(out), &inner, &outer);
+	make_jar(in, RN_LEN(in), NULL, false, &inner);
+	make_jar(out, RN_LEN(out), &inner, false, &outer);
 	packages_read_jar(&p, (struct bytes){ (const unsigned char *)outer.p, outer.len }, "app.jar");
 	const char *const want[] = { "pkg:maven/org.slf4j/slf4j-api@2.0.9", "pkg:maven/com.example/app@1.0-SNAPSHOT" };
 	assert_packages(want, RN_LEN(want));
 	for (size_t n = 0; n < outer.len; n += 7)
 		packages_read_jar(&p, (struct bytes){ (const unsigned char *)outer.p, n }, "cut.jar");
 	assert_packages(want, RN_LEN(want));
+}
+
+#define POM "META-INF/maven/g/a/pom.properties", "groupId=g\nartifactId=a\nversion=1\n"
+
+static void a_jar_that_unpacks_to_too_much_is_left(void **state)
+{
+	(void)state;
+	RN_AUTO(rn_buf_clear) struct rn_buf large = { .max = SIZE_MAX }, jar = { .max = SIZE_MAX };
+	const char *files[18][2];
+	for (size_t i = 0; i < RN_LEN(files); i++)
+		files[i][0] = "large.jar", files[i][1] = NULL;
+	const char *const pom[] = { POM };
+	files[1][0] = pom[0], files[1][1] = pom[1];
+	char *to = rn_buf_reserve(&large, (size_t)33 << 20);
+	memset(to, 0, (size_t)33 << 20);
+	large.len = (size_t)33 << 20; /* each is longer than what is looked at, and costs that much nevertheless */
+	make_jar(files, RN_LEN(files), &large, false, &jar);
+	packages_read_jar(&p, (struct bytes){ (const unsigned char *)jar.p, jar.len }, "early.jar");
+	assert_int_equal(p.by_purl.live, 1);
+	packages_clear(&p);
+	packages_init(&p);
+	rn_buf_reset(&jar);
+	memcpy(files[17], files[1], sizeof(files[1]));
+	files[1][0] = "large.jar", files[1][1] = NULL;
+	make_jar(files, RN_LEN(files), &large, false, &jar);
+	packages_read_jar(&p, (struct bytes){ (const unsigned char *)jar.p, jar.len }, "late.jar");
+	assert_int_equal(p.by_purl.live, 0);
+}
+
+static void a_list_of_a_million_names_is_left(void **state)
+{
+	(void)state;
+	for (size_t n = (1U << 20) - 100; n < (1U << 20) + 100; n += 199) {
+		RN_AUTO(rn_buf_clear) struct rn_buf marks = { .max = SIZE_MAX }, jar = { .max = SIZE_MAX };
+		const char *const files[][2] = { { "marks", NULL }, { POM } };
+		for (size_t i = 0; i < n; i++)
+			rn_buf_add(&marks, "PK\001\002", 4);
+		make_jar(files, RN_LEN(files), &marks, true, &jar);
+		packages_clear(&p);
+		packages_init(&p);
+		packages_read_jar(&p, (struct bytes){ (const unsigned char *)jar.p, jar.len }, "x.jar");
+		assert_int_equal(p.by_purl.live, n < 1U << 20);
+	}
+}
+
+static void there_are_at_most_so_many_packages(void **state)
+{
+	(void)state;
+	RN_AUTO(rn_buf_clear) struct rn_buf text = { .max = SIZE_MAX };
+	for (unsigned i = 0; i < 200002; i++)
+		rn_buf_addf(&text, "P:p%u\nV:1\n\n", i);
+	packages_read_apk(&p, rn_buf_str(&text), "x");
+	assert_int_equal(p.by_purl.live, 200000);
+	assert_int_equal(p.unread.n, 1);
+	packages_read_apk(&p, "P:p0\nV:1\n", "x");
+	assert_int_equal(p.unread.n, 1);
 }
 
 /* ---- Ruby ------------------------------------------------------------------------------------------ */
@@ -202,6 +259,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(go_programs_list_their_modules, begin, end),
 		cmocka_unit_test_setup_teardown(build_information_is_aligned_and_whole, begin, end),
 		cmocka_unit_test_setup_teardown(jars_are_looked_into_also_within_jars, begin, end),
+		cmocka_unit_test_setup_teardown(a_jar_that_unpacks_to_too_much_is_left, begin, end),
+		cmocka_unit_test_setup_teardown(a_list_of_a_million_names_is_left, begin, end),
+		cmocka_unit_test_setup_teardown(there_are_at_most_so_many_packages, begin, end),
 		cmocka_unit_test_setup_teardown(gems_have_platforms, begin, end),
 		cmocka_unit_test_setup_teardown(expressions_are_told_from_other_texts, begin, end),
 		cmocka_unit_test_setup_teardown(what_a_distribution_made_it_from_is_told, begin, end),

@@ -240,6 +240,32 @@ static void a_tree_that_is_none_ends(void **state)
 	assert_non_null(strstr(err.msg, "damaged"));
 }
 
+/* One package, of which a page says that it is there a hundred times. */
+static void rows_that_share_their_bytes_do_not_multiply(void **state)
+{
+	(void)state;
+	RN_AUTO(rn_buf_clear) struct rn_buf data = RN_BUF_INIT, header = RN_BUF_INIT;
+	struct rn_error err = { 0 };
+	create("PRAGMA page_size=4096");
+	sqlite3_stmt *s = NULL;
+	make_header(1, 3000, &header);
+	assert_int_equal(sqlite3_prepare_v2(db, "INSERT INTO Packages(blob) VALUES (?)", -1, &s, NULL), SQLITE_OK);
+	sqlite3_bind_blob(s, 1, header.p, (int)header.len, SQLITE_TRANSIENT);
+	assert_int_equal(sqlite3_step(s), SQLITE_DONE);
+	sqlite3_finalize(s);
+	assert_int_equal(read_file(&err), 0);
+	assert_int_equal(rn_read_file(file, (size_t)1 << 30, &data, NULL), 0);
+	const char *blob = memmem(data.p, data.len, header.p, header.len);
+	assert_non_null(blob);
+	char *page = data.p + (size_t)(blob - data.p) / 4096 * 4096;
+	assert_true(page[0] == 13 && page[4] == 1);
+	page[4] = 100;
+	for (size_t i = 1; i < 100; i++)
+		memcpy(page + 8 + 2 * i, page + 8, 2);
+	assert_int_equal(read_bytes(whole(&data), (struct bytes){ NULL, 0 }, &err), -1);
+	assert_non_null(strstr(err.msg, "longer than the file"));
+}
+
 /* ---- ndb -------------------------------------------------------------------------------------------- */
 
 static void put_le32(unsigned char *at, uint32_t v)
@@ -410,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_log_of_another_life_does_not_count, begin, end),
 		cmocka_unit_test_setup_teardown(damaged_sqlite_is_an_error_and_never_more, begin, end),
 		cmocka_unit_test_setup_teardown(a_tree_that_is_none_ends, begin, end),
+		cmocka_unit_test_setup_teardown(rows_that_share_their_bytes_do_not_multiply, begin, end),
 		cmocka_unit_test_setup_teardown(ndb_is_read_and_damage_is_an_error, begin, end),
 		cmocka_unit_test_setup_teardown(berkeley_db_is_read_in_both_byte_orders, begin, end),
 		cmocka_unit_test_setup_teardown(a_header_without_a_name_is_passed_over, begin, end),
