@@ -19,18 +19,32 @@ void unpack_job_clear(struct unpack_job *j)
 	j->n_dirs = 0;
 }
 
-/* The paths come sorted, folders before what is in them, and none leads through a link: nothing else is there yet. */
+/* A folder inside of the root, whatever links an image has put on the way. */
+static int open_inside(int root, const char *path)
+{
+	return rn_open_in_root(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
+static int make_dir(const struct unpack_job *j, int root, const struct unpack_dir *d, struct rn_error *err)
+{
+	RN_AUTO(rn_freep) char *above = rn_path_dir(d->path);
+	RN_AUTO(rn_closep) int parent = open_inside(root, above);
+	if (parent < 0 || (mkdirat(parent, rn_path_base(d->path), 0700) < 0 && errno != EEXIST))
+		return rn_fail(err, RN_EIO, "make folder \"%s\": %m", d->path);
+	RN_AUTO(rn_closep) int fd = open_inside(parent, rn_path_base(d->path));
+	if (fd < 0)
+		return rn_fail(err, RN_EIO, "folder \"%s\": %m", d->path);
+	if (j->owners && fchown(fd, d->uid, d->gid) < 0)
+		return rn_fail(err, RN_EIO, "give \"%s\" to %u:%u: %m", d->path, d->uid, d->gid);
+	return fchmod(fd, d->mode & 07777) == 0 ? 0 : rn_fail(err, RN_EIO, "set the mode of \"%s\": %m", d->path);
+}
+
+/* The paths come sorted, folders before what is in them. */
 static int make_dirs(const struct unpack_job *j, int root, struct rn_error *err)
 {
-	for (size_t i = 0; i < j->n_dirs; i++) {
-		const struct unpack_dir *d = &j->dirs[i];
-		if (mkdirat(root, d->path, 0700) < 0 && errno != EEXIST)
-			return rn_fail(err, RN_EIO, "make folder \"%s\": %m", d->path);
-		if (j->owners && fchownat(root, d->path, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
-			return rn_fail(err, RN_EIO, "give \"%s\" to %u:%u: %m", d->path, d->uid, d->gid);
-		if (fchmodat(root, d->path, d->mode & 07777, 0) < 0)
-			return rn_fail(err, RN_EIO, "set the mode of \"%s\": %m", d->path);
-	}
+	for (size_t i = 0; i < j->n_dirs; i++)
+		if (make_dir(j, root, &j->dirs[i], err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -38,7 +52,9 @@ static void set_times(const struct unpack_job *j, int root)
 {
 	for (size_t i = 0; i < j->n_dirs; i++) {
 		const struct timespec times[2] = { { .tv_sec = j->dirs[i].mtime }, { .tv_sec = j->dirs[i].mtime } };
-		(void)!utimensat(root, j->dirs[i].path, times, AT_SYMLINK_NOFOLLOW);
+		RN_AUTO(rn_closep) int fd = open_inside(root, j->dirs[i].path);
+		if (fd >= 0)
+			(void)!futimens(fd, times);
 	}
 }
 

@@ -73,6 +73,21 @@ static bool layer_of(const char *path, struct digest *ret)
 	return digest_parse(text, ret, NULL) == 0;
 }
 
+/* It comes from a registry, and its paths are believed as those of a layer that was read here: none leads out of the root. */
+static bool is_sound(struct blob_store *store, const struct digest *layer)
+{
+	RN_AUTO(rn_buf_clear) struct rn_buf records = { .max = INDEX_MAX };
+	struct layer_xattr xattrs[LAYER_RECORD_XATTRS];
+	struct layer_entry e;
+	uint64_t offset;
+	bool sound = layer_record_load(store, layer, NULL, &records);
+	for (size_t at = 0; sound && at < records.len;) {
+		RN_AUTO(rn_freep) char *clean = NULL;
+		sound = layer_record_next(&records, &at, &e, &offset, xattrs) && layer_path_clean(e.path, false, &clean) == 0 && rn_streq(clean, e.path);
+	}
+	return sound;
+}
+
 static int take_index(struct build *b, struct layer_reader *r, const struct layer_entry *e, struct rn_error *err)
 {
 	struct digest d;
@@ -86,7 +101,12 @@ static int take_index(struct build *b, struct layer_reader *r, const struct laye
 			return n < 0 ? -1 : rn_fail(err, RN_EINVAL, "the layer of indexes is cut off");
 	data.len = have;
 	RN_AUTO(rn_freep) char *path = index_path(b->store, &d);
-	return rn_write_file(path, data.p, data.len, 0600, err);
+	if (rn_write_file(path, data.p, data.len, 0600, err) < 0)
+		return -1;
+	if (is_sound(b->store, &d))
+		return 0;
+	unlink(path);
+	return rn_fail(err, RN_EINVAL, "the index of layer %.19s is damaged", d.text);
 }
 
 int cache_index_read(struct build *b, const struct digest *layer, struct rn_error *err)

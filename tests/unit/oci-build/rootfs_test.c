@@ -4,9 +4,11 @@
 #include "plugins/oci-build/rootfs_unpack.h"
 #include "plugins/oci-build/run_mount.h"
 #include "plugins/oci-build/run_secret.h"
+#include "plugins/oci-build/step_cache_index.h"
 
 #include "base/fs.h"
 #include "oci/layer_reader.h"
+#include "oci/layer_record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,6 +146,62 @@ static void implied_folders_look_as_below(void **state)
 	assert_int_equal(unpack_run(&j, &err), 0); /* it is there: nothing to do */
 }
 
+/* Whatever a list of folders says: an image's links and ".." lead nowhere else. */
+static void implied_folders_stay_inside(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *outside = rn_path_join(folder, "outside");
+	RN_AUTO(rn_freep) char *fs = rn_path_join(folder, "inside/fs");
+	RN_AUTO(rn_freep) char *link = rn_path_join(fs, "link");
+	RN_AUTO(rn_freep) char *up = rn_path_join(outside, "up");
+	RN_AUTO(rn_freep) char *through = rn_path_join(outside, "through");
+	assert_int_equal(rn_mkdirs(outside, 0755, &err) | rn_mkdirs(fs, 0755, &err) | symlink(outside, link), 0);
+	static const char *const paths[] = { "link", "link/through", "../../outside", "../../outside/up" };
+	struct stat st;
+	for (size_t i = 0; i < RN_LEN(paths); i++) {
+		struct unpack_dir d = { .path = (char *)paths[i], .mode = 0700, .mtime = 5 };
+		const struct unpack_job j = { .dirs = &d, .n_dirs = 1, .cancel_fd = -1 };
+		unpack_dirs(&j, fs, &err);
+		assert_int_equal(stat(outside, &st), 0);
+		assert_true((st.st_mode & 07777) == 0755 && st.st_mtim.tv_sec != 5);
+		assert_false(rn_exists(up) || rn_exists(through));
+	}
+}
+
+/* ---- what a registry says of a layer ---- */
+
+static int read_index_of(const char *path)
+{
+	struct rn_error err = { 0 };
+	struct build b = { .store = store };
+	struct digest of = digest_of(path, strlen(path));
+	RN_AUTO(rn_buf_clear) struct rn_buf records = RN_BUF_INIT, data = RN_BUF_INIT;
+	const struct layer_entry record = { .path = path, .type = LAYER_FILE, .mode = 0644 };
+	layer_record_add(&records, &record, 0);
+	layer_record_store(store, &of, &of, &records);
+	RN_AUTO(rn_freep) char *file = blob_store_derived(store, &of, LAYER_RECORD_KIND);
+	assert_int_equal(rn_read_file(file, 4096, &data, &err) | unlink(file), 0);
+	RN_AUTO(rn_freep) char *name = rn_asprintf("indexes/sha256-%s", digest_hex(&of));
+	const struct layer_entry e = { .path = name, .type = LAYER_FILE, .mode = 0644, .size = data.len };
+	struct layer_result layer;
+	struct layer_writer *w = layer_writer_new(store, NULL, &err);
+	assert_int_equal(layer_writer_add(w, &e, &(struct layer_source){ .data = data.p }, &err), 0);
+	assert_int_equal(layer_writer_finish(w, &layer, &err), 0);
+	int rc = cache_index_read(&b, &layer.digest, &err);
+	assert_int_equal(rn_exists(file), rc == 0);
+	return rc;
+}
+
+static void an_index_that_leads_out_of_the_root_is_not_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(read_index_of("etc/x"), 0);
+	assert_int_equal(read_index_of("../../etc/x"), -1);
+	assert_int_equal(read_index_of("/etc/x"), -1);
+	assert_int_equal(read_index_of("a//x"), -1);
+}
+
 /* ---- mounts ---- */
 
 static char *expand(void *ctx, const char *value)
@@ -191,6 +249,8 @@ int main(void)
 		cmocka_unit_test(a_plain_root_is_compared),
 		cmocka_unit_test(a_name_that_means_a_whiteout_is_refused),
 		cmocka_unit_test(implied_folders_look_as_below),
+		cmocka_unit_test(implied_folders_stay_inside),
+		cmocka_unit_test(an_index_that_leads_out_of_the_root_is_not_taken),
 		cmocka_unit_test(variables_of_mounts_wait_for_their_values),
 		cmocka_unit_test(secrets_have_four_forms),
 	};
