@@ -17,7 +17,7 @@ const struct sandbox_foreign *rootfs_foreign(struct rootfs *r, const char *archi
 	struct sandbox_foreign *f = rn_map_get(&r->machines, architecture);
 	if (!f) {
 		f = rn_alloc(sizeof(*f));
-		if (sandbox_foreign(&r->host, r->base, architecture, f, err) < 0)
+		if (sandbox_foreign(&r->host, r->layers, architecture, f, err) < 0)
 			rn_freep(&f);
 		else
 			rn_map_set(&r->machines, architecture, f);
