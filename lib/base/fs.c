@@ -279,6 +279,16 @@ int rn_list_dir(const char *path, struct rn_strv *ret, struct rn_error *err)
 	return 0;
 }
 
+size_t rn_hole(int fd, off_t at, size_t max)
+{
+	struct stat st;
+	off_t data = lseek(fd, at, SEEK_DATA);
+	if (data >= 0)
+		return (uint64_t)(data - at) < max ? (size_t)(data - at) : max;
+	bool trailing = errno == ENXIO && fstat(fd, &st) == 0 && st.st_size >= at && (uint64_t)(st.st_size - at) >= max;
+	return trailing ? max : 0;
+}
+
 int rn_open_in_root(int root_fd, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {

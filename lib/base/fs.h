@@ -45,6 +45,11 @@ bool rn_exists(const char *path);
 int rn_list_dir(const char *path, struct rn_strv *ret, struct rn_error *err);
 
 /**
+ * How many of the `max` bytes from `at` on are a hole of a sparse file, which reads as zeros: then nobody needs to read them. 0: there is
+ * data, or nobody knows; also where the file ends earlier. Moves the descriptor's own position.
+ */
+size_t rn_hole(int fd, off_t at, size_t max);
+/**
  * Opens `path` below `root_fd` as if root_fd were "/" (openat2 RESOLVE_IN_ROOT, so
  * links cannot leave it). Returns a descriptor or -1 with errno.
  */

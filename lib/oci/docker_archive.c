@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "docker_archive.h"
 
+#include "layer.h"
 #include "layer_locale.h"
 #include "layer_stream.h"
 #include "layout.h"
@@ -76,7 +77,7 @@ static int put_bytes(struct output *o, const char *name, const void *data, size_
 static int pass_layer(struct blob_store *store, const struct digest *d, struct output *o, uint64_t *ret_size, struct rn_error *err)
 {
 	RN_AUTO(rn_closep) int fd = blob_store_open_blob(store, d, NULL, err);
-	RN_AUTO(layer_stream_freep) struct layer_stream *s = fd < 0 ? NULL : layer_stream_new(fd, (uint64_t)64 << 30, 0, err);
+	RN_AUTO(layer_stream_freep) struct layer_stream *s = fd < 0 ? NULL : layer_stream_new(fd, LAYER_BYTES_MAX, 0, err);
 	RN_AUTO(rn_freep) char *piece = rn_alloc(PIECE);
 	if (!s)
 		return -1;

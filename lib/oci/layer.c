@@ -95,7 +95,7 @@ struct layer_limits layer_limits_effective(const struct layer_limits *l)
 {
 	struct layer_limits e = l ? *l : (struct layer_limits){ 0 };
 	if (!e.max_bytes)
-		e.max_bytes = (uint64_t)64 << 30;
+		e.max_bytes = LAYER_BYTES_MAX;
 	if (!e.max_entries)
 		e.max_entries = 4000000;
 	if (!e.max_path)

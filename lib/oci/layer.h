@@ -70,9 +70,12 @@ struct layer_raw {
 	void *ctx;
 };
 
+/** Bytes of a layer's tar beyond which nothing here reads it, and so nothing here writes it: 64 GiB. */
+#define LAYER_BYTES_MAX ((uint64_t)64 << 30)
+
 /** Ceilings against bombs; zero members mean the defaults. */
 struct layer_limits {
-	uint64_t max_bytes;   /* uncompressed tar; default 64 GiB         */
+	uint64_t max_bytes;   /* uncompressed tar; default LAYER_BYTES_MAX */
 	uint64_t max_entries; /* default 4 million                        */
 	uint64_t max_ratio;   /* uncompressed : compressed, beyond the first 64 MiB; 0: none (a layer of zeros is no crime) */
 	size_t max_path;      /* default 4096 bytes                       */

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +38,6 @@ struct apply {
 	char *near;
 	int near_fd;
 };
-
-static bool cancelled(const struct layer_apply_options *o)
-{
-	struct pollfd p = { .fd = o->cancel_fd, .events = POLLIN };
-	return p.fd >= 0 && poll(&p, 1, 0) > 0;
-}
 
 /* ---- places ------------------------------------------------------------------------------ */
 
@@ -93,14 +86,28 @@ static int remove_at(int dir, const char *name, struct rn_error *err)
 
 /* ---- whiteouts ------------------------------------------------------------------------------ */
 
-static int overlay_mark(const struct apply *a, int dir, const char *hidden, bool opaque, struct rn_error *err)
+static int mark_opaque(const struct apply *a, int dir, struct rn_error *err)
 {
 	const char *name = a->o->owners && !a->o->user_marks ? "trusted.overlay.opaque" : "user.overlay.opaque";
-	if (opaque)
-		return fsetxattr(dir, name, "y", 1, 0) == 0 ? 0 : rn_fail(err, RN_EIO, "mark an opaque folder: %m");
-	if (remove_at(dir, hidden, err) < 0)
+	return fsetxattr(dir, name, "y", 1, 0) == 0 ? 0 : rn_fail(err, RN_EIO, "mark an opaque folder: %m");
+}
+
+/* What the layer itself has put there stays, and of a folder all that is below it. */
+static int mark_removed(const struct apply *a, int dir, const char *path, struct rn_error *err)
+{
+	const char *name = rn_path_base(path);
+	if (rn_map_has(&a->made, path)) {
+		RN_AUTO(rn_closep) int own = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return own >= 0 ? mark_opaque(a, own, err) : 0;
+	}
+	if (remove_at(dir, name, err) < 0)
 		return -1;
-	return mknodat(dir, hidden, S_IFCHR, makedev(0, 0)) == 0 ? 0 : rn_fail(err, RN_EIO, "mark \"%s\" as removed: %m", hidden);
+	return mknodat(dir, name, S_IFCHR, makedev(0, 0)) == 0 ? 0 : rn_fail(err, RN_EIO, "mark \"%s\" as removed: %m", path);
+}
+
+static bool is_mark(const struct apply *a, const struct stat *st)
+{
+	return a->o->overlay && S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
 /* Empties a folder of what lower layers left there. */
@@ -129,7 +136,7 @@ static int apply_whiteout(struct apply *a, const char *path, struct rn_error *er
 	if (dir < 0)
 		return -1;
 	if (a->o->overlay)
-		return overlay_mark(a, dir, opaque ? "" : rn_path_base(target), opaque, err);
+		return opaque ? mark_opaque(a, dir, err) : mark_removed(a, dir, target, err);
 	if (opaque)
 		return make_opaque(a, dir, target, err);
 	return rn_map_has(&a->made, target) ? 0 : remove_at(dir, rn_path_base(target), err);
@@ -215,14 +222,15 @@ static int set_facts(const struct apply *a, int fd, const struct layer_entry *e,
 static int put_dir(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
 {
 	struct stat st;
-	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode) && remove_at(parent, name, err) < 0)
+	bool there = fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0, anew = there && is_mark(a, &st);
+	if (there && !S_ISDIR(st.st_mode) && remove_at(parent, name, err) < 0)
 		return -1;
 	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
 		return rn_fail(err, RN_EIO, "make folder \"%s\": %m", e->path);
 	RN_AUTO(rn_closep) int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return rn_fail(err, RN_EIO, "folder \"%s\": %m", e->path);
-	if (set_facts(a, fd, e, err) < 0)
+	if ((anew && mark_opaque(a, fd, err) < 0) || set_facts(a, fd, e, err) < 0)
 		return -1;
 	if (!(mode_of(a, e) & 0200) || !(mode_of(a, e) & 0100))
 		(void)!fchmod(fd, mode_of(a, e) | 0700); /* until all is in it */
@@ -334,7 +342,9 @@ static void finish_dirs(struct apply *a)
 
 int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct digest *ret_diff_id, struct rn_error *err)
 {
-	const struct layer_reader_options ro = { .limits = o->limits, .need_diff_id = ret_diff_id != NULL, .pieces = o->pieces };
+	int cancel_fd = o->cancel_fd;
+	const struct rn_stop stop = { rn_stop_fd, &cancel_fd };
+	const struct layer_reader_options ro = { .limits = o->limits, .need_diff_id = ret_diff_id != NULL, .pieces = o->pieces, .stop = &stop };
 	struct apply a = { .root = root_fd, .o = o, .r = layer_reader_new(fd, &ro, err), .near_fd = -1 };
 	struct stat st = { 0 };
 	struct layer_entry e;
@@ -343,10 +353,7 @@ int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct
 	(void)!fstat(fd, &st);
 	int rc;
 	while ((rc = layer_reader_next(a.r, &e, err)) > 0) {
-		if (cancelled(o))
-			rc = rn_fail(err, RN_ECANCELLED, "stopped");
-		else
-			rc = put(&a, &e, err) < 0 ? -1 : 1;
+		rc = put(&a, &e, err);
 		if (rc < 0)
 			break;
 		if (o->progress && !o->pieces)

@@ -9,6 +9,7 @@
 #define OCI_LAYER_INDEX_H
 
 #include "base/buf.h"
+#include "base/stop.h"
 #include "blob_store.h"
 #include "layer.h"
 
@@ -54,6 +55,7 @@ struct layer_tree_options {
 	int (*need)(void *ctx, const struct digest *d, struct rn_error *err);
 	void *ctx;
 	const struct layer_watch *watch; /* NULL: none; must outlive the tree */
+	const struct rn_stop *stop;      /* asked while a layer is read; NULL: none; must outlive the tree */
 };
 
 /** An empty image (a root folder 0755 0:0); `o` may be NULL. `store` must outlive it. */

@@ -53,7 +53,7 @@ static ssize_t read_block(struct layer_reader *r, const void **ret, struct rn_er
 
 static ssize_t next_block(struct layer_reader *r, const void **ret, struct rn_error *err)
 {
-	ssize_t n = read_block(r, ret, err);
+	ssize_t n = rn_stop_check(r->o.stop, err) < 0 ? -1 : read_block(r, ret, err);
 	if (n > 0 && r->hash)
 		digester_update(r->hash, *ret, (size_t)n);
 	if (n > 0 && r->o.raw)
@@ -242,6 +242,9 @@ static int take_entry(struct layer_reader *r, struct archive_entry *e, struct la
 	ret->gid = (uint32_t)gid;
 	ret->mtime = archive_entry_mtime(e);
 	ret->size = ret->type == LAYER_FILE ? (uint64_t)archive_entry_size(e) : 0;
+	if (ret->size > r->limits.max_bytes) /* a sparse one may be larger than the tar */
+		return rn_fail(err, RN_ELIMIT, "\"%s\" has %llu bytes, more than the limit of %llu", r->path, (unsigned long long)ret->size,
+			       (unsigned long long)r->limits.max_bytes);
 	if (ret->type == LAYER_CHAR || ret->type == LAYER_BLOCK) {
 		ret->dev_major = (uint32_t)archive_entry_rdevmajor(e);
 		ret->dev_minor = (uint32_t)archive_entry_rdevminor(e);

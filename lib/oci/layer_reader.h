@@ -8,6 +8,7 @@
 #define OCI_LAYER_READER_H
 
 #include "base/error.h"
+#include "base/stop.h"
 #include "layer.h"
 
 /** A tar that comes in pieces instead of from a file. */
@@ -26,6 +27,7 @@ struct layer_reader_options {
 	uint64_t start;       /* skip this many bytes of the tar: a header_offset  */
 	const struct layer_pieces *pieces; /* the tar, from somebody who has it unpacked (then `fd` is not looked at); NULL: none */
 	const struct layer_raw *raw;       /* gets the tar from `start` on; NULL: none     */
+	const struct rn_stop *stop;        /* asked for each piece of the tar; NULL: none  */
 };
 
 struct layer_reader;

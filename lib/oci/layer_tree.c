@@ -433,7 +433,8 @@ static bool known_records(struct layer_tree *t, struct tree_layer *l, struct dig
 /* Reads the layer's headers, checks its diff_id, and keeps the records for the next time. */
 static int read_headers(struct layer_tree *t, struct tree_layer *l, int fd, const struct layer_raw *raw, struct rn_error *err)
 {
-	const struct layer_reader_options o = { .limits = t->o.limits, .need_diff_id = digest_is_set(&l->diff_id), .raw = raw };
+	const struct layer_reader_options o = { .limits = t->o.limits, .need_diff_id = digest_is_set(&l->diff_id), .raw = raw,
+						.stop = t->o.stop };
 	RN_AUTO(layer_reader_freep) struct layer_reader *r = layer_reader_new(fd, &o, err);
 	struct layer_entry e;
 	struct digest diff_id = { 0 };

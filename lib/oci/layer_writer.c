@@ -6,6 +6,7 @@
 #include "layer_record.h"
 #include "libarchive.h"
 
+#include "base/fs.h"
 #include "base/map.h"
 #include "base/str.h"
 
@@ -131,6 +132,12 @@ static int check_entry(struct layer_writer *w, const struct layer_entry *e, stru
 		return rn_fail(err, RN_EINVAL, "\"%s\" is not a path for a layer", e->path);
 	if (rn_map_has(&w->paths, e->path))
 		return rn_fail(err, RN_EINVAL, "\"%s\" is in the layer twice", e->path);
+	if (e->type == LAYER_FILE && layer_pipe_total(w->pipe) + e->size > LAYER_BYTES_MAX) {
+		rn_fail(err, RN_ELIMIT, "\"%s\" has %llu bytes, and with it the layer would have more than the limit of %llu", e->path,
+			(unsigned long long)e->size, (unsigned long long)LAYER_BYTES_MAX);
+		return rn_hint(err, "the holes of a sparse file count too; /var/log/lastlog grows with the highest user id: useradd --no-log-init leaves it "
+				    "alone, or remove it in the same RUN");
+	}
 	if (e->type == LAYER_HARDLINK && !rn_map_has(&w->paths, e->link ? e->link : ""))
 		return rn_fail(err, RN_EINVAL, "hard link \"%s\" comes before its target \"%s\"", e->path, e->link ? e->link : "");
 	return 0;
@@ -168,6 +175,11 @@ static ssize_t read_piece(struct layer_writer *w, const struct layer_source *s, 
 {
 	if (s->read)
 		return s->read(s->ctx, w->piece, want, err);
+	size_t hole = done || want == PIECE ? rn_hole(s->fd, s->offset + (off_t)done, want) : 0;
+	if (hole) {
+		memset(w->piece, 0, hole);
+		return (ssize_t)hole;
+	}
 	ssize_t n;
 	do
 		n = pread(s->fd, w->piece, want, s->offset + (off_t)done);

@@ -15,6 +15,8 @@ static int spool(struct copy_job *j, struct layer_reader *r, int fd, off_t *at, 
 	RN_AUTO(rn_freep) char *piece = rn_alloc(PIECE);
 	uint64_t left = e->size;
 	while (left > 0) {
+		if (build_check_cancel(j->s->b, j->s->err) < 0)
+			return -1;
 		ssize_t n = layer_reader_read(r, piece, left < PIECE ? (size_t)left : PIECE, j->s->err);
 		if (n < 0)
 			return -1;

@@ -264,7 +264,10 @@ static int hash_fd(const struct rn_stop *stop, int fd, uint64_t size, unsigned c
 	for (off_t at = 0;;) {
 		if (rn_stop_check(stop, err) < 0)
 			return -1;
-		ssize_t n = pread(fd, piece, room, at);
+		size_t hole = room == PIECE ? rn_hole(fd, at, room) : 0;
+		if (hole)
+			memset(piece, 0, hole);
+		ssize_t n = hole ? (ssize_t)hole : pread(fd, piece, room, at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

@@ -75,7 +75,7 @@ void fs_state_clear(struct fs_state *s)
 /* Puts the layers on the tree that it lacks. */
 static int grow_tree(struct fs_state *s, struct build *b, struct rn_error *err)
 {
-	const struct layer_tree_options o = { .need = need_blob, .ctx = b };
+	const struct layer_tree_options o = { .need = need_blob, .ctx = b, .stop = &b->stop };
 	if (!s->tree)
 		s->tree = layer_tree_new(b->store, &o);
 	layer_tree_watch(s->tree, s->unpack ? &b->unpacking : NULL);

@@ -225,7 +225,7 @@ static void learn(struct rootfs *r, const char *chain, const char *path)
 static int grow_tree(struct rootfs *r, struct fs_state *state, size_t n, struct layer_tree **own, size_t *ret_have,
 		     struct rn_error *err)
 {
-	const struct layer_tree_options o = { .need = need_blob, .ctx = r->b };
+	const struct layer_tree_options o = { .need = need_blob, .ctx = r->b, .stop = &r->b->stop };
 	if (!*own)
 		*own = layer_tree_new(r->b->store, &o);
 	for (; *ret_have < n; (*ret_have)++) {

@@ -6,7 +6,6 @@
 #include "base/encode.h"
 #include "base/fs.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,12 +150,6 @@ static int end_fd(void)
 	return sigprocmask(SIG_BLOCK, &term, NULL) == 0 ? signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK) : -1;
 }
 
-static bool is_ending(void *fd)
-{
-	struct pollfd p = { .fd = *(int *)fd, .events = POLLIN };
-	return poll(&p, 1, 0) > 0;
-}
-
 static int do_unpack(const cJSON *r, struct blob_store *store, struct rn_error *err)
 {
 	RN_AUTO(rn_closep) int end = end_fd();
@@ -199,7 +192,7 @@ static void get_strings(const cJSON *r, const char *name, struct rn_strv *ret)
 static int do_diff(const cJSON *r, struct blob_store *store, cJSON *answer, struct rn_error *err)
 {
 	RN_AUTO(rn_closep) int end = end_fd();
-	const struct rn_stop stop = { is_ending, &end };
+	const struct rn_stop stop = { rn_stop_fd, &end };
 	RN_AUTO(layer_tree_freep) struct layer_tree *tree = NULL;
 	RN_AUTO(rn_strv_clear) struct rn_strv lowers = { 0 }, covered = { 0 };
 	get_strings(r, "lowers", &lowers);
@@ -212,7 +205,7 @@ static int do_diff(const cJSON *r, struct blob_store *store, cJSON *answer, stru
 		.epoch = rn_json_int(r, "epoch", 0), .single_id = rn_json_bool(r, "single_id", false),
 		.options = { .compression = (enum layer_compression)rn_json_int(r, "compression", 0), .level = (int)rn_json_int(r, "level", 0),
 			     .stop = &stop },
-		.uid = (uint32_t)rn_json_int(r, "uid", 0), .gid = (uint32_t)rn_json_int(r, "gid", 0), .cancelled = is_ending, .ctx = &end,
+		.uid = (uint32_t)rn_json_int(r, "uid", 0), .gid = (uint32_t)rn_json_int(r, "gid", 0), .cancelled = rn_stop_fd, .ctx = &end,
 	};
 	struct layer_result layer = { 0 };
 	bool empty = false;

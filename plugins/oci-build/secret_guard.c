@@ -167,8 +167,6 @@ static int scan(struct build *b, struct layer_reader *r, struct rn_error *err)
 			rn_fail(err, RN_EINVAL, "a secret of the pipeline would be in the image: /%s holds it", e.path);
 			return rn_hint(err, "do not copy or write it there; RUN --mount=type=secret shows a secret to one RUN and leaves nothing behind");
 		}
-		if (build_check_cancel(b, err) < 0)
-			return -1;
 	}
 	return more;
 }
@@ -178,7 +176,7 @@ int secret_guard_layer(struct build *b, const struct digest *blob, struct rn_err
 	if (!secret_guard_needed(b) || !blob_store_has(b->store, blob, NULL))
 		return 0;
 	RN_AUTO(rn_closep) int fd = blob_store_open_blob(b->store, blob, NULL, err);
-	const struct layer_reader_options o = { 0 };
+	const struct layer_reader_options o = { .stop = &b->stop };
 	RN_AUTO(layer_reader_freep) struct layer_reader *r = fd < 0 ? NULL : layer_reader_new(fd, &o, err);
 	return r ? scan(b, r, err) : -1;
 }

@@ -311,6 +311,18 @@ def test_a_layer_unpacked_while_it_is_written_is_as_run_unpacks_it(context, base
     assert {n: again[n] for n in along} == along
 
 
+def test_a_sparse_file_is_sparse_for_the_next_step(context, base):
+    os.truncate(context.write("large", "begin"), 256 << 20)
+    text = base + "COPY large /large\nRUN truncate -s 256M /log && echo end >> /log\n"
+    check = "RUN [ $(du -k /large | cut -f1) -lt 1024 ] && [ $(du -k /log | cut -f1) -lt 1024 ] && head -c 5 /large > /out && tail -c 4 /log >> /out\n"
+    assert out(context.build(text + check)) == "beginend\n"
+    for folder in (context.store.parent / "rootfs").glob("*/layers/*"):
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    image = context.build(text + "RUN true\n" + check)
+    assert out(image) == "beginend\n" and image.describe()["large"].startswith("file 0644 0:0 268435456 ")
+
+
 def test_the_same_bytes_from_a_cold_and_a_warm_machine(context, base):
     text = base + "COPY Dockerfile /df\nRUN mkdir -p /a/b && echo x > /a/b/c && ln /a/b/c /a/d && chmod 2755 /a\nRUN rm /a/b/c && touch /etc/motd\n"
     context.build(text)

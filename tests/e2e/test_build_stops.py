@@ -223,7 +223,7 @@ def test_while_a_large_file_is_hashed(context):
 def test_while_a_large_file_gets_into_a_layer(plain_user, rung):
     place = Place(rung, plain_user)
     harness_base.layout(place.home / "base")
-    place.prepare(f"FROM oci-layout://{place.home}/base\nRUN busybox truncate -s 100G /large\n")
+    place.prepare(f"FROM oci-layout://{place.home}/base\nRUN busybox truncate -s 60G /large\n")
     process = place.start()
     wait_for(lambda: any(size_of(p) > 100000 for p in place.below("oci/.tmp/*")), "the layer is written")
     interrupt(process)

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -72,6 +73,12 @@ static struct layer_result write_layer(const struct item *v, size_t n, const str
 	}
 	assert_int_equal(layer_writer_finish(w, &r, &err), 0);
 	return r;
+}
+
+static void forget_index(const struct layer_result *r)
+{
+	RN_AUTO(rn_freep) char *path = blob_store_derived(store, &r->digest, LAYER_RECORD_KIND);
+	assert_int_equal(unlink(path), 0);
 }
 
 static int open_folder(const char *name)
@@ -201,6 +208,42 @@ static void a_tar_in_pieces_becomes_the_same_files(void **state)
 	rn_buf_clear(&c.tar);
 }
 
+/* A file on disk, half of whose pieces lie in a hole, gives the same layer as its bytes in memory; the holes are holes again. */
+static void a_sparse_file_gets_into_a_layer_as_it_reads(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	struct layer_result from_memory, from_file;
+	struct layer_writer *w = layer_writer_new(store, NULL, &err);
+	add_holes(w, "large");
+	assert_int_equal(layer_writer_finish(w, &from_memory, &err), 0);
+	RN_AUTO(rn_freep) char *path = rn_path_join(folder, "holes");
+	RN_AUTO(rn_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(pwrite(fd, "begin", 5, 0), 5);
+	assert_int_equal(pwrite(fd, "middle", 6, HOLE), 6);
+	assert_int_equal(ftruncate(fd, 3 * HOLE), 0);
+	w = layer_writer_new(store, NULL, &err);
+	const struct layer_entry e = { .path = "large", .type = LAYER_FILE, .mode = 0644, .size = 3 * HOLE };
+	assert_int_equal(layer_writer_add(w, &e, &(struct layer_source){ .fd = fd }, &err), 0);
+	assert_int_equal(layer_writer_finish(w, &from_file, &err), 0);
+	assert_string_equal(from_file.digest.text, from_memory.digest.text);
+	/* one that ends within its last hole is no longer what it was */
+	assert_int_equal(ftruncate(fd, 2 * HOLE), 0);
+	w = layer_writer_new(store, NULL, &err);
+	assert_int_equal(layer_writer_add(w, &e, &(struct layer_source){ .fd = fd }, &err), -1);
+	assert_non_null(strstr(err.msg, "became shorter"));
+	layer_writer_abort(w);
+
+	RN_AUTO(rn_closep) int root = open_folder("again");
+	assert_int_equal(apply(root, &from_file, &err), 0);
+	RN_AUTO(rn_closep) int again = openat(root, "large", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	assert_int_equal(fstat(again, &st), 0);
+	assert_int_equal(st.st_size, 3 * HOLE);
+	assert_true(st.st_blocks * 512 < (blkcnt_t)HOLE);
+	assert_true(rn_hole(again, 2 * HOLE, HOLE) == HOLE && rn_hole(again, 2 * HOLE, HOLE + 1) == 0 && rn_hole(again, HOLE, 1) == 0);
+}
+
 /* A sparse file as GNU tar and libarchive describe it: a few bytes, and nothing up to its end. */
 static void a_hole_at_the_end_counts(void **state)
 {
@@ -238,7 +281,94 @@ static void a_hole_at_the_end_counts(void **state)
 	free(data);
 	free(room);
 	free(c.piece);
+	/* also for who wants it out of the layer */
+	struct digest d;
+	assert_int_equal(blob_store_put(store, c.tar.p, c.tar.len, &d, &err), 0);
+	RN_AUTO(layer_tree_freep) struct layer_tree *t = layer_tree_new(store, NULL);
+	assert_int_equal(layer_tree_add(t, &d, NULL, &err), 0);
+	RN_AUTO(rn_buf_clear) struct rn_buf text = { .max = SIZE_MAX };
+	struct layer_node *n = layer_tree_find(t, "sparse", false, &err);
+	off_t at;
+	int scratch;
+	assert_int_equal(layer_tree_read(t, n, SIZE_MAX, &text, &err), 0);
+	assert_true(text.len == 3 * HOLE && memcmp(text.p + HOLE, "data", 5) == 0 && text.p[3 * HOLE - 1] == 0);
+	assert_int_equal(layer_tree_content(t, n, &scratch, &at, &err), 0);
+	assert_true(rn_hole(scratch, at + 2 * (off_t)HOLE, HOLE) == HOLE);
 	rn_buf_clear(&c.tar);
+}
+
+/* ---- as a folder of an overlay ------------------------------------------------------------------- */
+
+static bool is_opaque(int root, const char *name)
+{
+	char value[4];
+	RN_AUTO(rn_closep) int fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fgetxattr(fd, "user.overlay.opaque", value, sizeof(value)) == 1;
+}
+
+/* A whiteout speaks of what is below, wherever it stands in the layer: the tree of headers sees it so, and RUN has to. */
+static void a_whiteout_spares_its_own_layer_also_in_an_overlay(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	static const struct item items[] = { { ".wh.before" }, { "before/" }, { "before/f", "new" }, { "after/" }, { "after/f", "new" }, { ".wh.after" },
+					     { "file", "new" }, { ".wh.file" }, { "plain/" }, { ".wh.gone" } };
+	struct layer_result r = write_layer(items, RN_LEN(items), NULL);
+	RN_AUTO(rn_closep) int root = open_folder("overlay");
+	struct layer_apply_options o = LAYER_APPLY_INIT;
+	o.overlay = o.user_marks = true;
+	RN_AUTO(rn_closep) int fd = blob_store_open_blob(store, &r.digest, NULL, &err);
+	if (layer_apply(root, fd, &o, NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_file("overlay", "before/f", "new");
+	assert_file("overlay", "after/f", "new");
+	assert_file("overlay", "file", "new");
+	assert_true(is_opaque(root, "before") && is_opaque(root, "after") && !is_opaque(root, "plain"));
+	struct stat st;
+	assert_int_equal(fstatat(root, "gone", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_true(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+}
+
+/* ---- stopped --------------------------------------------------------------------------------------- */
+
+static bool after_some(void *ctx)
+{
+	unsigned *left = ctx;
+	return *left == 0 || --*left == 0;
+}
+
+/* Also inside of one large file: nobody waits for the end of it. */
+static void who_reads_a_layer_can_be_stopped(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	struct layer_result r;
+	unsigned left = 3;
+	const struct rn_stop stop = { after_some, &left };
+	struct layer_writer *w = layer_writer_new(store, &(struct layer_options){ .compression = LAYER_PLAIN }, &err);
+	add_holes(w, "large");
+	assert_int_equal(layer_writer_finish(w, &r, &err), 0);
+	forget_index(&r);
+	const struct layer_tree_options o = { .stop = &stop };
+	RN_AUTO(layer_tree_freep) struct layer_tree *t = layer_tree_new(store, &o);
+	assert_int_equal(layer_tree_add(t, &r.digest, &r.diff_id, &err), -1);
+	assert_int_equal(err.code, RN_ECANCELLED);
+	left = 1000;
+	assert_int_equal(layer_tree_add(t, &r.digest, &r.diff_id, &err), 0);
+	assert_true(left < 1000 - 3);
+
+	int ends[2];
+	struct layer_apply_options ao = LAYER_APPLY_INIT;
+	RN_AUTO(rn_closep) int root = open_folder("stopped");
+	RN_AUTO(rn_closep) int fd = blob_store_open_blob(store, &r.digest, NULL, &err);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "", 1), 1);
+	ao.cancel_fd = ends[0];
+	err = (struct rn_error){ 0 };
+	assert_int_equal(layer_apply(root, fd, &ao, NULL, &err), -1);
+	assert_int_equal(err.code, RN_ECANCELLED);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 /* ---- who watches while a layer is read ------------------------------------------------------------ */
@@ -293,12 +423,6 @@ static int add_to_new_tree(struct seen *s, const struct layer_result *r, const s
 	return layer_tree_add(t, &r->digest, diff_id, err);
 }
 
-static void forget_index(const struct layer_result *r)
-{
-	RN_AUTO(rn_freep) char *path = blob_store_derived(store, &r->digest, LAYER_RECORD_KIND);
-	assert_int_equal(unlink(path), 0);
-}
-
 static void a_layer_is_shown_the_one_time_that_it_is_read(void **state)
 {
 	(void)state;
@@ -341,6 +465,9 @@ int main(void)
 		cmocka_unit_test(what_comes_later_takes_the_place),
 		cmocka_unit_test(a_tar_in_pieces_becomes_the_same_files),
 		cmocka_unit_test(a_hole_at_the_end_counts),
+		cmocka_unit_test(a_sparse_file_gets_into_a_layer_as_it_reads),
+		cmocka_unit_test(a_whiteout_spares_its_own_layer_also_in_an_overlay),
+		cmocka_unit_test(who_reads_a_layer_can_be_stopped),
 		cmocka_unit_test(a_layer_is_shown_the_one_time_that_it_is_read),
 		cmocka_unit_test(a_layer_that_is_not_what_the_image_says_ends_without_a_tree),
 	};

@@ -345,6 +345,20 @@ static void what_no_layer_may_have_is_refused(void **state)
 	layer_writer_abort(w);
 }
 
+static void a_file_that_no_reader_would_take_is_refused_at_once(void **state)
+{
+	(void)state;
+	RN_AUTO(rn_closep) int fd = blob_store_scratch(store, NULL);
+	struct rn_error err = { 0 };
+	assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
+	const struct layer_entry e = { .path = "var/log/lastlog", .type = LAYER_FILE, .mode = 0644, .size = (uint64_t)1 << 40 };
+	struct layer_writer *w = layer_writer_new(store, NULL, &err);
+	assert_int_equal(layer_writer_add(w, &e, &(struct layer_source){ .fd = fd }, &err), -1);
+	assert_int_equal(err.code, RN_ELIMIT);
+	assert_non_null(strstr(err.hint, "--no-log-init"));
+	layer_writer_abort(w);
+}
+
 static void a_file_that_shrinks_while_it_is_read_is_an_error(void **state)
 {
 	(void)state;
@@ -447,6 +461,7 @@ int main(void)
 		cmocka_unit_test(who_takes_the_tar_gets_all_of_it),
 		cmocka_unit_test(entries_come_back_as_they_were),
 		cmocka_unit_test(what_no_layer_may_have_is_refused),
+		cmocka_unit_test(a_file_that_no_reader_would_take_is_refused_at_once),
 		cmocka_unit_test(a_file_that_shrinks_while_it_is_read_is_an_error),
 		cmocka_unit_test(bombs_stop_at_the_limit),
 		cmocka_unit_test(a_layer_has_no_more_entries_than_the_limit),
