@@ -84,7 +84,7 @@ static int64_t clock_ms(const struct aws_lease *l)
 	return l->store->clock_ms(l->store->ctx);
 }
 
-/* From the moment before a write is sent. */
+/* From a moment before the look that showed no successor, and so before the write behind it. */
 static int64_t until(const struct aws_lease *l, int64_t sent_ms)
 {
 	return sent_ms + l->ttl_ms - l->ttl_ms / 6;
@@ -282,7 +282,8 @@ static int out_of_time(const struct aws_lease *l, struct rn_error *err)
 int aws_lease_renew(struct aws_lease *l, struct rn_error *err)
 {
 	RN_AUTO(aws_lease_look_clear) struct aws_lease_look k = { 0 };
-	if (clock_ms(l) >= l->until_ms)
+	int64_t begun = clock_ms(l);
+	if (begun >= l->until_ms)
 		return out_of_time(l, err);
 	if (l->store->look(l->store->ctx, &k, err) < 0)
 		return -1;
@@ -292,14 +293,13 @@ int aws_lease_renew(struct aws_lease *l, struct rn_error *err)
 	if (own && !rn_streq(token_of(own), own_token(l)))
 		return lost_to(l, own, k.now_ms, err);
 	RN_AUTO(rn_freep) char *value = aws_lease_value(l->words);
-	int64_t sent = clock_ms(l);
-	if (sent >= l->until_ms)
+	if (clock_ms(l) >= l->until_ms)
 		return out_of_time(l, err);
 	if (l->store->write(l->store->ctx, l->n, value, err) < 0)
 		return -1;
 	if (clock_ms(l) >= l->until_ms) /* it may have arrived when the lease was another's */
 		return out_of_time(l, err);
-	l->until_ms = until(l, sent);
+	l->until_ms = until(l, begun);
 	return 0;
 }
 
@@ -333,8 +333,7 @@ int aws_lease_break(struct aws_lease *l, char **ret_who, int64_t *ret_wait_ms, s
 		*ret_wait_ms = 0;
 		return 0;
 	}
-	/* the holder looks once in a beat; one more for the call and for ending what runs */
-	int64_t wait = ttl_of(top) * 2 / BEATS;
+	int64_t wait = ttl_of(top); /* a holder that is cut off from AWS cannot see this: it must have given up by itself */
 	cJSON_DeleteItemFromObjectCaseSensitive(l->words, "ttl_ms");
 	cJSON_AddNumberToObject(l->words, "ttl_ms", (double)wait);
 	cJSON_AddBoolToObject(l->words, "broken", true);

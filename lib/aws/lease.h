@@ -26,10 +26,13 @@
  *     ones exist (the highest is never deleted), and confirming shows them.
  *   - An answer is lost and the call repeated: ParameterAlreadyExists, but the token in
  *     the value is the own one; the next look finds it.
- *   - A holder is cut off or stopped: it counts from the moment before its last
- *     successful write was sent, by a clock that goes on in suspend, and gives up after
+ *   - A holder is cut off or stopped: it counts from the moment before the look that came
+ *     before its last successful write, by a clock that goes on in suspend, and gives up after
  *     5/6 of the time after which others take over; they count by the server's clock from
  *     when the write arrived, which is later. So it has a sixth to end what it does.
+ *   - Somebody breaks the lease: the holder stops at its next look, a beat later. If it is cut off
+ *     at that moment, its last look was before the break, and it gives up in time as well: what
+ *     breaks a lease is a generation of the holder's own time to live.
  *   - A write of a holder arrives late: it changes a generation that does not count any more,
  *     and the holder takes an answer that comes when its time was over as none.
  *   - Reads may be stale (they are only said to be consistent in the end): a stale look
@@ -125,8 +128,8 @@ int aws_lease_release(struct aws_lease *l, struct rn_error *err);
 void aws_lease_clear(struct aws_lease *l);
 
 /**
- * Takes the lease away from its holder, whoever it is: a generation that nobody renews and that is free as soon as the
- * holder must have noticed. *ret_who: new text about the holder; NULL when nobody held it (then nothing is written).
+ * Takes the lease away from its holder, whoever it is: a generation that nobody renews and that is free when the
+ * holder must have noticed or given up. *ret_who: new text about the holder; NULL when nobody held it (then nothing is written).
  * *ret_wait_ms: until the next run is let in.
  */
 int aws_lease_break(struct aws_lease *l, char **ret_who, int64_t *ret_wait_ms, struct rn_error *err);

@@ -11,6 +11,7 @@ struct desk {
 	int64_t stale_ms;
 	bool lose_create;
 	void (*before_create)(struct desk *d);
+	void (*after_look)(struct desk *d); /* once: before its answer arrives */
 	struct aws_lease_store store;
 	struct aws_lease lease;
 	char said[512];
@@ -26,6 +27,10 @@ static int desk_look(void *ctx, struct aws_lease_look *ret, struct rn_error *err
 	}
 	bool stale = d->looks_stale > 0 && d->looks_stale--;
 	show(stale ? as_of(&d->server, d->now_ms - d->stale_ms) : &d->server.now, d->now_ms, ret);
+	void (*after)(struct desk *) = d->after_look;
+	d->after_look = NULL;
+	if (after)
+		after(d);
 	return 0;
 }
 
@@ -346,12 +351,42 @@ static void a_broken_lease_is_lost_and_free_after_a_while(void **state)
 	assert_int_equal(aws_lease_renew(&d.lease, &err), -1);
 	assert_int_equal(err.code, RN_EEXISTS);
 	assert_non_null(strstr(err.msg, "broken by bo@desk"));
-	assert_true(wait > aws_lease_beat_ms(&d.lease));
+	assert_int_equal(wait, TTL);
 	cJSON_ReplaceItemInObject(d.lease.words, "token", cJSON_CreateString("next"));
 	int64_t begun = d.now_ms;
 	assert_int_equal(aws_lease_take(&d.lease, -1, &err), 0);
-	assert_true(d.now_ms - begun >= wait && d.now_ms - begun < TTL);
+	assert_true(d.now_ms - begun >= wait && d.now_ms - begun < TTL + 15000);
 	cJSON_Delete(breaker.words);
+	desk_clear(&d);
+}
+
+static int64_t free_ms; /* when the broken lease lets the next one in */
+
+static void broken_while_the_holder_is_stopped(struct desk *d)
+{
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	RN_AUTO(rn_json_freep) cJSON *words = rn_json_parse_str("{\"token\": \"b\"}", NULL);
+	struct aws_lease breaker = { .store = &d->store, .name = "p", .ttl_ms = TTL, .words = words };
+	int64_t wait = 0;
+	d->now_ms += 1000;
+	assert_int_equal(aws_lease_break(&breaker, &who, &wait, &err), 0);
+	free_ms = d->now_ms + wait;
+	d->now_ms = d->lease.until_ms - 1000;
+}
+
+/* It looked before the break, and is cut off from then on. */
+static void who_does_not_see_that_its_lease_is_broken_gives_up_in_time(void **state)
+{
+	(void)state;
+	struct desk d;
+	struct rn_error err = { 0 };
+	desk_init(&d);
+	assert_int_equal(aws_lease_take(&d.lease, 0, &err), 0);
+	d.now_ms += 1000;
+	d.after_look = broken_while_the_holder_is_stopped;
+	assert_int_equal(aws_lease_renew(&d.lease, &err), 0);
+	assert_true(d.lease.until_ms <= free_ms);
 	desk_clear(&d);
 }
 
@@ -406,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_holder_ends_before_others_begin),
 		cmocka_unit_test(the_clock_of_this_machine_does_not_matter),
 		cmocka_unit_test(a_broken_lease_is_lost_and_free_after_a_while),
+		cmocka_unit_test(who_does_not_see_that_its_lease_is_broken_gives_up_in_time),
 		cmocka_unit_test(nonsense_in_a_value_blocks_no_longer_than_a_lease),
 		cmocka_unit_test(a_value_fits_a_parameter_and_is_no_reference),
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Contenders that are slow, stopped, killed and cut off, in a time of their own: never may two hold the lease. */
+/* Contenders that are slow, stopped, killed, broken and cut off, in a time of their own: never may two hold the lease. */
 #include "lease_server.h"
 
 #include "base/time.h"
@@ -34,7 +34,7 @@ struct world {
 	unsigned seed;
 	bool closing;
 	int trouble; /* percent of calls that are slow, stopped or cut off */
-	int runs, lost, most;
+	int runs, lost, breaks, most;
 };
 
 static int chance(struct world *w, int n)
@@ -146,6 +146,16 @@ static void begin_words(struct contender *c)
 	cJSON_AddStringToObject(c->lease.words, "token", rn_random_hex(16, token));
 }
 
+/* Somebody takes the lease away from whoever has it, by hand. */
+static void break_it(struct contender *c)
+{
+	struct rn_error err = { 0 };
+	RN_AUTO(rn_freep) char *who = NULL;
+	int64_t wait = 0;
+	if (aws_lease_break(&c->lease, &who, &wait, &err) == 0 && who)
+		c->w->breaks++;
+}
+
 /* One run: takes, works and renews for a while, and is done, killed, or loses the lease. */
 static void one_run(struct contender *c)
 {
@@ -187,7 +197,10 @@ static void *live(void *ctx)
 		pthread_cond_wait(&c->go, &w->lock);
 	while (!w->closing) {
 		begin_words(c);
-		one_run(c);
+		if (chance(w, 8) == 0)
+			break_it(c);
+		else
+			one_run(c);
 		let_others(c, chance(w, 5000));
 	}
 	c->ended = true;
@@ -274,7 +287,7 @@ static void never_two_hold_it(void **state)
 {
 	(void)state;
 	static struct world w;
-	int runs = 0, lost = 0;
+	int runs = 0, lost = 0, breaks = 0;
 	for (unsigned seed = 1; seed <= 40; seed++) {
 		world_init(&w, seed, seed % 4 == 0 ? 0 : (int)(seed % 20));
 		run_world(&w, TURNS);
@@ -284,9 +297,10 @@ static void never_two_hold_it(void **state)
 		assert_true(w.server.now.n <= 16); /* what is old is cleaned up */
 		runs += w.runs;
 		lost += w.lost;
+		breaks += w.breaks;
 	}
-	if (runs < 500 || lost < 15)
-		fail_msg("the world is too quiet to prove anything: %d runs, %d lost leases", runs, lost);
+	if (runs < 500 || lost < 15 || breaks < 20)
+		fail_msg("the world is too quiet to prove anything: %d runs, %d lost leases, %d broken ones", runs, lost, breaks);
 }
 
 int main(void)
