@@ -77,12 +77,23 @@ static bool is_young(const char *path)
 	return rn_wall_ms() - changed < YOUNG_MS;
 }
 
+/* This user's own file, by the descriptor that is read: whoever owns a folder above can put another one in its place at any moment. */
+static int open_own(const char *file)
+{
+	struct stat st;
+	RN_AUTO(rn_closep) int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -1;
+	return rn_take_fd(&fd);
+}
+
 /* A record is the SHA-256 of the rest, a line end, and the rest: JSON. */
 static cJSON *read_record(const char *file)
 {
 	char sum[DIGEST_HEX + 1];
 	RN_AUTO(rn_buf_clear) struct rn_buf text = { .max = RECORD_MAX };
-	if (rn_read_file(file, RECORD_MAX, &text, NULL) < 0 || text.len <= DIGEST_HEX || text.p[DIGEST_HEX] != '\n')
+	RN_AUTO(rn_closep) int fd = open_own(file);
+	if (fd < 0 || rn_read_fd(fd, &text, file, NULL) < 0 || text.len <= DIGEST_HEX || text.p[DIGEST_HEX] != '\n')
 		return NULL;
 	const char *rest = text.p + DIGEST_HEX + 1;
 	size_t n = text.len - DIGEST_HEX - 1;
@@ -99,7 +110,7 @@ struct plugin_info *plugin_recall(const char *name, const char *path, const char
 {
 	RN_AUTO(rn_freep) char *dir = folder();
 	RN_AUTO(rn_freep) char *file = dir ? record_path(dir, name, path) : NULL;
-	if (!file || !rn_exists(file) || plugin_check_file(file, NULL) < 0)
+	if (!file || !rn_exists(file) || plugin_check_folder(dir, NULL) < 0)
 		return NULL;
 	RN_AUTO(rn_json_freep) cJSON *j = read_record(file);
 	const char *digest = rn_json_str(j, "digest");
@@ -135,11 +146,23 @@ static bool is_same(const struct plugin_info *p)
 	return now && p->stamp && rn_streq(now, p->stamp);
 }
 
+/* What is there of it already is ours: nothing is made in the home of another user, as `sudo` may leave it in HOME. */
+static bool may_make(const char *dir)
+{
+	RN_AUTO(rn_freep) char *there = rn_strdup(dir);
+	while (!rn_exists(there)) {
+		char *up = rn_path_dir(there);
+		free(there);
+		there = up;
+	}
+	return plugin_check_folder(there, NULL) == 0;
+}
+
 void plugin_remember(const struct plugin_info *p)
 {
 	RN_AUTO(rn_freep) char *dir = folder();
-	if (!dir || is_young(p->path) || !is_same(p) || rn_mkdirs(dir, 0700, NULL) < 0 || plugin_check_folder(dir, NULL) < 0 ||
-	    access(dir, W_OK) < 0)
+	if (!dir || is_young(p->path) || !is_same(p) || !may_make(dir) || rn_mkdirs(dir, 0700, NULL) < 0 ||
+	    plugin_check_folder(dir, NULL) < 0 || access(dir, W_OK) < 0)
 		return;
 	RN_AUTO(rn_json_freep) cJSON *j = cJSON_CreateObject();
 	cJSON_AddNumberToObject(j, "format", FORMAT);

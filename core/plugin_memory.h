@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the probe said of a plugin, kept between runs in the user's cache, so that an unchanged plugin
- * need not be loaded to be described. It is trusted like the plugin itself: a file or folder that other
- * users can write is no memory. Whatever is wrong with it, the plugin is asked again.
+ * need not be loaded to be described. It is trusted like the plugin itself: a file of another user, and a file
+ * or folder that others can write, is no memory. Whatever is wrong with it, the plugin is asked again.
  */
 #ifndef CORE_PLUGIN_MEMORY_H
 #define CORE_PLUGIN_MEMORY_H

@@ -134,6 +134,16 @@ def test_the_memory_of_another_user_is_none(place):
     assert place.probes() == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_nothing_is_made_in_the_home_of_another_user(place, tmp_path):
+    """`sudo` may leave HOME as it was: a .cache that belongs to root would break that user's programs."""
+    place.remembered()
+    (tmp_path / "alice").mkdir()
+    os.chown(tmp_path / "alice", 12345, 12345)
+    assert place.probes(env={"XDG_CACHE_HOME": str(tmp_path / "alice/.cache")}) == 1
+    assert not list((tmp_path / "alice").iterdir())
+
+
 def test_a_link_leads_to_no_memory(place, tmp_path):
     record = place.remembered().record()
     (tmp_path / "shared").mkdir()
