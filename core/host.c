@@ -258,6 +258,17 @@ static const char *info_name(uint32_t what)
 	return what < RN_LEN(names) ? names[what] : NULL;
 }
 
+/* A plugin may ask as often as it likes; people want to know it once. */
+static void no_folder(struct runner_stage *stage, uint32_t what, const char *why)
+{
+	pthread_mutex_lock(&stage->lock);
+	bool told = stage->no_folder & (1u << what);
+	stage->no_folder |= 1u << what;
+	pthread_mutex_unlock(&stage->lock);
+	if (!told)
+		log_text(stage, RUNNER_WARN, why);
+}
+
 static const char *service_info(struct runner_stage *stage, uint32_t what)
 {
 	const char *name = info_name(what);
@@ -267,7 +278,7 @@ static const char *service_info(struct runner_stage *stage, uint32_t what)
 	if (value && !(plan && what == RUNNER_INFO_STATE) && (what == RUNNER_INFO_SCRATCH || what == RUNNER_INFO_CACHE || what == RUNNER_INFO_STATE)) {
 		struct rn_error err = { 0 };
 		if (rn_mkdirs(value, 0700, &err) < 0)
-			log_text(stage, RUNNER_WARN, err.msg);
+			no_folder(stage, what, err.msg);
 	}
 	return value;
 }

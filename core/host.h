@@ -32,6 +32,7 @@ struct runner_stage {
 	int cancel_fd;                      /* readable once the stage shall stop     */
 	pthread_mutex_t lock;               /* guards the pipe and all below          */
 	bool failed;                        /* `fail` was called                      */
+	uint32_t no_folder;                 /* bit RUNNER_INFO_...: told that it cannot be made */
 	bool final;                         /* what was said counts; later words do not */
 	struct host_progress progress[HOST_PROGRESS];
 	int reply_fd;                       /* the host's answers to `remember`       */

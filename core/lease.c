@@ -41,17 +41,28 @@ static void add(cJSON *to, const char *name, const char *value)
 		cJSON_AddStringToObject(to, name, value);
 }
 
+/* Without "USER:TOKEN@": everybody who is refused gets to see it. New string. */
+static char *without_user(const char *url)
+{
+	const char *host = strstr(url, "://"), *at = NULL;
+	if (!host)
+		return rn_strdup(url);
+	host += strlen("://");
+	for (const char *p = host; *p && !strchr("/?#", *p); p++)
+		at = *p == '@' ? p : at;
+	return at ? rn_asprintf("%.*s%s", (int)(host - url), url, at + 1) : rn_strdup(url);
+}
+
 /* Where people can look at the run: what CI systems tell their jobs. */
 static void add_url(cJSON *to)
 {
 	const char *server = getenv("GITHUB_SERVER_URL"), *repository = getenv("GITHUB_REPOSITORY"), *run = getenv("GITHUB_RUN_ID");
 	const char *gitlab = getenv("CI_JOB_URL"), *jenkins = getenv("BUILD_URL");
-	if (server && repository && run) {
-		RN_AUTO(rn_freep) char *url = rn_asprintf("%s/%s/actions/runs/%s", server, repository, run);
-		add(to, "url", url);
-	} else {
-		add(to, "url", gitlab ? gitlab : jenkins);
-	}
+	bool github = server && repository && run;
+	RN_AUTO(rn_freep) char *url = github ? rn_asprintf("%s/%s/actions/runs/%s", server, repository, run) :
+					       rn_strdup(gitlab ? gitlab : jenkins);
+	RN_AUTO(rn_freep) char *told = url ? without_user(url) : NULL;
+	add(to, "url", told);
 }
 
 static char *kernel_id(void)

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 65536, STOP_MS = 30000, LOOK_MS = 5, PERMISSIONS_MS = 10000 };
+enum { LINE_MAX_BYTES = 65536, STOP_MS = 30000, FAILED_MS = 1000, LOOK_MS = 5, PERMISSIONS_MS = 10000 };
 
 struct lease_helper {
 	pid_t pid;
@@ -172,9 +172,9 @@ static int wait_until_held(struct lease_helper *h, const struct lease_helper_opt
 	return rc > 0 ? 0 : rc < 0 ? -1 : gone(h, err);
 }
 
-static void end_it(struct lease_helper *h)
+/* It is killed when it has not ended by then. */
+static void end_it(struct lease_helper *h, int64_t end)
 {
-	int64_t end = rn_now_ms() + STOP_MS;
 	while (h->pid > 0 && waitpid(h->pid, NULL, WNOHANG) == 0) {
 		if (rn_now_ms() >= end)
 			kill(h->pid, SIGKILL);
@@ -196,7 +196,7 @@ struct lease_helper *lease_helper_start(const struct lease_helper_options *o, st
 			return h;
 		rn_closep(&h->fd);
 	}
-	end_it(h);
+	end_it(h, rn_now_ms() + FAILED_MS);
 	return NULL;
 }
 
@@ -246,5 +246,5 @@ void lease_helper_stop(struct lease_helper *h)
 	}
 	if (!h->lost && understand_all(h, &err) < 0 && !h->lost)
 		fprintf(stderr, "runner: the lease is not given back, and expires by itself: %s\n", err.msg);
-	end_it(h);
+	end_it(h, end);
 }

@@ -129,6 +129,9 @@ int report_junit_prepare(const char *path, struct rn_error *err)
 		return rn_wrap(err, "--junit %s", path);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		return rn_fail(err, RN_EINVAL, "--junit %s: that is a folder; name a file in it", path);
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* /dev/stdout: the report takes the place of what is there */
+		return rn_fail(err, RN_EINVAL, "--junit %s: that is a %s, and the report would take its place; name a file", path,
+			       S_ISLNK(st.st_mode) ? "link" : "device or pipe");
 	return access(dir, W_OK) == 0 ? 0 : rn_fail(err, RN_EIO, "--junit %s: cannot write into %s: %m", path, dir);
 }
 

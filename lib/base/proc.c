@@ -285,8 +285,12 @@ int rn_run_until(const char *const *argv, const char *const *env, const char *in
 	for (int i = 0; i < 3; i++) {
 		if (!wanted[i])
 			continue;
-		if (pipe2(ends[i], O_CLOEXEC) < 0)
-			return rn_fail(err, RN_EIO, "pipe: %m");
+		if (pipe2(ends[i], O_CLOEXEC) < 0) {
+			rn_fail(err, RN_EIO, "pipe: %m");
+			for (int k = 0; k < i; k++)
+				rn_closep(&ends[k][0]), rn_closep(&ends[k][1]);
+			return -1;
+		}
 		fds[n++] = (struct rn_fd_map){ ends[i][i == 0 ? 0 : 1], i };
 	}
 	struct rn_spawn s = { .argv = argv, .env = env, .fds = fds, .n_fds = n, .new_group = true };

@@ -91,7 +91,10 @@ def test_a_junit_file_that_cannot_be_written_is_no_success(runner, pipe, tmp_pat
     runner("run", "--junit", "new/folder/out.xml", file)
     assert ElementTree.parse(tmp_path / "new/folder/out.xml").getroot().find("testsuite").attrib["tests"] == "1"
     (tmp_path / "ran").unlink()
-    for path, why in (("new/folder", "that is a folder"), ("test.pipe/out.xml", "--junit test.pipe/out.xml")):
+    (tmp_path / "link").symlink_to("elsewhere")
+    os.mkfifo(tmp_path / "fifo")
+    for path, why in (("new/folder", "that is a folder"), ("test.pipe/out.xml", "--junit test.pipe/out.xml"),
+                      ("link", "that is a link"), ("fifo", "that is a device or pipe"), ("/dev/null", "that is a device or pipe")):
         assert why in runner("run", "--junit", path, file, code=3).err
     assert not (tmp_path / "ran").exists()  # said before anything ran
     late = pipe(pipeline(sh("a", "mkdir -p late.xml/x")), "late.pipe")

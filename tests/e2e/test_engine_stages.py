@@ -210,3 +210,12 @@ def test_scratch_folders_are_private_and_gone_afterwards(runner, pipe, tmp_path)
     runner("run", pipe(pipeline(sh("one", 'd=$(dirname "$RUNNER_OUTPUT"); stat -c %a "$d" > mode; echo "$d" > where'))))
     assert (tmp_path / "mode").read_text().strip() == "700"
     assert not os.path.exists((tmp_path / "where").read_text().strip())
+
+
+def test_a_folder_that_cannot_be_made_is_told_once(runner, pipe, tmp_path):
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "a-file").touch()
+    file = pipe(pipeline(stage("a", "oci-build", context="context")))
+    text = runner("run", file, env={"XDG_CACHE_HOME": str(tmp_path / "a-file")}, code=None).text
+    assert text.count("warning: make folder") == 1 and "set XDG_CACHE_HOME" in text, text

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -221,6 +222,28 @@ static void threads_may_start_programs_at_once(void **state)
 	}
 }
 
+static void what_cannot_start_leaves_no_descriptor(void **state)
+{
+	(void)state;
+	struct rlimit usual, few;
+	RN_AUTO(rn_buf_clear) struct rn_buf out = RN_BUF_INIT;
+	static const char *const argv[] = { "true", NULL };
+	int next = dup(0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+	for (int room = 1; room < 8; room++) {
+		few = (struct rlimit){ (rlim_t)(next + room), usual.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		int rc = rn_run(argv, NULL, "", &out, NULL, 60000, NULL);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+		if (room < 6)
+			assert_int_equal(rc, -1);
+		int now = dup(0);
+		close(now);
+		assert_int_equal(now, next);
+	}
+}
+
 static void a_child_gets_only_the_listed_descriptors(void **state)
 {
 	(void)state;
@@ -308,6 +331,7 @@ int main(void)
 		cmocka_unit_test(commands_are_bounded_in_time_and_output),
 		cmocka_unit_test(a_script_without_a_first_line_gets_many_arguments),
 		cmocka_unit_test(threads_may_start_programs_at_once),
+		cmocka_unit_test(what_cannot_start_leaves_no_descriptor),
 		cmocka_unit_test(a_child_gets_only_the_listed_descriptors),
 		cmocka_unit_test(a_killed_child_reports_its_signal),
 		cmocka_unit_test(json_is_strict_and_located),

@@ -67,7 +67,7 @@ static void the_second_is_refused_and_told_who_has_it(void **state)
 	struct place p;
 	struct rn_error err = { 0 };
 	place_init(&p);
-	setenv("CI_JOB_URL", "https://gitlab.example/job/1", 1);
+	setenv("CI_JOB_URL", "https://bot:to@ken@gitlab.example/job/1", 1);
 	struct lease *first = lease_take(&p.o, &err);
 	unsetenv("CI_JOB_URL");
 	assert_non_null(first);
@@ -79,6 +79,8 @@ static void the_second_is_refused_and_told_who_has_it(void **state)
 	for (size_t i = 0; i < RN_LEN(told); i++)
 		if (!strstr(err.msg, told[i]))
 			fail_msg("%s is not in: %s", told[i], err.msg);
+	assert_null(strstr(err.msg, "bot"));
+	assert_null(strstr(err.msg, "ken@"));
 	assert_non_null(strstr(err.hint, "--lock-wait"));
 	p.o.name = "other";
 	struct lease *other = lease_take(&p.o, &err);
