@@ -119,6 +119,8 @@ int api_put_methods(struct api *a, struct rn_error *err);     /* methods.c    */
 int api_put_document(struct api *a, struct rn_error *err);    /* document.c   */
 int api_put_permissions(struct api *a, struct rn_error *err); /* permission.c */
 int api_put_deployment(struct api *a, struct rn_error *err);  /* deployment.c */
+/** Removes our statements from functions that the content named before the run and no longer does. After the deployment. */
+int api_leave_functions(struct api *a, struct rn_error *err); /* permission.c */
 int api_put_key(struct api *a, struct rn_error *err);         /* key.c        */
 int api_put_plan(struct api *a, struct rn_error *err);        /* plan.c       */
 int api_destroy(struct api *a, struct rn_error *err);         /* destroy.c    */
@@ -153,12 +155,12 @@ int api_remember_authorizer(struct api *a, struct rn_error *err);
 int api_remember_deployments(struct api *a, struct rn_error *err);
 int api_remember_stage(struct api *a, struct rn_error *err);
 int api_remember_permission(struct api *a, const struct api_function *f, const char *sid, struct rn_error *err);
-int api_remember_key(struct api *a, struct rn_error *err);
+int api_remember_key(struct api *a, const cJSON *key, struct rn_error *err);
 int api_remember_plan(struct api *a, struct rn_error *err);
 int api_remember_plan_key(struct api *a, struct rn_error *err);
 
 /** Disables the key, or takes the plan off its stages, and notes in its description that it may go in a day. */
-int api_retire_key(struct api *a, struct rn_error *err);
+int api_retire_key(struct api *a, const cJSON *key, struct rn_error *err);
 int api_retire_plan(struct api *a, struct rn_error *err);
 bool api_is_retired(const cJSON *item);
 /** Deletes what was retired a day ago or more. */

@@ -74,6 +74,10 @@ static int body_of(const cJSON *o, cJSON **ret, struct rn_error *err)
 		return rn_hint(err, token ? "type: REQUEST takes several, and query parameters" :
 					    "for example [Authorization, method.request.querystring.tenant]");
 	}
+	if (!token && rn_json_get(o, "pattern")) {
+		rn_fail(err, RN_EINVAL, "authorizer.pattern is about tokens, and the type is REQUEST");
+		return rn_hint(err, "API Gateway would not look at it: leave it out, or use type: TOKEN");
+	}
 	*ret = cJSON_CreateObject();
 	cJSON_AddStringToObject(*ret, "name", AUTHORIZER_NAME);
 	cJSON_AddStringToObject(*ret, "type", token ? "TOKEN" : "REQUEST");

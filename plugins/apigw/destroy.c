@@ -56,19 +56,17 @@ static int remove_of_authorizers(struct api *a, struct rn_error *err)
 static int remove_permissions(struct api *a, struct rn_error *err)
 {
 	const cJSON *resource, *method;
-	bool guarded = false;
 	if (api_read_resources(a, err) < 0)
 		return -1;
 	cJSON_ArrayForEach(resource, a->resources)
 	{
 		cJSON_ArrayForEach(method, rn_json_get(resource, "resourceMethods"))
 		{
-			guarded |= rn_json_str(method, "authorizerId") != NULL;
 			if (remove_permission(a, method, a->id, err) < 0)
 				return -1;
 		}
 	}
-	return guarded ? remove_of_authorizers(a, err) : 0;
+	return remove_of_authorizers(a, err); /* also of one that no route asks any more */
 }
 
 int api_delete(struct api *a, const cJSON *api, struct rn_error *err)

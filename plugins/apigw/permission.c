@@ -127,3 +127,43 @@ int api_put_permissions(struct api *a, struct rn_error *err)
 			return -1;
 	return 0;
 }
+
+/* ---- functions that are no longer named -------------------------------------------------------- */
+
+/* Takes `arn`. */
+static int leave_function(struct api *a, char *arn, struct rn_strv *done, struct rn_error *err)
+{
+	struct api_function f = { 0 };
+	bool named = rn_strv_has(done, arn) || strstr(arn, "${");
+	int rc = 0;
+	for (size_t i = 0; i < a->n_functions; i++)
+		named |= is_function(a, arn, &a->functions[i]);
+	if (!named) {
+		rn_strv_add(done, arn);
+		function_ref_parse(arn, &f.ref);
+		rc = api_read_policy(a, &f, err) < 0 ? -1 : api_remove_permissions(a, &f, a->id, NULL, err);
+	}
+	function_ref_clear(&f.ref);
+	rn_json_freep(&f.policy);
+	rn_freep(&arn);
+	return rc;
+}
+
+int api_leave_functions(struct api *a, struct rn_error *err)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv done = { 0 };
+	const cJSON *resource, *method;
+	cJSON_ArrayForEach(resource, a->before)
+	{
+		cJSON_ArrayForEach(method, rn_json_get(resource, "resourceMethods"))
+		{
+			const char *uri = rn_json_str(rn_json_get(method, "methodIntegration"), "uri");
+			const char *begin = uri ? strstr(uri, ":lambda:path/") : NULL;
+			begin = begin ? strstr(begin, "/functions/") : NULL;
+			begin = begin ? begin + strlen("/functions/") : NULL;
+			if (begin && leave_function(a, rn_strndup(begin, strcspn(begin, "/")), &done, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}

@@ -186,7 +186,7 @@ int api_put_plan(struct api *a, struct rn_error *err)
 	} else if (a->found_plan && stage_owns(a->s, rn_json_get(a->found_plan, "tags")) && api_retire_plan(a, err) < 0) {
 		return -1;
 	}
-	if (!a->key.wanted && a->found_key && stage_owns(a->s, rn_json_get(a->found_key, "tags")) && api_retire_key(a, err) < 0)
+	if (!a->key.wanted && a->found_key && stage_owns(a->s, rn_json_get(a->found_key, "tags")) && api_retire_key(a, a->found_key, err) < 0)
 		return -1;
 	return api_sweep(a, err);
 }

@@ -138,7 +138,7 @@ static int put_content(struct api *a, struct rn_error *err)
 static int deploy(struct api *a, struct rn_error *err)
 {
 	if (api_survey(a, err) < 0 || api_put_rest_api(a, err) < 0 || put_content(a, err) < 0 ||
-	    api_put_permissions(a, err) < 0 || api_put_deployment(a, err) < 0 || api_put_key(a, err) < 0 ||
+	    api_put_permissions(a, err) < 0 || api_put_deployment(a, err) < 0 || api_leave_functions(a, err) < 0 || api_put_key(a, err) < 0 ||
 	    api_put_plan(a, err) < 0)
 		return -1;
 	return a->id ? set_outputs(a, err) : 0;

@@ -159,14 +159,14 @@ int api_remember_permission(struct api *a, const struct api_function *f, const c
 	return remember(a, RECORD_PERMISSION, sid, record, err);
 }
 
-int api_remember_key(struct api *a, struct rn_error *err)
+int api_remember_key(struct api *a, const cJSON *key, struct rn_error *err)
 {
 	static const char *const kept[] = { "name", "description", "enabled" }; /* never the value */
 	cJSON *record = cJSON_CreateObject();
 	for (size_t i = 0; i < RN_LEN(kept); i++)
-		copy(record, a->found_key, kept[i]);
-	copy_tags(a, record, a->found_key);
-	return remember(a, RECORD_KEY, rn_json_str(a->found_key, "id"), record, err);
+		copy(record, key, kept[i]);
+	copy_tags(a, record, key);
+	return remember(a, RECORD_KEY, rn_json_str(key, "id"), record, err);
 }
 
 int api_remember_plan(struct api *a, struct rn_error *err)
@@ -209,16 +209,16 @@ static bool is_due(const cJSON *item)
 	return rn_parse_iso8601(date, &when, NULL) < 0 || rn_wall_ms() - when >= DAY_MS;
 }
 
-int api_retire_key(struct api *a, struct rn_error *err)
+int api_retire_key(struct api *a, const cJSON *key, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *path = aws_path("/apikeys/{}", rn_json_str(a->found_key, "id"));
+	RN_AUTO(rn_freep) char *path = aws_path("/apikeys/{}", rn_json_str(key, "id"));
 	RN_AUTO(rn_freep) char *words = retirement();
 	RN_AUTO(rn_json_freep) cJSON *ops = cJSON_CreateArray();
 	patch_add(ops, "replace", "/enabled", "false");
 	patch_add(ops, "replace", "/description", words);
-	if (a->s->mode == STAGE_RUN && (api_remember_key(a, err) < 0 || api_patch(a, "UpdateApiKey", path, ops, NULL, err) < 0))
+	if (a->s->mode == STAGE_RUN && (api_remember_key(a, key, err) < 0 || api_patch(a, "UpdateApiKey", path, ops, NULL, err) < 0))
 		return -1;
-	stage_change(a->s, RUNNER_DELETED, "disabled; goes with the first run a day later", "API key %s", rn_json_str(a->found_key, "name"));
+	stage_change(a->s, RUNNER_DELETED, "disabled; goes with the first run a day later", "API key %s", rn_json_str(key, "name"));
 	return 0;
 }
 
@@ -246,7 +246,8 @@ int api_sweep(struct api *a, struct rn_error *err)
 	}
 	cJSON_ArrayForEach(item, a->own_keys)
 	{
-		if (is_due(item) && api_delete_key(a, item, err) < 0)
+		/* the one in use may have been retired once */
+		if (is_due(item) && !rn_streq(rn_json_str(item, "id"), a->key_id) && api_delete_key(a, item, err) < 0)
 			return -1;
 	}
 	return 0;

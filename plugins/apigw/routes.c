@@ -286,6 +286,8 @@ int routes_parse(const struct apigw_params *p, struct routes *ret, const char **
 		if (add_listed(&r, item, &d, err) < 0)
 			return -1;
 	}
+	if (r.n == 0)
+		return rn_fail(err, RN_EINVAL, "routes is empty, and an API without a route answers nothing: leave it out, or list a route");
 	routes_sort(&r);
 	if (check_set(&r, err) < 0)
 		return -1;

@@ -198,11 +198,38 @@ def test_a_value_that_a_retired_key_has_can_be_wanted_again(release):
     given = {**BARE, "api_key_required": True, "api_key": {"value": "a-given-key-of-24-chars!"}}
     release(given)
     release({**given, "api_key": {"value": "another-key-of-24-chars!"}})
+    between = release.state()
+    whole = release(given, fail=True)
+    assert "wanted again" in whole.text
+    release.same(between, whole)
+    assert "wanted again" in release(given, command="plan").text and release.proxy.writes() == []
     release(given)
     assert sorted((k["value"], k["enabled"]) for k in release.state()["keys"].values()) == [
         ("a-given-key-of-24-chars!", True), ("another-key-of-24-chars!", False)]
+    assert set(release.state()["keys"]) == set(between["keys"])
     release(given)
     assert release.proxy.writes() == []
+
+
+def test_a_retired_key_outlives_a_value_that_others_have(release):
+    given = {**BARE, "api_key_required": True, "api_key": {"value": "a-given-key-of-24-chars!"}}
+    release(given)
+    release({**given, "api_key": {"value": "another-key-of-24-chars!"}})
+    kept = release.state()["keys"]
+    theirs = release.api.create_api_key(name="theirs", value="somebody-elses-key-of-it", enabled=True)["id"]
+    assert "exists in the account" in release({**given, "api_key": {"value": "somebody-elses-key-of-it"}}, code=1).text
+    assert {k: v for k, v in release.state()["keys"].items() if k != theirs} == kept
+
+
+def test_a_key_that_was_retired_a_day_ago_and_is_wanted_again_stays(release):
+    given = {**BARE, "api_key_required": True, "api_key": {"value": "a-given-key-of-24-chars!"}}
+    release(given)
+    (id,) = release.state()["keys"]
+    release(BARE)
+    text = release.state()["keys"][id]["description"]
+    release.api.update_api_key(apiKey=id, patchOperations=[{"op": "replace", "path": "/description", "value": text.replace(text.split()[4][:10], "2020-01-01")}])
+    release(given)
+    assert [(k, v["enabled"]) for k, v in release.state()["keys"].items()] == [(id, True)]
 
 
 @pytest.mark.parametrize("step", range(4))

@@ -350,6 +350,43 @@ def test_each_route_has_its_own_permission_and_stale_ones_go(stage):
     assert [s["Sid"] for s in stage.statements()] == ["theirs"]
 
 
+def other_function(stage, name="other"):
+    known = stage.functions.get_function(FunctionName=NAME)
+    stage.functions.create_function(FunctionName=name, Role=known["Configuration"]["Role"], PackageType="Image", Code={"ImageUri": known["Code"]["ImageUri"]})
+    stage.functions.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05})
+    return name
+
+
+def policy_of(stage, name):
+    try:
+        return json.loads(stage.functions.get_policy(FunctionName=name)["Policy"])["Statement"]
+    except stage.functions.exceptions.ResourceNotFoundException:
+        return []
+
+
+def test_a_function_that_no_route_names_any_more_may_not_be_invoked(stage):
+    other = other_function(stage)
+    stage(function=other)
+    assert len(policy_of(stage, other)) == 1
+    planned = stage("plan")
+    assert f"of arn:aws:lambda:us-east-1:000000000000:function:{other}" in planned.text and stage.writes() == []
+    stage()
+    writes = stage.writes()
+    assert policy_of(stage, other) == [] and len(stage.statements()) == 1
+    assert writes.index("UpdateStage") < writes.index("RemovePermission")  # what is live until then may be invoked until then
+    stage()
+    assert stage.writes() == []
+
+
+def test_destroy_takes_the_permission_of_an_authorizer_that_no_route_asks_any_more(stage):
+    other = other_function(stage)
+    stage(**{**AUTH, "authorizer": {"function": other}})
+    assert len(policy_of(stage, other)) == 1
+    stage()
+    stage("destroy")
+    assert policy_of(stage, other) == [] and stage.statements() == []
+
+
 def test_an_authorizer_of_a_document_may_be_invoked_and_may_not_any_more(stage, document):
     uri = PROXY % ARN
     scheme = {"type": "apiKey", "name": "Auth", "in": "header", "x-amazon-apigateway-authtype": "custom",
@@ -552,6 +589,8 @@ BAD = [({"resource": "a b"}, "cannot be a part"), ({"resource": "{x+}/y"}, "cann
        ({"authorization": "CUSTOM"}, "no authorizer is given"), ({"authorizer": {"function": "f"}}, "no route asks"),
        ({**AUTH, "authorizer": {"function": "f", "tll": 1}}, "did you mean ttl"), ({**AUTH, "authorizer": {"function": "f", "ttl": 3601}}, "3600"),
        ({**AUTH, "authorizer": {"function": "f", "identity": ["A", "B"]}}, "type: REQUEST"), ({**AUTH, "authorizer": {"ttl": 1}}, "names the function"),
+       ({"resource": None, "method": None, "routes": []}, "routes is empty"),
+       ({**AUTH, "authorizer": {"function": "f", "type": "REQUEST", "pattern": "x"}}, "about tokens"),
        ({**AUTH, "authorizer": {"function": "f", "type": "COGNITO_USER_POOLS"}}, "with openapi"),
        ({"tags": {"runner:x": "1"}}, "runner:"), ({"endpoint_type": "PRIVATE"}, "x-amazon-apigateway-policy")]
 
