@@ -216,6 +216,8 @@ static int bring(struct function *f, enum extra e, const cJSON *want, bool *ret_
 bool function_wants_extra(const struct function *f, enum extra e)
 {
 	const struct runner_host *host = f->s->host;
+	if (e == EXTRA_PROVISIONED && !alias_of(f))
+		return false; /* 0, then: $LATEST has none */
 	return host->is_set(f->s->rs, extra_param(e)) && host->is_known(f->s->rs, extra_param(e));
 }
 

@@ -444,3 +444,9 @@ def test_moto_takes_the_setting_in_an_update(moto_stage, setting):  # noqa: F811
         assert len(moto_stage.writes()) == 1
         moto_stage(**after)
         assert moto_stage.writes() == []
+
+
+def test_no_provisioned_concurrency_needs_no_alias(stage):  # noqa: F811
+    stage(provisioned_concurrency=0)
+    stage(provisioned_concurrency=0)
+    assert stage.writes() == []
