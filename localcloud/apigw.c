@@ -77,6 +77,7 @@ static const struct route ROUTES[] = {
 	{ "GET", R "/authorizers", "GetAuthorizers", apigw_list_authorizers },
 	{ "POST", R "/authorizers", "CreateAuthorizer", apigw_create_authorizer },
 	{ "GET", R "/authorizers/{authorizer}", "GetAuthorizer", apigw_get_authorizer },
+	{ "POST", R "/authorizers/{authorizer}", "TestInvokeAuthorizer", apigw_test_authorizer, .blocks = true },
 	{ "PATCH", R "/authorizers/{authorizer}", "UpdateAuthorizer", apigw_update_authorizer },
 	{ "DELETE", R "/authorizers/{authorizer}", "DeleteAuthorizer", apigw_delete_authorizer },
 	{ "GET", R "/stages/{stage}/exports/{type}", "GetExport", apigw_export },

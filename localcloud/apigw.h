@@ -62,6 +62,8 @@ cJSON *apigw_new_resource(const char *id, const cJSON *parent, const char *part)
 cJSON *apigw_snapshot(struct request *req, const cJSON *api);
 /** Valid integration? -1: answered. Also sets what AWS defaults. */
 int apigw_check_integration(struct request *req, struct response *res, cJSON *integration);
+/** A gateway response of a type that there is, with a status that can be sent? -1: answered. */
+int apigw_check_response(struct request *req, struct response *res, const char *type, const cJSON *doc);
 int apigw_check_method(struct request *req, struct response *res, const char *verb, cJSON *method);
 bool apigw_is_path_part(const char *part);
 /** Reads an OpenAPI document into the API's resources; -1: answered. */
@@ -92,6 +94,6 @@ handler_fn apigw_create_key, apigw_get_key, apigw_list_keys, apigw_update_key, a
 handler_fn apigw_create_plan, apigw_get_plan, apigw_list_plans, apigw_update_plan, apigw_delete_plan,
 	apigw_create_plan_key, apigw_get_plan_key, apigw_list_plan_keys, apigw_delete_plan_key, apigw_get_usage,
 	apigw_update_usage;
-handler_fn apigw_test_invoke;
+handler_fn apigw_test_invoke, apigw_test_authorizer;
 
 #endif

@@ -288,14 +288,20 @@ void apigw_list_responses(struct request *req, struct response *res)
 	apigw_answer_list(req, res, list);
 }
 
-static void save_response(struct request *req, struct response *res, int status, cJSON *doc)
+int apigw_check_response(struct request *req, struct response *res, const char *type, const cJSON *doc)
 {
+	RN_AUTO(rn_json_freep) cJSON *known = cJSON_IsObject(doc) ? response_of(req, "", type) : NULL;
 	const char *code = rn_json_str(doc, "statusCode");
 	int64_t n = 0;
-	if (code && rn_parse_int(code, 100, 599, &n, NULL) < 0) {
-		apigw_bad(req, res, "Invalid status code %s", code);
+	if (!known)
+		return apigw_bad(req, res, "Invalid gateway response type %s", type);
+	return code && rn_parse_int(code, 200, 599, &n, NULL) < 0 ? apigw_bad(req, res, "Invalid status code %s", code) : 0;
+}
+
+static void save_response(struct request *req, struct response *res, int status, cJSON *doc)
+{
+	if (apigw_check_response(req, res, request_param(req, "type"), doc) < 0)
 		return;
-	}
 	apigw_set(doc, "defaultResponse", cJSON_CreateBool(false));
 	apigw_save(req, GATEWAY_RESPONSE, request_param(req, "api"), request_param(req, "type"),
 		   doc);

@@ -6,7 +6,7 @@
 #include "apigw_event.h"
 
 #include "apigw_gateway.h"
-#include "json_schema.h"
+#include "pattern.h"
 
 #include "base/encode.h"
 #include "base/time.h"
@@ -60,24 +60,56 @@ char *gateway_method_arn(const struct gateway_call *call)
 	return cloud_arn("execute-api", call->region, "%s/%s/%s%s", call->api_id, call->stage_name, call->verb, path);
 }
 
-/* The values of the identity sources, one a line; NULL: one is missing. New. */
+/* Each value with its length before it, so that no two lists of values look alike. False: there is none, or it is empty. */
+static bool add_values(struct rn_buf *to, const struct pairs *all, const char *name, bool nocase)
+{
+	bool found = false;
+	for (size_t i = 0; i < all->n; i++) {
+		const struct pair *p = &all->v[i];
+		if ((nocase ? strcasecmp : strcmp)(p->name, name) != 0)
+			continue;
+		rn_buf_addf(to, "%zu:%s,", strlen(p->value), p->value);
+		found |= *p->value != '\0';
+	}
+	rn_buf_addc(to, '\n');
+	return found;
+}
+
+/* One source. All values of a header or an argument that comes several times count: the function sees them too. */
+static bool add_source(const struct gateway_call *call, const char *source, struct rn_buf *to)
+{
+	static const char HEADER[] = "method.request.header.", QUERY[] = "method.request.querystring.";
+	if (rn_starts(source, HEADER))
+		return add_values(to, &call->req->headers, source + strlen(HEADER), true);
+	if (rn_starts(source, QUERY))
+		return add_values(to, &call->req->args, source + strlen(QUERY), false);
+	RN_AUTO(rn_freep) char *value = gateway_mapped(call, source);
+	rn_buf_addf(to, "%zu:%s\n", value ? strlen(value) : 0, value ? value : "");
+	return value && *value;
+}
+
+/* What a verdict is kept for: the values of the identity sources; NULL: one is missing. New. */
 static char *identity(const struct gateway_call *call, const cJSON *authorizer)
 {
-	const char *sources = rn_json_str(authorizer, "identitySource"), *pattern = rn_json_str(authorizer, "identityValidationExpression");
+	const char *sources = rn_json_str(authorizer, "identitySource");
 	RN_AUTO(rn_strv_clear) struct rn_strv all = { 0 };
 	RN_AUTO(rn_buf_clear) struct rn_buf text = RN_BUF_INIT;
 	rn_strv_split(&all, sources ? sources : "", ',');
 	for (size_t i = 0; i < all.n; i++) {
 		const char *source = rn_trim(all.v[i]);
-		RN_AUTO(rn_freep) char *value = *source ? gateway_mapped(call, source) : NULL;
-		if (*source && (!value || !*value))
+		if (*source && !add_source(call, source, &text))
 			return NULL;
-		if (value)
-			rn_buf_addf(&text, "%s%s", text.len ? "\n" : "", value);
 	}
+	return rn_buf_take(&text);
+}
+
+/* Of an authorizer of type TOKEN; NULL: it does not match the pattern. New. */
+static char *token_of(const struct gateway_call *call, const cJSON *authorizer)
+{
+	const char *source = rn_json_str(authorizer, "identitySource"), *pattern = rn_json_str(authorizer, "identityValidationExpression");
+	RN_AUTO(rn_freep) char *token = source ? gateway_mapped(call, source) : NULL;
 	RN_AUTO(rn_freep) char *whole = pattern && *pattern ? rn_asprintf("^(%s)$", pattern) : NULL;
-	bool token = rn_streq(rn_json_str(authorizer, "type"), "TOKEN");
-	return whole && token && schema_matches(whole, rn_buf_str(&text)) != 1 ? NULL : rn_buf_take(&text);
+	return token && whole && pattern_matches(whole, token) != 1 ? NULL : rn_take(&token);
 }
 
 static char *event_of(const struct gateway_call *call, const cJSON *authorizer, const char *token)
@@ -89,7 +121,7 @@ static char *event_of(const struct gateway_call *call, const cJSON *authorizer, 
 	cJSON_AddStringToObject(event, "type", "TOKEN");
 	cJSON_AddStringToObject(event, "methodArn", arn);
 	cJSON_AddStringToObject(event, "authorizationToken", token);
-	return rn_json_print(event);
+	return rn_json_print_utf8(event);
 }
 
 /* A function that failed: "Unauthorized" is a word that AWS knows. -1 always. */
@@ -131,29 +163,6 @@ static cJSON *ask(struct gateway_call *call, const cJSON *authorizer, const char
 
 /* ---- policies -------------------------------------------------------------------------------- */
 
-/* "*" is any text, "?" any character. */
-static bool fits(const char *pattern, const char *text)
-{
-	const char *star = NULL, *mark = NULL;
-	while (*text) {
-		if (*pattern == '*') {
-			star = pattern++;
-			mark = text;
-		} else if (*pattern == '?' || *pattern == *text) {
-			pattern++;
-			text++;
-		} else if (star) {
-			pattern = star + 1;
-			text = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return !*pattern;
-}
-
 /* A value, or one of a list of values. `any_case`: actions. */
 static bool names(const cJSON *value, const char *text, bool any_case)
 {
@@ -169,24 +178,43 @@ static bool names(const cJSON *value, const char *text, bool any_case)
 	RN_AUTO(rn_freep) char *pattern = rn_strdup(cJSON_GetStringValue(value));
 	for (char *p = pattern; p && *p && any_case; p++)
 		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-	return pattern && fits(pattern, text);
+	return pattern && glob_matches(pattern, text);
+}
+
+/* Statements are a list, or one. */
+static const cJSON *first_of(const cJSON *statements)
+{
+	return cJSON_IsArray(statements) ? statements->child : statements;
+}
+
+static const cJSON *next_of(const cJSON *statements, const cJSON *one)
+{
+	return cJSON_IsArray(statements) ? one->next : NULL;
+}
+
+static const char *fault_of_statement(const cJSON *s)
+{
+	const char *effect = rn_json_str(s, "Effect");
+	if (rn_json_get(s, "Condition"))
+		return "its policy has a Condition, which this local cloud does not evaluate";
+	if (!rn_json_get(s, "Action") || !rn_json_get(s, "Resource"))
+		return "a statement of its policy lacks Action or Resource";
+	return rn_streq(effect, "Allow") || rn_streq(effect, "Deny") ? NULL : "the Effect of a statement is neither Allow nor Deny";
 }
 
 /* What is wrong with the answer; NULL: nothing. */
 static const char *fault_of(const cJSON *answer)
 {
 	const cJSON *policy = rn_json_get(answer, "policyDocument"), *statements = rn_json_get(policy, "Statement"), *one;
+	const char *fault = NULL;
 	if (!rn_json_str(answer, "principalId"))
 		return "it has no principalId";
 	if (!cJSON_IsObject(policy) || !(cJSON_IsArray(statements) || cJSON_IsObject(statements)))
 		return "it has no policyDocument with statements";
-	cJSON_ArrayForEach(one, statements)
-	{
-		if (cJSON_IsArray(statements) && rn_json_get(one, "Condition"))
-			return "its policy has a Condition, which this local cloud does not evaluate";
-		if (cJSON_IsArray(statements) && (!rn_json_get(one, "Action") || !rn_json_get(one, "Resource")))
-			return "a statement of its policy lacks Action or Resource";
-	}
+	for (one = first_of(statements); one && !fault; one = next_of(statements, one))
+		fault = fault_of_statement(one);
+	if (fault)
+		return fault;
 	cJSON_ArrayForEach(one, rn_json_get(answer, "context"))
 	{
 		if (cJSON_IsObject(one) || cJSON_IsArray(one))
@@ -200,7 +228,7 @@ static int judge(struct gateway_call *call, const cJSON *answer)
 	const cJSON *statements = rn_json_path(answer, "policyDocument.Statement");
 	RN_AUTO(rn_freep) char *arn = gateway_method_arn(call);
 	bool allowed = false;
-	for (const cJSON *s = cJSON_IsArray(statements) ? statements->child : statements; s; s = cJSON_IsArray(statements) ? s->next : NULL) {
+	for (const cJSON *s = first_of(statements); s; s = next_of(statements, s)) {
 		if (!names(rn_json_get(s, "Action"), "execute-api:invoke", true) || !names(rn_json_get(s, "Resource"), arn, false))
 			continue;
 		if (rn_streq(rn_json_str(s, "Effect"), "Deny"))
@@ -236,30 +264,42 @@ static const cJSON *authorizer_of(const struct gateway_call *call)
 	return NULL;
 }
 
+cJSON *gateway_verdict(struct gateway_call *call, const cJSON *authorizer, bool remember)
+{
+	bool by_token = rn_streq(rn_json_str(authorizer, "type"), "TOKEN");
+	const char *name = rn_json_str(authorizer, "name"), *fault = NULL;
+	RN_AUTO(rn_freep) char *who = identity(call, authorizer);
+	RN_AUTO(rn_freep) char *token = who && by_token ? token_of(call, authorizer) : NULL;
+	if (!who || (by_token && !token)) {
+		gateway_refuse(call, GATEWAY_UNAUTHORIZED, "%s is missing, or is not as the authorizer %s wants it",
+			       rn_json_str(authorizer, "identitySource"), name);
+		return NULL;
+	}
+	int64_t ttl = remember ? rn_json_int(authorizer, "authorizerResultTtlInSeconds", 300) : 0;
+	RN_AUTO(rn_freep) char *key = rn_asprintf("%s\n%s\n%s\n%s\n%s", call->api_id, call->stage_name, rn_json_str(call->deployment, "id"),
+						  rn_json_str(authorizer, "id"), who);
+	RN_AUTO(rn_json_freep) cJSON *answer = ttl > 0 ? recall(call->gateway, key) : NULL;
+	if (answer)
+		return rn_take(&answer);
+	answer = ask(call, authorizer, token);
+	fault = answer ? fault_of(answer) : NULL;
+	if (fault) {
+		gateway_refuse(call, GATEWAY_AUTHORIZER_CONFIGURATION, "the answer of the authorizer %s cannot be used: %s", name, fault);
+		return NULL;
+	}
+	if (answer && ttl > 0)
+		keep(call->gateway, key, answer, ttl);
+	return rn_take(&answer);
+}
+
 int gateway_authorize(struct gateway_call *call)
 {
 	const cJSON *authorizer = authorizer_of(call);
 	if (!authorizer)
 		return gateway_refuse(call, GATEWAY_AUTHORIZER_CONFIGURATION, "the method's authorizer is gone");
-	RN_AUTO(rn_freep) char *who = identity(call, authorizer);
-	if (!who)
-		return gateway_refuse(call, GATEWAY_UNAUTHORIZED, "%s is missing, or is not as the authorizer %s wants it",
-				      rn_json_str(authorizer, "identitySource"), rn_json_str(authorizer, "name"));
-	int64_t ttl = rn_json_int(authorizer, "authorizerResultTtlInSeconds", 300);
-	RN_AUTO(rn_freep) char *key = rn_asprintf("%s\n%s\n%s\n%s\n%s", call->api_id, call->stage_name, rn_json_str(call->deployment, "id"),
-						  rn_json_str(authorizer, "id"), who);
-	RN_AUTO(rn_json_freep) cJSON *answer = ttl > 0 ? recall(call->gateway, key) : NULL;
-	if (!answer) {
-		answer = ask(call, authorizer, who);
-		const char *fault = answer ? fault_of(answer) : NULL;
-		if (fault)
-			return gateway_refuse(call, GATEWAY_AUTHORIZER_CONFIGURATION, "the answer of the authorizer %s cannot be used: %s",
-					      rn_json_str(authorizer, "name"), fault);
-		if (!answer)
-			return -1;
-		if (ttl > 0)
-			keep(call->gateway, key, answer, ttl);
-	}
+	RN_AUTO(rn_json_freep) cJSON *answer = gateway_verdict(call, authorizer, true);
+	if (!answer)
+		return -1;
 	take(call, answer);
 	return judge(call, answer);
 }

@@ -164,7 +164,7 @@ char *event_build(const struct gateway_call *call)
 	RN_AUTO(rn_json_freep) cJSON *event = cJSON_CreateObject();
 	add_request(event, call);
 	add_body(event, call);
-	return rn_json_print(event);
+	return rn_json_print_utf8(event);
 }
 
 char *event_build_authorizer(const struct gateway_call *call, const char *method_arn)
@@ -173,7 +173,7 @@ char *event_build_authorizer(const struct gateway_call *call, const char *method
 	set_string(event, "type", "REQUEST");
 	set_string(event, "methodArn", method_arn);
 	add_request(event, call);
-	return rn_json_print(event);
+	return rn_json_print_utf8(event);
 }
 
 /* ---- what came back ---- */
@@ -212,11 +212,11 @@ static int parse_status(const cJSON *doc, int *ret, struct rn_error *err)
 	int64_t n = 200;
 	if (cJSON_IsNumber(status) && status->valuedouble == floor(status->valuedouble))
 		n = (int64_t)status->valuedouble;
-	else if (cJSON_IsString(status) ? rn_parse_int(status->valuestring, 100, 599, &n, NULL) < 0
+	else if (cJSON_IsString(status) ? rn_parse_int(status->valuestring, 200, 599, &n, NULL) < 0
 					: status && !cJSON_IsNull(status))
 		return rn_fail(err, RN_EINVAL, "statusCode is not a number");
-	if (n < 100 || n > 599)
-		return rn_fail(err, RN_EINVAL, "statusCode %lld is none of HTTP", (long long)n);
+	if (n < 200 || n > 599)
+		return rn_fail(err, RN_EINVAL, "statusCode %lld ends no exchange of HTTP", (long long)n);
 	*ret = (int)n;
 	return 0;
 }

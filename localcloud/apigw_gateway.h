@@ -79,6 +79,8 @@ int gateway_refuse_signature(struct gateway_call *call);
 
 /** Asks the method's authorizer, or what it said not long ago; -1: answered. */
 int gateway_authorize(struct gateway_call *call);
+/** What an authorizer says to the call, `remember`: or said not long ago; NULL: refused, and answered. New. */
+cJSON *gateway_verdict(struct gateway_call *call, const cJSON *authorizer, bool remember);
 void verdict_free(void *verdict);
 /** Parameters and body against the method's request validator; -1: answered. */
 int gateway_validate(struct gateway_call *call);

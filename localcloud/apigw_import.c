@@ -161,7 +161,24 @@ static int take_path(struct import *im, const cJSON *path)
 	return 0;
 }
 
-static void take_settings(struct import *im, bool merge)
+/* One of the API's own gateway responses. */
+static int take_response(struct import *im, const cJSON *from)
+{
+	RN_AUTO(rn_json_freep) cJSON *one = cJSON_Duplicate(from, true);
+	const cJSON *status = rn_json_get(one, "statusCode");
+	if (cJSON_IsNumber(status)) {
+		RN_AUTO(rn_freep) char *text = rn_json_print(status);
+		apigw_set(one, "statusCode", cJSON_CreateString(text));
+	}
+	if (apigw_check_response(im->req, im->res, from->string, one) < 0)
+		return -1;
+	apigw_set(one, "responseType", cJSON_CreateString(from->string));
+	apigw_set(one, "defaultResponse", cJSON_CreateFalse());
+	apigw_save(im->req, GATEWAY_RESPONSE, rn_json_str(im->api, "id"), from->string, one);
+	return 0;
+}
+
+static int take_settings(struct import *im, bool merge)
 {
 	const char *title = rn_json_str(rn_json_get(im->doc, "info"), "title");
 	const char *description = rn_json_str(rn_json_get(im->doc, "info"), "description");
@@ -179,17 +196,10 @@ static void take_settings(struct import *im, bool merge)
 	import_settings(im);
 	if (cJSON_IsArray(types))
 		apigw_set(im->api, "binaryMediaTypes", cJSON_Duplicate(types, true));
-	for (const cJSON *r = responses ? responses->child : NULL; r; r = r->next) {
-		RN_AUTO(rn_json_freep) cJSON *one = cJSON_Duplicate(r, true);
-		const cJSON *status = rn_json_get(one, "statusCode");
-		if (cJSON_IsNumber(status)) {
-			RN_AUTO(rn_freep) char *text = rn_json_print(status);
-			apigw_set(one, "statusCode", cJSON_CreateString(text));
-		}
-		apigw_set(one, "responseType", cJSON_CreateString(r->string));
-		apigw_set(one, "defaultResponse", cJSON_CreateFalse());
-		apigw_save(im->req, GATEWAY_RESPONSE, rn_json_str(im->api, "id"), r->string, one);
-	}
+	for (const cJSON *r = responses ? responses->child : NULL; r; r = r->next)
+		if (take_response(im, r) < 0)
+			return -1;
+	return 0;
 }
 
 static void store_resources(struct import *im)
@@ -272,7 +282,8 @@ int apigw_import(struct request *req, struct response *res, cJSON *api, bool mer
 	make_path(&im, "/");
 	if (import_shared(&im, merge) < 0 || take_paths(&im) < 0)
 		return -1;
-	take_settings(&im, merge);
+	if (take_settings(&im, merge) < 0)
+		return -1;
 	store_resources(&im);
 	apigw_save(req, API, req->region, rn_json_str(api, "id"), api);
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "apigw_patch.h"
 #include "json_schema.h"
+#include "pattern.h"
 #include "store.h"
 
 #include <ctype.h>
@@ -256,7 +257,9 @@ void apigw_delete_validator(struct request *req, struct response *res)
 int apigw_check_authorizer(struct request *req, struct response *res, cJSON *a)
 {
 	const char *type = rn_json_str(a, "type"), *uri = rn_json_str(a, "authorizerUri"), *source = rn_json_str(a, "identitySource");
+	const char *pattern = rn_json_str(a, "identityValidationExpression");
 	double ttl = rn_json_num(a, "authorizerResultTtlInSeconds", 300);
+	source = source && *source ? source : NULL; /* all callers would share one decision */
 	if (rn_streq(type, "COGNITO_USER_POOLS") || rn_streq(type, "JWT"))
 		return apigw_bad(req, res, "Authorizers of type %s need a user pool or an issuer, which this local cloud does not have: use TOKEN or REQUEST",
 				 type);
@@ -267,6 +270,8 @@ int apigw_check_authorizer(struct request *req, struct response *res, cJSON *a)
 				 uri ? uri : "null");
 	if (ttl < 0 || ttl > 3600)
 		return apigw_bad(req, res, "Authorizer result TTL must be between 0 and 3600 seconds");
+	if (pattern && *pattern && pattern_matches(pattern, "") < 0)
+		return apigw_bad(req, res, "Invalid identity validation expression: %s is not of the part of regular expressions that this local cloud knows", pattern);
 	if (!source && rn_streq(type, "TOKEN")) /* the console's default */
 		apigw_set(a, "identitySource", cJSON_CreateString("method.request.header.Authorization"));
 	else if (!source && ttl > 0)

@@ -38,6 +38,7 @@ static const struct {
 char *gateway_context(const struct gateway_call *call, const char *name)
 {
 	const struct request *req = call->req;
+	RN_AUTO(rn_freep) char *path = rn_asprintf("/%s%s", call->stage_name ? call->stage_name : "", call->path ? call->path : "");
 	const struct {
 		const char *name, *value;
 	} values[] = {
@@ -46,7 +47,7 @@ char *gateway_context(const struct gateway_call *call, const char *name)
 		{ "apiId", call->api_id },
 		{ "stage", call->stage_name },
 		{ "httpMethod", call->verb },
-		{ "path", call->path },
+		{ "path", path },
 		{ "resourcePath", rn_json_str(call->resource, "path") },
 		{ "resourceId", rn_json_str(call->resource, "id") },
 		{ "accountId", CLOUD_ACCOUNT },

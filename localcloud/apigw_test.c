@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TestInvokeMethod: the call of a method as it is now, deployed or not, without key and limits. */
+/* TestInvokeMethod: the call of a method as it is now, deployed or not, without key and limits; TestInvokeAuthorizer. */
 #include "apigw.h"
 #include "apigw_gateway.h"
 #include "store.h"
@@ -31,7 +31,7 @@ static void make_request(const struct request *outer, const cJSON *in, struct re
 	size_t n = target ? strcspn(target, "?") : 0;
 	inner->cloud = outer->cloud;
 	inner->protocol = PROTOCOL_GATEWAY;
-	inner->method = rn_strdup(request_param(outer, "verb"));
+	inner->method = rn_strdup(request_param(outer, "verb") ? request_param(outer, "verb") : "GET");
 	inner->query = rn_strdup(target && target[n] ? target + n + 1 : "");
 	inner->source_ip = rn_strdup("test-invoke-source-ip");
 	cloud_uuid(inner->id);
@@ -121,4 +121,54 @@ void apigw_test_invoke(struct request *req, struct response *res)
 	if (gateway_validate(&call) == 0)
 		gateway_integrate(&call);
 	answer_result(req, res, &answer, rn_now_ms() - started);
+}
+
+/* ---- authorizers ---- */
+
+/* clientStatus is 0 when the authorizer gave a policy that can be used. */
+static void answer_verdict(struct request *req, struct response *res, int status, const cJSON *verdict, int64_t latency_ms)
+{
+	RN_AUTO(rn_json_freep) cJSON *out = cJSON_CreateObject();
+	RN_AUTO(rn_freep) char *policy = verdict ? rn_json_print(rn_json_get(verdict, "policyDocument")) : NULL;
+	RN_AUTO(rn_freep) char *log = rn_asprintf("Execution log for request %s\n%s\n", req->id,
+						  verdict ? "The authorizer gave a policy" : "The authorizer gave no policy: see the cloud's log");
+	cJSON_AddNumberToObject(out, "clientStatus", status);
+	cJSON_AddStringToObject(out, "log", log);
+	cJSON_AddNumberToObject(out, "latency", (double)latency_ms);
+	if (verdict) {
+		cJSON_AddStringToObject(out, "principalId", rn_json_str(verdict, "principalId"));
+		cJSON_AddStringToObject(out, "policy", policy);
+	}
+	apigw_answer(req, res, 200, out);
+}
+
+void apigw_test_authorizer(struct request *req, struct response *res)
+{
+	cJSON *in = request_json(req, res);
+	RN_AUTO(rn_json_freep) cJSON *api = in ? apigw_api(req, res) : NULL;
+	RN_AUTO(rn_json_freep) cJSON *authorizer =
+		api ? apigw_named(req, res, AUTHORIZER, rn_json_str(api, "id"), "authorizer", "Authorizer identifier") : NULL;
+	const char *target = rn_json_str(in, "pathWithQueryString");
+	if (!authorizer)
+		return;
+	int64_t started = rn_now_ms();
+	RN_AUTO(request_clear) struct request inner = { 0 };
+	RN_AUTO(response_clear) struct response refusal;
+	response_init(&refusal);
+	make_request(req, in, &inner);
+	RN_AUTO(gateway_call_clear) struct gateway_call call = {
+		.req = &inner,
+		.res = &refusal,
+		.gateway = req->cloud->service_data[CLOUD_SLOT_APIGW],
+		.region = rn_strdup(req->region),
+		.api_id = rn_strdup(rn_json_str(api, "id")),
+		.stage_name = rn_strdup("test-invoke-stage"),
+		.path = target && *target == '/' ? rn_strndup(target, strcspn(target, "?")) : rn_strdup("/"),
+		.stage = cJSON_CreateObject(),
+		.verb = inner.method,
+	};
+	if (cJSON_IsObject(rn_json_get(in, "stageVariables")))
+		cJSON_AddItemToObject(call.stage, "variables", cJSON_Duplicate(rn_json_get(in, "stageVariables"), true));
+	RN_AUTO(rn_json_freep) cJSON *verdict = gateway_verdict(&call, authorizer, false);
+	answer_verdict(req, res, verdict ? 0 : refusal.status, verdict, rn_now_ms() - started);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json_schema.h"
 
+#include "pattern.h"
+
 #include <math.h>
-#include <regex.h>
 #include <string.h>
 
 enum { DEPTH_MAX = 64, STEPS_MAX = 200000 };
@@ -21,56 +22,6 @@ static bool one_of(const char *name, const char *const *list, size_t n)
 		if (rn_streq(name, list[i]))
 			return true;
 	return false;
-}
-
-/* ---- patterns ------------------------------------------------------------------------ */
-
-/* ECMA 262 to POSIX: \d, \w, \s (outside of brackets) and escaped characters; false for what POSIX lacks. */
-static bool to_posix(const char *pattern, struct rn_buf *to)
-{
-	bool in_set = false;
-	for (const char *p = pattern; *p; p++) {
-		static const char *const classes[][2] = { { "d", "0-9" }, { "w", "A-Za-z0-9_" }, { "s", " \t\r\n\f\v" } };
-		if (p[0] == '(' && p[1] == '?' && !in_set) {
-			if (p[2] != ':')
-				return false;
-			rn_buf_addc(to, '(');
-			p += 2;
-			continue;
-		}
-		if (*p != '\\') {
-			in_set = *p == '[' ? true : *p == ']' ? false : in_set;
-			if (!in_set && (*p == '*' || *p == '+' || *p == '}') && p[1] == '?')
-				return false; /* not greedy */
-			rn_buf_addc(to, *p);
-			continue;
-		}
-		if (!*++p)
-			return false;
-		size_t i = 0;
-		while (i < RN_LEN(classes) && *p != *classes[i][0])
-			i++;
-		if (i < RN_LEN(classes))
-			rn_buf_addf(to, in_set ? "%s" : "[%s]", classes[i][1]);
-		else if (strchr("bBDWSuxcfnrtv0123456789", *p))
-			return false;
-		else if (in_set)
-			rn_buf_addc(to, *p);
-		else
-			rn_buf_addf(to, strchr(".[]()*+?{}|^$\\", *p) ? "\\%c" : "%c", *p);
-	}
-	return true;
-}
-
-int schema_matches(const char *pattern, const char *text)
-{
-	RN_AUTO(rn_buf_clear) struct rn_buf posix = RN_BUF_INIT;
-	regex_t re;
-	if (!to_posix(pattern, &posix) || regcomp(&re, rn_buf_str(&posix), REG_EXTENDED | REG_NOSUB) != 0)
-		return -1;
-	int rc = regexec(&re, text, 0, NULL, 0);
-	regfree(&re);
-	return rc == 0;
 }
 
 /* ---- schemas -------------------------------------------------------------------------------- */
@@ -130,7 +81,7 @@ static int check_form(const cJSON *k, struct rn_error *err)
 		return rn_fail(err, RN_EINVAL, "multipleOf must be above 0");
 	if (one_of(name, flags, RN_LEN(flags)) && !cJSON_IsBool(k))
 		return rn_fail(err, RN_EINVAL, "%s must be true or false", name);
-	if (rn_streq(name, "pattern") && (!cJSON_IsString(k) || schema_matches(k->valuestring, "") < 0))
+	if (rn_streq(name, "pattern") && (!cJSON_IsString(k) || pattern_matches(k->valuestring, "") < 0))
 		return rn_fail(err, RN_EINVAL, "the pattern %s is not of the part of regular expressions that this local cloud knows",
 			       cJSON_IsString(k) ? k->valuestring : "");
 	if (rn_streq(name, "$ref") && !cJSON_IsString(k))
@@ -270,17 +221,30 @@ static int value_object(const struct check *c, const cJSON *s, const cJSON *v)
 	return 0;
 }
 
+static bool has_twins(const cJSON *list)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv all = { 0 };
+	const cJSON *item;
+	bool found = false;
+	cJSON_ArrayForEach(item, list)
+		rn_strv_take(&all, rn_json_canonical(item));
+	if (all.n)
+		rn_strv_sort(&all);
+	for (size_t i = 1; i < all.n && !found; i++)
+		found = strcmp(all.v[i - 1], all.v[i]) == 0;
+	return found;
+}
+
 static int value_array(const struct check *c, const cJSON *s, const cJSON *v)
 {
 	const cJSON *items = rn_json_get(s, "items"), *item, *schema = cJSON_IsArray(items) ? items->child : items;
 	int n = cJSON_GetArraySize(v);
 	if (n < rn_json_num(s, "minItems", 0) || n > rn_json_num(s, "maxItems", INT32_MAX))
 		return rn_fail(c->err, RN_EINVAL, "array is too %s (found %d)", n < rn_json_num(s, "minItems", 0) ? "short" : "long", n);
+	if (rn_json_bool(s, "uniqueItems", false) && has_twins(v))
+		return rn_fail(c->err, RN_EINVAL, "array must not contain duplicate elements");
 	cJSON_ArrayForEach(item, v)
 	{
-		for (const cJSON *b = rn_json_bool(s, "uniqueItems", false) ? item->next : NULL; b; b = b->next)
-			if (++*c->steps > STEPS_MAX || rn_json_equal(item, b))
-				return rn_fail(c->err, RN_EINVAL, "array must not contain duplicate elements");
 		if (schema && check_value(*c, schema, item) < 0)
 			return -1;
 		if (cJSON_IsArray(items) && schema)
@@ -309,7 +273,7 @@ static int value_string(const struct check *c, const cJSON *s, const char *v)
 		n += ((unsigned char)*p & 0xc0) != 0x80;
 	if (n < rn_json_num(s, "minLength", 0) || n > rn_json_num(s, "maxLength", INT32_MAX))
 		return rn_fail(c->err, RN_EINVAL, "string is too %s (length: %.0f)", n < rn_json_num(s, "minLength", 0) ? "short" : "long", n);
-	if (pattern && schema_matches(pattern, v) != 1)
+	if (pattern && pattern_matches(pattern, v) != 1)
 		return rn_fail(c->err, RN_EINVAL, "ECMA 262 regex \"%s\" does not match input string", pattern);
 	return 0;
 }

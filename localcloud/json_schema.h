@@ -2,8 +2,7 @@
 /*
  * JSON Schema draft 4, the part that API Gateway's request validation is used for: type, enum, properties,
  * required, additionalProperties, min/maxProperties, items, min/maxItems, uniqueItems, minimum, maximum,
- * exclusiveMinimum/Maximum (booleans), multipleOf, min/maxLength, pattern (the part of ECMA 262 that POSIX has
- * too, and \d \w \s), allOf, anyOf, oneOf, not, definitions and $ref. title, description, default, format, id and
+ * exclusiveMinimum/Maximum (booleans), multipleOf, min/maxLength, pattern (as in pattern.h), allOf, anyOf, oneOf, not, definitions and $ref. title, description, default, format, id and
  * $schema say nothing about a value. Any other keyword is refused when the schema is taken in.
  */
 #ifndef JSON_SCHEMA_H
@@ -19,8 +18,5 @@ int schema_check(const cJSON *schema, struct rn_strv *ret_keywords, struct rn_er
 
 /** Is `value` valid? -1: `err` says why, in one line. Depth and steps are bounded; beyond is invalid. */
 int schema_validate(const cJSON *schema, const cJSON *value, schema_find_fn *find, void *ctx, struct rn_error *err);
-
-/** Does the text match the pattern anywhere? -1: the pattern is not of the part that is known here. */
-int schema_matches(const char *pattern, const char *text);
 
 #endif

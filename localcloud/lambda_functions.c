@@ -198,13 +198,16 @@ void lambda_delete(struct request *req, struct response *res)
 		delete_version(req, res, &r);
 	} else if (doc) {
 		RN_AUTO(rn_freep) char *parent = function_parent(&r);
+		RN_AUTO(rn_json_freep) cJSON *kept = store_list(req->cloud->store, PROVISIONED, parent, NULL, 1);
 		store_remove(req->cloud->store, FUNCTION, r.region, r.name, NULL);
 		store_remove_all(req->cloud->store, VERSION, parent, NULL);
 		store_remove_all(req->cloud->store, ALIAS, parent, NULL);
 		store_remove_all(req->cloud->store, ASYNC, parent, NULL);
-		store_remove_all(req->cloud->store, PROVISIONED, parent, NULL);
 		store_remove_all(req->cloud->store, FUNCTION_URL, parent, NULL);
 		instances_retire(lambda_of(req->cloud), parent, NULL);
+		store_remove_all(req->cloud->store, PROVISIONED, parent, NULL);
+		if (kept->child)
+			provision(req->cloud, &r); /* lets go of those that are being made right now */
 		response_json(req, res, 204, NULL);
 	}
 	function_ref_clear(&r);

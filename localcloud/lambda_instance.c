@@ -21,6 +21,8 @@
 #define INSTANCES_MAX 256
 #define IDLE_MS (600 * 1000)
 #define INIT_MS 10000
+#define SHORT_LIFE_MS 10000 /* of a provisioned one: its successor comes after a pause */
+#define PAUSE_MS 1000
 
 double lambda_since(const struct timespec *t)
 {
@@ -99,6 +101,23 @@ static void replace(const struct instance *in)
 	provision(in->lambda->cloud, &r);
 }
 
+/* With the lock. */
+static void wait_until(struct instance *in, int64_t end_ms)
+{
+	struct timespec t = { .tv_sec = end_ms / 1000, .tv_nsec = (end_ms % 1000) * 1000000 };
+	pthread_cond_timedwait(&in->changed, &in->lambda->lock, &t);
+}
+
+/* A program that ends soon after its start must not be started over and over without a pause. With the lock. */
+static void pause_before_next(struct instance *in)
+{
+	int64_t end = rn_now_ms() + PAUSE_MS;
+	if (!in->provisioned || !in->warm || in->retired || lambda_since(&in->born) > SHORT_LIFE_MS)
+		return;
+	while (!in->lambda->stopping && rn_now_ms() < end)
+		wait_until(in, end);
+}
+
 static void *watch(void *arg)
 {
 	struct instance *in = arg;
@@ -121,6 +140,7 @@ static void *watch(void *arg)
 	pthread_cond_broadcast(&in->changed);
 	while (in->owned)
 		pthread_cond_wait(&in->changed, &l->lock);
+	pause_before_next(in);
 	unlink_instance(in);
 	bool missed = in->provisioned && in->warm && !l->stopping;
 	pthread_mutex_unlock(&l->lock);
@@ -146,13 +166,6 @@ static struct instance *instance_new(struct lambda *l, const struct function_ref
 	in->log_fd = in->stream_fd = -1;
 	in->owned = true;
 	return in;
-}
-
-/* With the lock. */
-static void wait_until(struct instance *in, int64_t end_ms)
-{
-	struct timespec t = { .tv_sec = end_ms / 1000, .tv_nsec = (end_ms % 1000) * 1000000 };
-	pthread_cond_timedwait(&in->changed, &in->lambda->lock, &t);
 }
 
 /* ---- acquire ---- */

@@ -66,8 +66,6 @@ int function_ref_of(struct request *req, struct response *res, struct function_r
 char *function_arn(const struct function_ref *r, const char *qualifier);
 /** Parent of versions and aliases, "REGION/NAME"; new. */
 char *function_parent(const struct function_ref *r);
-/** Glob with * and ?, as ArnLike has it. */
-bool lambda_glob(const char *pattern, const char *text);
 
 /* ---- documents (lambda_document.c) ---- */
 

@@ -102,25 +102,3 @@ char *function_parent(const struct function_ref *r)
 {
 	return rn_asprintf("%s/%s", r->region, r->name);
 }
-
-bool lambda_glob(const char *pattern, const char *text)
-{
-	const char *star = NULL, *mark = NULL;
-	while (*text) {
-		if (*pattern == '*') {
-			star = pattern++;
-			mark = text;
-		} else if (*pattern == '?' || *pattern == *text) {
-			pattern++;
-			text++;
-		} else if (star) {
-			pattern = star + 1;
-			text = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return !*pattern;
-}

@@ -2,6 +2,8 @@
 /* Resource policies: who but the account may invoke a function. */
 #include "lambda_internal.h"
 
+#include "pattern.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,7 +206,7 @@ static bool allows(const cJSON *s, const char *principal, const char *source_arn
 		return false;
 	const char *like = rn_json_str(rn_json_path(s, "Condition.ArnLike"), "AWS:SourceArn");
 	const char *account = rn_json_str(rn_json_path(s, "Condition.StringEquals"), "AWS:SourceAccount");
-	return (!like || (source_arn && lambda_glob(like, source_arn))) && (!account || !strcmp(account, CLOUD_ACCOUNT));
+	return (!like || (source_arn && glob_matches(like, source_arn))) && (!account || !strcmp(account, CLOUD_ACCOUNT));
 }
 
 /* A statement that lets everybody do `action` by a URL without authentication. */

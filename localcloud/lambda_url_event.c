@@ -140,7 +140,7 @@ char *url_event(const struct url_call *call)
 	add_query(event, call->req);
 	add_context(event, call);
 	add_body(event, call->req);
-	return rn_json_print(event);
+	return rn_json_print_utf8(event);
 }
 
 /* ---- the answer ---- */
@@ -166,10 +166,10 @@ static int status_of(const cJSON *doc, int *ret, struct rn_error *err)
 	bool whole = cJSON_IsNumber(status) && floor(status->valuedouble) >= status->valuedouble;
 	if (whole)
 		n = (int64_t)status->valuedouble;
-	else if (status && (!cJSON_IsString(status) || rn_parse_int(status->valuestring, 100, 599, &n, NULL) < 0))
+	else if (status && (!cJSON_IsString(status) || rn_parse_int(status->valuestring, 200, 599, &n, NULL) < 0))
 		return rn_fail(err, RN_EINVAL, "statusCode is not a number");
 	*ret = (int)n;
-	return n >= 100 && n <= 599 ? 0 : rn_fail(err, RN_EINVAL, "statusCode %lld is none of HTTP", (long long)n);
+	return n >= 200 && n <= 599 ? 0 : rn_fail(err, RN_EINVAL, "statusCode %lld ends no exchange of HTTP", (long long)n);
 }
 
 /* The body with the type that the headers name, else `type`. */

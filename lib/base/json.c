@@ -237,3 +237,21 @@ int rn_json_quote(struct rn_buf *b, const char *s, size_t n)
 	}
 	return rn_buf_addc(b, '"');
 }
+
+char *rn_json_print_utf8(const cJSON *j)
+{
+	RN_AUTO(rn_freep) char *text = rn_json_print(j);
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	size_t n = strlen(text);
+	if (rn_utf8_valid(text, n))
+		return rn_take(&text);
+	for (size_t i = 0; i < n;) {
+		size_t k = sequence(text + i, n - i);
+		if (k)
+			rn_buf_add(&b, text + i, k);
+		else
+			rn_buf_adds(&b, "\xef\xbf\xbd");
+		i += k ? k : 1;
+	}
+	return rn_buf_take(&b);
+}

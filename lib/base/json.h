@@ -28,6 +28,8 @@ cJSON *rn_json_path(const cJSON *j, const char *path);
 
 /** Compact text, members in their order, numbers shortest; new string. */
 char *rn_json_print(const cJSON *j);
+/** The same, with U+FFFD for bytes in its strings that are no UTF-8: paths and headers from outside. */
+char *rn_json_print_utf8(const cJSON *j);
 /** Compact text with members sorted bytewise: equal documents give equal text. New string. */
 char *rn_json_canonical(const cJSON *j);
 /** Indented by two blanks; new string. */

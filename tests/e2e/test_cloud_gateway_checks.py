@@ -231,6 +231,57 @@ def test_what_it_said_counts_for_its_time(api, guarded):
         assert time.monotonic() < until
 
 
+def test_what_it_said_counts_for_that_identity_alone(guarded):
+    """Values that look alike when they are put behind each other, and the second of two values, are other identities."""
+    def asked(query, *more):
+        answer = call_raw(query, *more)
+        assert answer[0] == 200, answer
+        return int(json.loads(answer[2])["requestContext"]["authorizer"]["asked"])
+
+    ask = guarded("REQUEST", identitySource="method.request.header.X-Token, method.request.querystring.a, method.request.querystring.b")
+
+    def call_raw(query, *more):
+        return ask("wild", f"/a?{query}&do=proxy&x=")
+
+    first = asked("a=x%0Ay&b=z")
+    assert asked("a=x%0Ay&b=z") == first
+    assert asked("a=x&b=y%0Az") != first and asked("a=x&a=y&b=z") not in (first, asked("a=x&b=z"))
+    assert body_of(call_raw("a=x"))[0] == 401
+
+
+def test_one_decision_for_all_callers_is_refused(api):
+    rest = api.create_rest_api(name="a")["id"]
+    base = {"restApiId": rest, "name": "one", "type": "REQUEST", "authorizerUri": URI % "f"}
+    assert code(api.create_authorizer, **base, identitySource="") == ("BadRequestException", 400)
+    made = api.create_authorizer(**base, identitySource="method.request.header.A")["id"]
+    assert code(api.update_authorizer, restApiId=rest, authorizerId=made, patchOperations=[op("replace", "/identitySource", "")]) == ("BadRequestException", 400)
+    assert code(api.create_authorizer, **{**base, "name": "two", "type": "TOKEN"}, identitySource="method.request.header.A",
+                identityValidationExpression="(?=x)") == ("BadRequestException", 400)
+
+
+@pytest.mark.parametrize("response, words", [({"THROTTLED": {"statusCode": 99}}, "status code"), ({"THROTTLED": 5}, "type"), ({"NO_SUCH": {}}, "type")])
+def test_gateway_responses_of_a_document_are_checked(api, response, words):
+    document = {"openapi": "3.0.1", "info": {"title": "t", "version": "1"}, "paths": {}, "x-amazon-apigateway-gateway-responses": response}
+    with pytest.raises(ClientError) as e:
+        api.import_rest_api(body=json.dumps(document).encode())
+    assert e.value.response["Error"]["Code"] == "BadRequestException" and words in e.value.response["Error"]["Message"]
+
+
+def test_an_authorizer_can_be_tried(cloud, api, guarded):
+    ask = guarded()
+    at = {"restApiId": ask.id, "authorizerId": ask.authorizer}
+    tried = api.test_invoke_authorizer(**at, headers={"X-Token": "wild"}, pathWithQueryString="/a?q=1")
+    policy = json.loads(tried["policy"])
+    assert (tried["clientStatus"], tried["principalId"], policy["Statement"][0]["Effect"]) == (0, "me", "Allow") and tried["latency"] >= 0 and tried["log"]
+    assert api.test_invoke_authorizer(**at, headers={"X-Token": "deny"})["clientStatus"] == 0
+    for headers, status in (({}, 401), ({"X-Token": "unauthorized"}, 401), ({"X-Token": "boom"}, 500), ({"X-Token": "no-principal"}, 500)):
+        refused = api.test_invoke_authorizer(**at, headers=headers)
+        assert refused["clientStatus"] == status and "policy" not in refused
+    assert code(api.test_invoke_authorizer, restApiId=ask.id, authorizerId="nobody") == ("NotFoundException", 404)
+    by_cli = cloud.aws("apigateway", "test-invoke-authorizer", "--rest-api-id", ask.id, "--authorizer-id", ask.authorizer, "--headers", "X-Token=wild")
+    assert by_cli["principalId"] == "me"
+
+
 def test_tokens_that_do_not_fit_are_not_asked_about(guarded):
     ask = guarded(identityValidationExpression="al+ow|wild")
     assert ask("allow")[0] == 200
@@ -376,6 +427,15 @@ def test_what_is_deployed_is_exported(cloud, api):
     for bad in ({"exportType": "raml"}, {"parameters": {"extensions": "postman"}}, {"accepts": "text/xml"}):
         assert code(api.get_export, **{"restApiId": rest, "stageName": "test", "exportType": "oas30", **bad}) == ("BadRequestException", 400)
     assert code(api.get_export, restApiId=rest, stageName="nope", exportType="oas30") == ("NotFoundException", 404)
+
+
+@pytest.mark.parametrize("accepts, read", [("application/json", json.loads), ("application/yaml", yaml.safe_load)])
+def test_the_aws_cli_exports(cloud, api, tmp_path, accepts, read):
+    told = cloud.aws("apigateway", "get-export", "--rest-api-id", whole_api(api), "--stage-name", "test", "--export-type", "oas30", "--parameters",
+                     "extensions=apigateway", "--accepts", accepts, str(tmp_path / "export"))
+    document = read((tmp_path / "export").read_text())
+    assert told["contentType"] == accepts and told["contentDisposition"].startswith("attachment")
+    assert document["openapi"] == "3.0.1" and document["paths"]["/pets/{id}"]["put"]["operationId"] == "putPet"
 
 
 def test_documents_that_cannot_be_are_refused_whole(api):

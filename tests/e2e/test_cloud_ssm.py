@@ -85,10 +85,13 @@ def test_what_is_refused(cloud):
         (dict(Name="/a" * 16, Value="v", Type="String"), "HierarchyLevelLimitExceededException"),
         (dict(Name="/x", Value="v", Type="String", AllowedPattern="^[0-9]+$"), "ParameterPatternMismatchException"),
         (dict(Name="/x", Value="v", Type="String", AllowedPattern="("), "InvalidAllowedPatternException"),
+        (dict(Name="/x", Value="ddd", Type="String", AllowedPattern=r"^\d+$"), "ParameterPatternMismatchException"),
+        (dict(Name="/x", Value="v", Type="String", AllowedPattern="((((a{1,99}){1,99}){1,99}){1,99})"), "InvalidAllowedPatternException"),
+        (dict(Name="/x", Value="v", Type="String", AllowedPattern="(" * 500 + ")" * 500), "InvalidAllowedPatternException"),
     ):
         assert code_of(put, **wrong) == code, wrong
     assert put(Name="/x", Value="v" * 8192, Type="String", Tier="Intelligent-Tiering")["Tier"] == "Advanced"
-    put(Name="/n", Value="12", Type="String", AllowedPattern="^[0-9]+$")
+    put(Name="/n", Value="12", Type="String", AllowedPattern=r"^\d+$")
     assert code_of(put, Name="/n", Value="x", Overwrite=True) == "ParameterPatternMismatchException"
     assert code_of(put, Name="/n", Value="1", Type="StringList", Overwrite=True) == "HierarchyTypeMismatchException"
     assert ssm.get_parameter(Name="/n:1")["Parameter"]["Selector"] == ":1"

@@ -220,6 +220,32 @@ def test_a_provisioned_instance_that_ends_is_replaced(aliased):
     assert "pid" in aliased("count", Qualifier="live")["text"] and processes(aliased.mark) == [after]
 
 
+def test_nothing_is_left_of_a_function_that_is_deleted_while_its_instances_are_made(aliased, function):  # noqa: F811
+    client = aliased.client
+    client.put_provisioned_concurrency_config(FunctionName="probe", Qualifier="live", ProvisionedConcurrentExecutions=12)
+    client.delete_function(FunctionName="probe")
+    function(name="other")  # provisioned behind it: the work for the first is over then
+    client.publish_version(FunctionName="other")
+    client.put_provisioned_concurrency_config(FunctionName="other", Qualifier="1", ProvisionedConcurrentExecutions=1)
+    until(lambda: client.get_provisioned_concurrency_config(FunctionName="other", Qualifier="1")["Status"] == "READY")
+    until(lambda: len(processes(aliased.mark)) == 1)
+
+
+def test_one_that_ends_again_and_again_is_started_with_pauses(function, cloud):  # noqa: F811
+    client = function(Environment={"Variables": {"PROBE_INIT": "brief"}}).client
+    client.publish_version(FunctionName="probe")
+    client.put_provisioned_concurrency_config(FunctionName="probe", Qualifier="1", ProvisionedConcurrentExecutions=1)
+
+    def starts():
+        groups = cloud.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/probe")["logGroups"]
+        return len(cloud.client("logs").describe_log_streams(logGroupName="/aws/lambda/probe")["logStreams"]) if groups else 0
+
+    until(lambda: starts() >= 2)
+    before = starts()
+    time.sleep(2)
+    assert starts() - before < 8
+
+
 def test_provisioned_instances_follow_the_alias_and_outlive_a_restart(aliased, cloud):
     client = aliased.client
     client.put_provisioned_concurrency_config(FunctionName="probe", Qualifier="live", ProvisionedConcurrentExecutions=2)

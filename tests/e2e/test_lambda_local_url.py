@@ -142,7 +142,8 @@ def test_the_event_has_payload_format_2(opened):
 ANSWERS = [({"statusCode": 201, "headers": {"X-A": "b", "Content-Type": "text/html"}, "cookies": ["a=1; Secure", "b=2"], "body": "<p>"}, 201, b"<p>", "text/html"),
            ({"statusCode": 200, "body": base64.b64encode(b"\x00\xff").decode(), "isBase64Encoded": True}, 200, b"\x00\xff", "application/json"),
            ({"message": "no statusCode"}, 200, b'{"message": "no statusCode"}', "application/json"), ("text", 200, b'"text"', "application/json"),
-           ({"statusCode": "404", "body": "gone"}, 404, b"gone", "application/json"), ({"statusCode": "soon"}, 502, b"Internal Server Error", "application/json"),
+           ({"statusCode": "404", "body": "gone"}, 404, b"gone", "application/json"), ({"statusCode": 150}, 502, b"Internal Server Error", "application/json"),
+           ({"statusCode": "soon"}, 502, b"Internal Server Error", "application/json"),
            ({"statusCode": 200, "body": "!", "isBase64Encoded": True}, 502, b"Internal Server Error", "application/json")]
 
 
@@ -152,6 +153,13 @@ def test_what_the_function_answers_becomes_http(opened, answer, status, body, ki
     assert (got[0], got[2], got[1]["Content-Type"]) == (status, body, kind)
     if isinstance(answer, dict) and "cookies" in answer:
         assert got[1].get_all("Set-Cookie") == answer["cookies"] and got[1]["X-A"] == "b"
+
+
+def test_bytes_that_are_no_utf_8_do_not_break_the_event(opened):
+    call = opened()
+    status, _, body = call("POST", "%ff/a?do=echo&q=%fe", b"{}", Content_Type="application/json")
+    event = json.loads(body)
+    assert status == 200 and event["rawPath"] == "/\ufffd/a" and event["queryStringParameters"] == {"do": "echo", "q": "\ufffd"}
 
 
 def test_a_function_that_fails_is_502_and_one_that_is_full_429(opened):

@@ -3,7 +3,7 @@
  * A function that does what its event says, for the tests of the local Lambda:
  * {"do": "echo" | "sleep" | "exit" | "crash" | "env" | "log" | "flood" | "id" | "write" | "read" | "eat" | "fail" | "big" | "headers" | "count" | "fork" | "proxy" | "reply" | "fill" | "stream", "arg": "…"}
  * TELL=1 makes it write each event to its log.
- * PROBE_INIT=exit|sleep|error makes it misbehave before its first event.
+ * PROBE_INIT=exit|sleep|error makes it misbehave before its first event, brief end while it waits for one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -155,6 +155,12 @@ static void work(const char *what, const char *arg)
 		quote(answer, sizeof(answer), text);
 }
 
+static void leave(int sig)
+{
+	(void)sig;
+	_exit(4);
+}
+
 int main(int argc, char **argv)
 {
 	const char *init = getenv("PROBE_INIT");
@@ -162,6 +168,10 @@ int main(int argc, char **argv)
 		printf("arguments: %s\n", argv[1]), fflush(stdout);
 	if (init && !strcmp(init, "exit"))
 		return 3;
+	if (init && !strcmp(init, "brief")) {
+		signal(SIGALRM, leave);
+		ualarm(20000, 0);
+	}
 	if (init && !strcmp(init, "sleep"))
 		sleep(1000);
 	if (init && !strcmp(init, "error")) {

@@ -158,7 +158,7 @@ static void test_malformed_answers(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const BAD[] = { "", "null", "[1]", "\"text\"", "{\"statusCode\":200,\"body\":{\"a\":1}}", "{\"answer\":42}",
-					   "{\"statusCode\":\"ok\"}", "{\"statusCode\":200.5}", "{\"statusCode\":99}", "{\"statusCode\":1000}",
+					   "{\"statusCode\":\"ok\"}", "{\"statusCode\":200.5}", "{\"statusCode\":99}", "{\"statusCode\":150}", "{\"statusCode\":1000}",
 					   "{\"statusCode\":200,\"headers\":{\"a\":{}}}" };
 	for (size_t i = 0; i < RN_LEN(BAD); i++)
 		if (answer(f, BAD[i]) == 0)

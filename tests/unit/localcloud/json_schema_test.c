@@ -61,6 +61,18 @@ static void keywords_decide(void **state)
 	}
 }
 
+static void many_items_can_be_unique(void **state)
+{
+	(void)state;
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	for (int i = 0; i < 5000; i++)
+		rn_buf_addf(&b, "%c{\"n\":%d,\"m\":0}", i ? ',' : '[', i);
+	RN_AUTO(rn_freep) char *unique = rn_asprintf("%s]", rn_buf_str(&b));
+	RN_AUTO(rn_freep) char *twice = rn_asprintf("%s,{\"m\":0,\"n\":7}]", rn_buf_str(&b));
+	assert_true(valid("{\"uniqueItems\":true}", unique));
+	assert_false(valid("{\"uniqueItems\":true}", twice));
+}
+
 static void what_cannot_be_enforced_is_refused(void **state)
 {
 	(void)state;
@@ -85,6 +97,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keywords_decide),
+		cmocka_unit_test(many_items_can_be_unique),
 		cmocka_unit_test(what_cannot_be_enforced_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
