@@ -66,6 +66,7 @@ int apigw_check_integration(struct request *req, struct response *res, cJSON *in
 int apigw_check_response(struct request *req, struct response *res, const char *type, const cJSON *doc);
 int apigw_check_method(struct request *req, struct response *res, const char *verb, cJSON *method);
 bool apigw_is_path_part(const char *part);
+bool apigw_is_status(const char *text); /* three digits, of HTTP */
 /** Reads an OpenAPI document into the API's resources; -1: answered. */
 int apigw_import(struct request *req, struct response *res, cJSON *api, bool merge);
 void apigw_remove_children(struct request *req, const char *api_id);

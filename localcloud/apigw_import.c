@@ -50,7 +50,7 @@ static cJSON *make_path(struct import *im, const char *path)
 }
 
 /* "default" and "4\\d{2}" of the extension become integrationResponses by status. */
-static void take_responses(const cJSON *responses, cJSON *integration)
+static int take_responses(struct import *im, const cJSON *responses, cJSON *integration)
 {
 	cJSON *list = cJSON_AddObjectToObject(integration, "integrationResponses");
 	for (const cJSON *r = responses ? responses->child : NULL; r; r = r->next) {
@@ -59,6 +59,9 @@ static void take_responses(const cJSON *responses, cJSON *integration)
 			cJSON_IsString(status) ? rn_strdup(status->valuestring)
 			     : status               ? rn_json_print(status)
 						    : rn_strdup("200");
+		if (!cJSON_IsObject(r) || !apigw_is_status(code))
+			return apigw_bad(im->req, im->res, "Invalid OpenAPI input: the response %s of an integration needs a statusCode such as 200, not %s",
+					 r->string, code);
 		cJSON *one = cJSON_CreateObject();
 		cJSON_AddStringToObject(one, "statusCode", code);
 		if (strcmp(r->string, "default") != 0)
@@ -72,6 +75,7 @@ static void take_responses(const cJSON *responses, cJSON *integration)
 					cJSON_Duplicate(rn_json_get(r, COPIED[i]), true));
 		apigw_set(list, code, one);
 	}
+	return 0;
 }
 
 static int take_integration(struct import *im, const cJSON *from, const char *resource_id,
@@ -104,8 +108,8 @@ static int take_integration(struct import *im, const cJSON *from, const char *re
 	}
 	if (!rn_json_get(integration, "cacheNamespace"))
 		cJSON_AddStringToObject(integration, "cacheNamespace", resource_id);
-	if (rn_json_get(from, "responses"))
-		take_responses(rn_json_get(from, "responses"), integration);
+	if (rn_json_get(from, "responses") && take_responses(im, rn_json_get(from, "responses"), integration) < 0)
+		return -1;
 	return apigw_check_integration(im->req, im->res, integration);
 }
 
@@ -147,7 +151,7 @@ static int take_path(struct import *im, const cJSON *path)
 		{ "patch", "PATCH" },     { "head", "HEAD" },
 		{ "options", "OPTIONS" }, { "x-amazon-apigateway-any-method", "ANY" }
 	};
-	cJSON *resource = path->string[0] == '/' ? make_path(im, path->string) : NULL;
+	cJSON *resource = path->string[0] == '/' && cJSON_IsObject(path) ? make_path(im, path->string) : NULL;
 	if (!resource)
 		return im->res->status ? -1
 				       : apigw_bad(im->req, im->res,
@@ -155,6 +159,8 @@ static int take_path(struct import *im, const cJSON *path)
 						   path->string);
 	for (size_t i = 0; i < RN_LEN(VERBS); i++) {
 		const cJSON *operation = rn_json_get(path, VERBS[i][0]);
+		if (operation && !cJSON_IsObject(operation))
+			return apigw_bad(im->req, im->res, "Invalid OpenAPI input: %s of %s must be a map", VERBS[i][0], path->string);
 		if (operation && take_operation(im, resource, VERBS[i][1], path, operation) < 0)
 			return -1;
 	}

@@ -287,7 +287,7 @@ void apigw_delete_integration(struct request *req, struct response *res)
 
 /* ---- responses: of a method, of an integration ---- */
 
-static bool is_status(const char *s)
+bool apigw_is_status(const char *s)
 {
 	int64_t n;
 	return strlen(s) == 3 && rn_parse_int(s, 100, 599, &n, NULL) == 0;
@@ -299,7 +299,7 @@ static void put_response(struct request *req, struct response *res, struct place
 	const char *status = request_param(req, "status");
 	RN_AUTO(rn_json_freep) cJSON *doc = cJSON_CreateObject();
 	cJSON_AddStringToObject(doc, "statusCode", status);
-	if (!is_status(status)) {
+	if (!apigw_is_status(status)) {
 		apigw_bad(req, res, "Invalid status code specified");
 		return;
 	}

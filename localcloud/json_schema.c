@@ -52,19 +52,29 @@ static int check_type(const cJSON *type, struct rn_error *err)
 	return cJSON_IsArray(type) && type->child ? 0 : rn_fail(err, RN_EINVAL, "type must be a name or a list of names");
 }
 
+static bool has_twins(const cJSON *list)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv all = { 0 };
+	const cJSON *item;
+	bool found = false;
+	cJSON_ArrayForEach(item, list)
+		rn_strv_take(&all, rn_json_canonical(item));
+	if (all.n)
+		rn_strv_sort(&all);
+	for (size_t i = 1; i < all.n && !found; i++)
+		found = strcmp(all.v[i - 1], all.v[i]) == 0;
+	return found;
+}
+
 /* A list of one or more, with no two alike. */
 static int check_set(const cJSON *set, const char *name, bool strings, struct rn_error *err)
 {
 	if (!cJSON_IsArray(set) || !set->child)
 		return rn_fail(err, RN_EINVAL, "%s must be a list that is not empty", name);
-	for (const cJSON *a = set->child; a; a = a->next) {
+	for (const cJSON *a = set->child; a; a = a->next)
 		if (strings && !cJSON_IsString(a))
 			return rn_fail(err, RN_EINVAL, "%s must be a list of strings", name);
-		for (const cJSON *b = a->next; b; b = b->next)
-			if (rn_json_equal(a, b))
-				return rn_fail(err, RN_EINVAL, "%s has one value twice", name);
-	}
-	return 0;
+	return has_twins(set) ? rn_fail(err, RN_EINVAL, "%s has one value twice", name) : 0;
 }
 
 static int check_form(const cJSON *k, struct rn_error *err)
@@ -219,20 +229,6 @@ static int value_object(const struct check *c, const cJSON *s, const cJSON *v)
 			return -1;
 	}
 	return 0;
-}
-
-static bool has_twins(const cJSON *list)
-{
-	RN_AUTO(rn_strv_clear) struct rn_strv all = { 0 };
-	const cJSON *item;
-	bool found = false;
-	cJSON_ArrayForEach(item, list)
-		rn_strv_take(&all, rn_json_canonical(item));
-	if (all.n)
-		rn_strv_sort(&all);
-	for (size_t i = 1; i < all.n && !found; i++)
-		found = strcmp(all.v[i - 1], all.v[i]) == 0;
-	return found;
 }
 
 static int value_array(const struct check *c, const cJSON *s, const cJSON *v)

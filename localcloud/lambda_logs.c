@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/time.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,8 +70,14 @@ char *logs_group_name(struct request *req, struct response *res, const char *mem
 			     "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be "
 			     "null",
 			     member);
-	if (!name || logs_name_valid(name))
+	bool valid = name && logs_name_valid(name);
+	if (!name || (valid && strlen(name) <= NAME_MAX))
 		return name;
+	if (valid) {
+		answer_error(req, res, 400, "InvalidParameterException", "The local cloud keeps log groups in folders: a name has at most %d characters here", NAME_MAX);
+		free(name);
+		return NULL;
+	}
 	answer_error(req, res, 400, "InvalidParameterException",
 		     "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must satisfy regular expression "
 		     "pattern: [\\.\\-_/#A-Za-z0-9]+",

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,10 @@ static const char *stream_name(struct request *req, struct response *res)
 {
 	const char *name = rn_json_str(req->json, "logStreamName");
 	bool fits = name && *name && strlen(name) <= 512 && !strpbrk(name, ":*~\n") && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	if (fits && strlen(name) > NAME_MAX) {
+		answer_error(req, res, 400, "InvalidParameterException", "The local cloud keeps log streams in files: a name has at most %d characters here", NAME_MAX);
+		return NULL;
+	}
 	if (fits)
 		return name;
 	answer_error(req, res, 400, "InvalidParameterException",

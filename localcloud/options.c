@@ -48,7 +48,7 @@ void options_help(void)
 	      "       runner cloud reset [OPTION]...              remove all it holds\n"
 	      "       runner cloud fault add MATCH EFFECT [OPTION]...\n"
 	      "       runner cloud fault ls | rm ID... | rm --all\n\n"
-	      "The embedded AWS: registry and ECR, IAM, STS, Lambda, CloudWatch Logs and API Gateway on a loopback port.\n"
+	      "The embedded AWS: registry and ECR, IAM, STS, Lambda, CloudWatch Logs, API Gateway and SSM parameters on a loopback port.\n"
 	      "A fault rule makes calls fail on purpose. MATCH names them: lambda.CreateFunction, iam.*, registry.put-manifest,\n"
 	      "execute-api.Invoke. EFFECT is delay, throttle, error, reset-before, reset-after, role-not-ready or slow-update.\n\n"
 	      "Options:\n",

@@ -267,6 +267,15 @@ def test_gateway_responses_of_a_document_are_checked(api, response, words):
     assert e.value.response["Error"]["Code"] == "BadRequestException" and words in e.value.response["Error"]["Message"]
 
 
+@pytest.mark.parametrize("paths, words", [({"/a": 5}, "/a"), ({"/a": {"get": 5}}, "get of /a"), (
+    {"/a": {"get": {"x-amazon-apigateway-integration": {"type": "mock", "responses": {"default": {"statusCode": "abc"}}}}}}, "abc"), (
+    {"/a": {"get": {"x-amazon-apigateway-integration": {"type": "mock", "responses": {"default": 5}}}}}, "default")])
+def test_operations_of_a_document_are_checked(api, paths, words):
+    with pytest.raises(ClientError) as e:
+        api.import_rest_api(body=json.dumps({"openapi": "3.0.1", "info": {"title": "t", "version": "1"}, "paths": paths}).encode())
+    assert e.value.response["Error"]["Code"] == "BadRequestException" and words in e.value.response["Error"]["Message"]
+
+
 def test_an_authorizer_can_be_tried(cloud, api, guarded):
     ask = guarded()
     at = {"restApiId": ask.id, "authorizerId": ask.authorizer}

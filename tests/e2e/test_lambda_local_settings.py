@@ -353,6 +353,8 @@ def test_callers_write_streams_of_their_own(cloud):
     for name in ("..", ".", "a b"):
         assert refusal(logs.create_log_group, logGroupName=name)[0] == "InvalidParameterException"
     assert refusal(logs.create_log_stream, logGroupName="/mine", logStreamName="..")[0] == "InvalidParameterException"
+    assert "at most 255" in refusal(logs.create_log_stream, logGroupName="/mine", logStreamName="x" * 300)[1]
+    assert "at most 255" in refusal(logs.create_log_group, logGroupName="x" * 300)[1]
 
 
 # ---- what no client sends ----

@@ -71,6 +71,8 @@ static void many_items_can_be_unique(void **state)
 	RN_AUTO(rn_freep) char *twice = rn_asprintf("%s,{\"m\":0,\"n\":7}]", rn_buf_str(&b));
 	assert_true(valid("{\"uniqueItems\":true}", unique));
 	assert_false(valid("{\"uniqueItems\":true}", twice));
+	RN_AUTO(rn_freep) char *choice = rn_asprintf("{\"enum\":%s}", unique);
+	assert_true(valid(choice, "{\"n\":4999,\"m\":0}"));
 }
 
 static void what_cannot_be_enforced_is_refused(void **state)
