@@ -21,10 +21,10 @@ extern char **environ;
 
 enum { STACK_SIZE = 128 << 10 };
 
-#if defined(__SANITIZE_ADDRESS__)
-#define PLAIN_FORK 1 /* AddressSanitizer knows only the stacks of threads */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PLAIN_FORK 1 /* they know only the stacks of threads, and take such a child for a fork with memory of its own */
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define PLAIN_FORK 1
 #endif
 #endif
