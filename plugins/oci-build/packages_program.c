@@ -203,8 +203,8 @@ static bool has_too_many_names(struct bytes data)
 {
 	static const char mark[] = "PK\001\002"; /* of each line of a list of contents */
 	size_t n = 0;
-	for (const unsigned char *at = data.p; (at = memmem(at, data.n - (size_t)(at - data.p), mark, sizeof(mark) - 1)) && n <= NAMES_MAX; at++)
-		n++;
+	for (const unsigned char *at = data.p, *end = at + data.n; (at = memchr(at, *mark, (size_t)(end - at))) && n <= NAMES_MAX; at++)
+		n += end - at >= 4 && memcmp(at, mark, 4) == 0;
 	return n > NAMES_MAX;
 }
 
