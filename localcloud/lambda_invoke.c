@@ -196,20 +196,26 @@ static int invocation_type(struct request *req, struct response *res, enum lambd
 			    type);
 }
 
+/* The function that the request names, with the context that it sends. */
+static void invoke(struct request *req, const struct function_ref *r, struct lambda_call *call, struct lambda_result *ret)
+{
+	RN_AUTO(rn_buf_clear) struct rn_buf context = RN_BUF_INIT;
+	const char *encoded = request_header(req, "X-Amz-Client-Context");
+	if (encoded && rn_base64_decode(encoded, &context, NULL) == 0)
+		call->client_context = rn_buf_str(&context);
+	call->function = r->name;
+	call->qualifier = r->qualifier;
+	lambda_invoke(req->cloud, call, ret);
+}
+
 void lambda_invoke_handler(struct request *req, struct response *res)
 {
 	struct function_ref r = { 0 };
 	struct lambda_call call = { .payload = req->body.p, .n = req->body.len, .region = req->region };
 	if (invocation_type(req, res, &call.type) < 0 || function_ref_of(req, res, &r) < 0)
 		return;
-	RN_AUTO(rn_buf_clear) struct rn_buf context = RN_BUF_INIT;
-	const char *encoded = request_header(req, "X-Amz-Client-Context");
-	if (encoded && rn_base64_decode(encoded, &context, NULL) == 0)
-		call.client_context = rn_buf_str(&context);
-	call.function = r.name;
-	call.qualifier = r.qualifier;
 	struct lambda_result result;
-	lambda_invoke(req->cloud, &call, &result);
+	invoke(req, &r, &call, &result);
 	answer(req, res, &result, rn_streq(request_header(req, "X-Amz-Log-Type"), "Tail"));
 	lambda_result_clear(&result);
 	function_ref_clear(&r);
@@ -253,14 +259,8 @@ void lambda_invoke_stream_handler(struct request *req, struct response *res)
 	if (function_ref_of(req, res, &r) < 0)
 		return;
 	call.type = rn_streq(type, "DryRun") ? LAMBDA_DRY_RUN : LAMBDA_REQUEST_RESPONSE;
-	RN_AUTO(rn_buf_clear) struct rn_buf context = RN_BUF_INIT;
-	const char *encoded = request_header(req, "X-Amz-Client-Context");
-	if (encoded && rn_base64_decode(encoded, &context, NULL) == 0)
-		call.client_context = rn_buf_str(&context);
-	call.function = r.name;
-	call.qualifier = r.qualifier;
 	struct lambda_result result;
-	lambda_invoke(req->cloud, &call, &result);
+	invoke(req, &r, &call, &result);
 	bool tail = rn_streq(request_header(req, "X-Amz-Log-Type"), "Tail");
 	if (result.status == 200)
 		answer_stream(req, res, &result, tail);

@@ -55,7 +55,8 @@ int api_remove_permissions(struct api *a, struct api_function *f, const char *id
 			return -1;
 		if (a->s->mode != STAGE_PLAN && api_remove_permission(a, f, sid, err) < 0)
 			return -1;
-		stage_change(a->s, RUNNER_DELETED, NULL, "permission %s of %s", sid, f->ref.arn);
+		stage_change(a->s, RUNNER_DELETED, NULL, "permission %s of %s%s%s", sid, f->ref.arn, f->ref.qualifier ? ":" : "",
+			     f->ref.qualifier ? f->ref.qualifier : "");
 	}
 	return 0;
 }
