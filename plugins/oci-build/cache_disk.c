@@ -279,16 +279,17 @@ int cache_disk_prune(const char *cache, struct cache_prune *p, struct rn_error *
 	return p->light ? 0 : prune_rootfs(cache, p, err);
 }
 
-/* Unpacked layers are many files to add up: once a day. */
+/* Unpacked layers are many files to add up: once a day, and not at the end of the build that begins a cache. */
 static bool all_is_due(const char *cache)
 {
 	RN_AUTO(rn_freep) char *stamp = rn_path_join(cache, "oci/.trimmed");
-	if (rn_exists(stamp) && !older(stamp, DAY_MS))
+	bool fresh = !rn_exists(stamp);
+	if (!fresh && !older(stamp, DAY_MS))
 		return false;
 	RN_AUTO(rn_closep) int fd = open(stamp, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0)
 		futimens(fd, NULL);
-	return fd >= 0;
+	return fd >= 0 && !fresh;
 }
 
 void cache_disk_trim(const char *cache)
