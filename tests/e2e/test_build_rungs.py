@@ -135,7 +135,7 @@ def test_builds_what_root_builds(world, rung):
                 problems.append(f"{case.name}: should fail with {wanted!r}:\n{log}")
             continue
         if not (layout / "index.json").exists():
-            problems.append(f"{case.name}: failed:\n{log}")
+            problems.append(f"{case.name}: failed:\n{log}\n{output[-4000:]}")
             continue
         if not (expected[case.name][1] / "index.json").exists():
             problems.append(f"{case.name}: failed as root:\n{expected[case.name][0]}\n{of_root[-4000:]}")

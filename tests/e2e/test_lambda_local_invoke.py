@@ -266,13 +266,7 @@ def test_event_and_dry_run(function, cloud):
     assert call.client.invoke(FunctionName="probe", InvocationType="DryRun")["StatusCode"] == 204
     answer = call("log", "asynchronous", InvocationType="Event")
     assert answer["StatusCode"] == 202 and answer["text"] == ""
-    logs = cloud.client("logs")
-    for _ in range(200):
-        found = logs.filter_log_events(logGroupName="/aws/lambda/probe", filterPattern="asynchronous")["events"]
-        if found:
-            break
-        time.sleep(0.05)
-    assert {e["message"] for e in found} == {"asynchronous", "error: asynchronous"}
+    assert set(messages(cloud, "asynchronous", 2)) == {"asynchronous", "error: asynchronous"}
 
 
 def messages(cloud, pattern, enough):
