@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define LOCK_TRIES 10
+#define MAKE_TRIES 100
 
 /* ---- where, and on which rung ---------------------------------------------------------------- */
 
@@ -225,14 +226,28 @@ bool rootfs_single_id(const struct rootfs *r)
 
 /* ---- a step's place ------------------------------------------------------------------------------- */
 
+int rootfs_make_locked(const char *steps, const char *prefix, char **ret_dir, struct rn_error *err)
+{
+	for (unsigned tries = 0; tries < MAKE_TRIES; tries++) {
+		RN_AUTO(rn_freep) char *dir = rn_temp_dir(steps, prefix, err);
+		if (!dir)
+			return -1;
+		RN_AUTO(rn_closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && lock_lies_there(fd, dir)) {
+			*ret_dir = rn_take(&dir);
+			return rn_take_fd(&fd);
+		}
+		if (fd < 0 && errno != ENOENT)
+			return rn_fail(err, RN_EIO, "open %s: %m", dir);
+	}
+	return rn_fail(err, RN_EIO, "folders below %s are removed again and again while they are made", steps);
+}
+
 static int make_place(struct rootfs_step *s, struct rn_error *err)
 {
-	s->dir = rn_temp_dir(s->rootfs->steps, "", err);
-	if (!s->dir)
+	s->lock = rootfs_make_locked(s->rootfs->steps, "", &s->dir, err);
+	if (s->lock < 0)
 		return -1;
-	s->lock = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB) < 0)
-		return rn_fail(err, RN_EIO, "lock %s: %m", s->dir);
 	return chmod(s->dir, 0711) < 0 ? rn_fail(err, RN_EIO, "chmod %s: %m", s->dir) : 0;
 }
 

@@ -23,6 +23,14 @@ struct rootfs {
 	struct rn_map machines; /* architecture -> struct sandbox_foreign                */
 };
 
+/* ---- rootfs.c ---- */
+
+/**
+ * Makes a folder PREFIX… below `steps` and takes its lock, by which other builds see that it is in use: another one that looks for
+ * leftovers in between takes the new folder for one and removes it, then it is made again. The lock (a descriptor), -1.
+ */
+int rootfs_make_locked(const char *steps, const char *prefix, char **ret_dir, struct rn_error *err);
+
 /* ---- rootfs_layers.c ---- */
 
 /**

@@ -8,11 +8,8 @@
 #include "base/fs.h"
 #include "oci/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,13 +61,10 @@ static struct plain_root *take_best(struct rootfs *r, const char *wanted, size_t
 
 static int make_root(struct rootfs_step *s, struct rn_error *err)
 {
-	s->root_dir = rn_temp_dir(s->rootfs->steps, "root-", err);
-	if (!s->root_dir)
+	s->root_lock = rootfs_make_locked(s->rootfs->steps, "root-", &s->root_dir, err);
+	if (s->root_lock < 0)
 		return -1;
-	s->root_lock = open(s->root_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->root_lock < 0 || flock(s->root_lock, LOCK_EX | LOCK_NB) < 0 || chmod(s->root_dir, 0711) < 0)
-		return rn_fail(err, RN_EIO, "lock %s: %m", s->root_dir);
-	return 0;
+	return chmod(s->root_dir, 0711) < 0 ? rn_fail(err, RN_EIO, "chmod %s: %m", s->root_dir) : 0;
 }
 
 static int add_layers(struct rootfs_step *s, const struct fs_state *state, size_t first, struct rn_error *err)

@@ -96,7 +96,7 @@ class World:
                               capture_output=True, text=True, errors="replace", timeout=500)
         out = {}
         for case in cases():
-            mine = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(case.name + " |")]
+            mine = [line for line in (done.stdout + done.stderr).splitlines() if line.split(" ")[0] == case.name]
             out[case.name] = ("\n".join(mine), home / case.name / "layout")
         self.images[rung] = out, done.stdout + done.stderr
         return self.images[rung]

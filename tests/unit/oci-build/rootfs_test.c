@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plain root before and after, unpacking with the folders that a layer implies, mounts of RUN, and secrets. */
+#include "plugins/oci-build/rootfs_internal.h"
 #include "plugins/oci-build/rootfs_plain.h"
 #include "plugins/oci-build/rootfs_unpack.h"
 #include "plugins/oci-build/run_mount.h"
@@ -10,11 +11,15 @@
 #include "oci/layer_reader.h"
 #include "oci/layer_record.h"
 
+#include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -243,6 +248,43 @@ static void secrets_have_four_forms(void **state)
 	}
 }
 
+static atomic_bool sweep_on;
+
+/* Another build, which takes every folder without a lock for a leftover. */
+static void *sweep(void *steps)
+{
+	while (atomic_load(&sweep_on)) {
+		RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+		(void)!rn_list_dir(steps, &names, NULL);
+		for (size_t i = 0; i < names.n; i++) {
+			RN_AUTO(rn_freep) char *path = rn_path_join(steps, names.v[i]);
+			RN_AUTO(rn_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+				rmdir(path);
+		}
+	}
+	return NULL;
+}
+
+static void a_new_folder_survives_who_sweeps(void **state)
+{
+	(void)state;
+	RN_AUTO(rn_freep) char *steps = rn_path_join(folder, "steps");
+	pthread_t sweeper;
+	assert_int_equal(mkdir(steps, 0700), 0);
+	atomic_store(&sweep_on, true);
+	assert_int_equal(pthread_create(&sweeper, NULL, sweep, steps), 0);
+	for (int i = 0; i < 3000; i++) {
+		struct rn_error err = { 0 };
+		RN_AUTO(rn_freep) char *dir = NULL;
+		RN_AUTO(rn_closep) int lock = rootfs_make_locked(steps, "x-", &dir, &err);
+		assert_true(lock >= 0);
+		assert_true(rn_exists(dir));
+	}
+	atomic_store(&sweep_on, false);
+	pthread_join(sweeper, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +295,7 @@ int main(void)
 		cmocka_unit_test(an_index_that_leads_out_of_the_root_is_not_taken),
 		cmocka_unit_test(variables_of_mounts_wait_for_their_values),
 		cmocka_unit_test(secrets_have_four_forms),
+		cmocka_unit_test(a_new_folder_survives_who_sweeps),
 	};
 	return cmocka_run_group_tests_name("oci-build/rootfs", tests, setup, teardown);
 }
