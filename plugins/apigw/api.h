@@ -138,7 +138,7 @@ int api_rollback(struct api *a, struct rn_error *err);        /* rollback.c   */
 #define RECORD_AUTHORIZER "authorizer " /* by API: the authorizer of before; null: none  */
 #define RECORD_DEPLOYMENTS "deployments " /* by API: [ids]                                */
 #define RECORD_STAGE "stage "         /* by name: {api, deployment; none: no such stage}  */
-#define RECORD_PERMISSION "permission " /* by sid: {function, qualifier, source}          */
+#define RECORD_PERMISSION "permission " /* by a hash of all but the last: {sid, function, qualifier, source} */
 #define RECORD_KEY "key-settings "    /* by id                                            */
 #define RECORD_PLAN "plan-settings "  /* by id                                            */
 #define RECORD_PLAN_KEY "plan-key "   /* by plan: id of the key that came in              */

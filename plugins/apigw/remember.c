@@ -151,12 +151,15 @@ int api_remember_permission(struct api *a, const struct api_function *f, const c
 {
 	cJSON *record = cJSON_CreateObject();
 	const char *source = policy_source_of(policy_find(f->policy, sid));
+	cJSON_AddStringToObject(record, "sid", sid);
 	cJSON_AddStringToObject(record, "function", f->ref.arn);
 	if (f->ref.qualifier)
 		cJSON_AddStringToObject(record, "qualifier", f->ref.qualifier);
 	if (source) /* else it is new */
 		cJSON_AddStringToObject(record, "source", source);
-	return remember(a, RECORD_PERMISSION, sid, record, err);
+	/* a function and its alias, or the function before and after, may have the same statement: one comes, the other one goes */
+	RN_AUTO(rn_freep) char *name = policy_sid(a->id, sid, f->ref.qualifier ? f->ref.qualifier : "", f->ref.arn);
+	return remember(a, RECORD_PERMISSION, name, record, err);
 }
 
 int api_remember_key(struct api *a, const cJSON *key, struct rn_error *err)

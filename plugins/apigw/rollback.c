@@ -16,8 +16,9 @@ static bool is_new_api(const struct api *a)
 
 /* ---- permissions --------------------------------------------------------------------------- */
 
-static int put_permission_back(struct api *a, const char *sid, const cJSON *record, struct rn_error *err)
+static int put_permission_back(struct api *a, const cJSON *record, struct rn_error *err)
 {
+	const char *sid = rn_json_str(record, "sid");
 	struct api_function f = { 0 };
 	const char *arn = rn_json_str(record, "function"), *qualifier = rn_json_str(record, "qualifier");
 	f.ref.arn = rn_strdup(arn);
@@ -189,7 +190,7 @@ static int put_back(struct api *a, const char *key, bool new_api, bool *content,
 	if (!record)
 		return 0;
 	if (rn_starts(key, RECORD_PERMISSION))
-		return put_permission_back(a, key + strlen(RECORD_PERMISSION), record, err);
+		return put_permission_back(a, record, err);
 	if (rn_starts(key, RECORD_PLAN_KEY))
 		return remove_plan_key(a, key + strlen(RECORD_PLAN_KEY), record, err);
 	if (rn_starts(key, RECORD_PLAN))

@@ -212,7 +212,7 @@ SETTINGS = {
     "authorizer settings": (AUTH, {**AUTH, "authorizer": {"function": NAME, "type": "REQUEST", "identity": ["X", "method.request.querystring.q"], "ttl": 60}},
                             ["UpdateAuthorizer", *DEPLOY], ["ttl: 300 -> 60", "TOKEN -> REQUEST", "querystring.q"], None, None),
     "authorizer no longer": (AUTH, {}, ["UpdateMethod", "RemovePermission", *DEPLOY], ["CUSTOM", "NONE"], None, None),
-    "function": ({}, {"function": NAME + ":live"}, ["PutIntegration", "AddPermission", *DEPLOY], [":live"], integrate_elsewhere,
+    "function": ({}, {"function": NAME + ":live"}, ["PutIntegration", "AddPermission", *DEPLOY, "RemovePermission"], [":live"], integrate_elsewhere,
                  ["PutIntegration", *DEPLOY]),
     "timeout": ({}, {"integration_timeout": "5s"}, ["PutIntegration", *DEPLOY], ["integration"], None, None),
     "cors": ({}, {"cors": True}, ["PutMethod", "PutMethodResponse", "PutIntegration", "PutIntegrationResponse", *DEPLOY], ["OPTIONS /predict"], None, None),
