@@ -5,12 +5,28 @@
 
 #include "error.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
+/** A library, static: what is wanted of it, and what came of it. Begin with RN_LIBRARY. */
+struct rn_library {
+	const char *soname;
+	const char *const *names; /* of its functions                             */
+	size_t n;
+	void *table;              /* an array (or struct) of `n` function pointers */
+	void (*begin)(void);      /* after it was loaded, once; NULL: nothing      */
+	pthread_mutex_t lock;
+	bool tried;
+	struct rn_error failed;
+};
+#define RN_LIBRARY(soname, names, table, begin) \
+	{ soname, names, sizeof(names) / sizeof((names)[0]), table, begin, PTHREAD_MUTEX_INITIALIZER, false, { 0 } }
+
 /**
- * Loads the shared library `soname` for the rest of the process's life and puts the addresses of its functions `names`
- * into `table`, an array (or struct) of `n` function pointers. 0, or -1 with RN_EUNSUPPORTED: it, or one of them, is missing.
+ * Loads it for the rest of the process's life, the first time, and puts the addresses of its functions into its table. From any
+ * thread. 0, or -1 with RN_EUNSUPPORTED, then and ever after: it, or one of them, is missing. `err` may be NULL.
  */
-int rn_library_load(const char *soname, const char *const *names, size_t n, void *table, struct rn_error *err);
+int rn_library_need(struct rn_library *l, struct rn_error *err);
 
 #endif

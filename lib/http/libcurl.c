@@ -35,23 +35,17 @@ static struct {
 	FUNCTIONS(MEMBER)
 } lib;
 static const char *const names[] = { FUNCTIONS(NAME) };
-static struct rn_error failed;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void load(void)
+static void begin(void)
 {
-	if (rn_library_load(LIBCURL_SONAME, names, sizeof(names) / sizeof(names[0]), &lib, &failed) == 0)
-		lib.curl_global_init(CURL_GLOBAL_DEFAULT);
+	lib.curl_global_init(CURL_GLOBAL_DEFAULT);
 }
+
+static struct rn_library libcurl = RN_LIBRARY(LIBCURL_SONAME, names, &lib, begin);
 
 int http_library_load(struct rn_error *err)
 {
-	pthread_once(&once, load);
-	if (!failed.code)
-		return 0;
-	if (err)
-		*err = failed;
-	return -1;
+	return rn_library_need(&libcurl, err);
 }
 
 static void *prepare(void *unused)

@@ -10,7 +10,6 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -42,22 +41,11 @@ static struct {
 	FUNCTIONS(MEMBER)
 } lib;
 static const char *const names[] = { FUNCTIONS(NAME) };
-static struct rn_error failed;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void load(void)
-{
-	(void)rn_library_load(LIBARCHIVE_SONAME, names, sizeof(names) / sizeof(names[0]), &lib, &failed);
-}
+static struct rn_library libarchive = RN_LIBRARY(LIBARCHIVE_SONAME, names, &lib, NULL);
 
 int oci_archive_load(struct rn_error *err)
 {
-	pthread_once(&once, load);
-	if (!failed.code)
-		return 0;
-	if (err)
-		*err = failed;
-	return -1;
+	return rn_library_need(&libarchive, err);
 }
 
 void archive_set_error(struct archive *a, int error, const char *fmt, ...)
