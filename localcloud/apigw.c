@@ -230,12 +230,15 @@ cJSON *apigw_api(struct request *req, struct response *res)
 	return doc;
 }
 
-cJSON *apigw_resource(struct request *req, struct response *res)
+cJSON *apigw_of_api(struct request *req, struct response *res, const char *kind, const char *param, const char *what)
 {
 	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, RESOURCE, request_param(req, "api"), "resource",
-				 "Resource identifier")
-		   : NULL;
+	return api ? apigw_named(req, res, kind, request_param(req, "api"), param, what) : NULL;
+}
+
+cJSON *apigw_resource(struct request *req, struct response *res)
+{
+	return apigw_of_api(req, res, RESOURCE, "resource", "Resource identifier");
 }
 
 /* ---- documents ---- */

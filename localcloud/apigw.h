@@ -40,6 +40,8 @@ cJSON *apigw_api(struct request *req, struct response *res);
 cJSON *apigw_resource(struct request *req, struct response *res);
 cJSON *apigw_named(struct request *req, struct response *res, const char *kind, const char *parent, const char *param,
 		   const char *what);
+/** The same of the API in the path, which must exist, too. */
+cJSON *apigw_of_api(struct request *req, struct response *res, const char *kind, const char *param, const char *what);
 
 /* ---- documents ---- */
 

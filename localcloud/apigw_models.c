@@ -10,6 +10,55 @@
 #include <ctype.h>
 #include <string.h>
 
+/* ---- what all three have ---------------------------------------------------------------- */
+
+/* Takes `one`; NULL: the 404 is answered. */
+static void answer_one(struct request *req, struct response *res, cJSON *one)
+{
+	if (one)
+		apigw_answer(req, res, 200, one);
+	cJSON_Delete(one);
+}
+
+static void list_all(struct request *req, struct response *res, const char *kind)
+{
+	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
+	if (api)
+		apigw_answer_list(req, res, store_list(req->cloud->store, kind, rn_json_str(api, "id"), NULL, 0));
+}
+
+/* Does a method name it, in a map of models or as the one value of `member`? Words for the first that does, new; NULL: none. */
+static char *used_by(struct request *req, const char *api, const char *member, const char *value)
+{
+	RN_AUTO(rn_json_freep) cJSON *resources = store_list(req->cloud->store, RESOURCE, api, NULL, 0);
+	const cJSON *r, *m, *one;
+	cJSON_ArrayForEach(r, resources)
+	{
+		cJSON_ArrayForEach(m, rn_json_get(r, "resourceMethods"))
+		{
+			bool used = rn_streq(rn_json_str(m, member), value);
+			cJSON_ArrayForEach(one, rn_json_get(m, member))
+				used |= rn_streq(cJSON_GetStringValue(one), value);
+			if (used)
+				return rn_asprintf("%s %s", m->string, rn_json_str(r, "path"));
+		}
+	}
+	return NULL;
+}
+
+/* Takes `one`, which `id` is the key of; not while the `member` of a method names it. `what` and `name`: for the words of that. */
+static void delete_one(struct request *req, struct response *res, const char *kind, cJSON *one, const char *id, const char *member, const char *what,
+		       const char *name)
+{
+	const char *api = request_param(req, "api");
+	RN_AUTO(rn_freep) char *user = one ? used_by(req, api, member, id) : NULL;
+	if (user)
+		apigw_conflict(req, res, "Cannot delete %s '%s', is referenced in method: %s", what, name, user);
+	else if (one && store_remove(req->cloud->store, kind, api, id, NULL) == 1)
+		response_body(res, 202, NULL, NULL, 0);
+	cJSON_Delete(one);
+}
+
 /* ---- models ---------------------------------------------------------------------------- */
 
 static const struct {
@@ -100,9 +149,7 @@ static cJSON *named_model(struct request *req, struct response *res)
 
 void apigw_get_model(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *model = named_model(req, res);
-	if (model)
-		apigw_answer(req, res, 200, model);
+	answer_one(req, res, named_model(req, res));
 }
 
 /* A mapping template that passes the members of the schema on, as API Gateway makes it up. */
@@ -138,9 +185,7 @@ void apigw_get_model_template(struct request *req, struct response *res)
 
 void apigw_list_models(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	if (api)
-		apigw_answer_list(req, res, store_list(req->cloud->store, MODEL, rn_json_str(api, "id"), NULL, 0));
+	list_all(req, res, MODEL);
 }
 
 void apigw_update_model(struct request *req, struct response *res)
@@ -154,38 +199,11 @@ void apigw_update_model(struct request *req, struct response *res)
 	apigw_answer(req, res, 200, model);
 }
 
-/* Does a method name it, in the map `maps[…]` of models or as the value of `id`? The path of that method's resource, new; NULL: none does. */
-static char *used_by(struct request *req, const char *api, const char *member, const char *value)
-{
-	RN_AUTO(rn_json_freep) cJSON *resources = store_list(req->cloud->store, RESOURCE, api, NULL, 0);
-	const cJSON *r, *m, *one;
-	cJSON_ArrayForEach(r, resources)
-	{
-		cJSON_ArrayForEach(m, rn_json_get(r, "resourceMethods"))
-		{
-			bool used = rn_streq(rn_json_str(m, member), value);
-			cJSON_ArrayForEach(one, rn_json_get(m, member))
-				used |= rn_streq(cJSON_GetStringValue(one), value);
-			if (used)
-				return rn_asprintf("%s %s", m->string, rn_json_str(r, "path"));
-		}
-	}
-	return NULL;
-}
-
 void apigw_delete_model(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *model = named_model(req, res);
-	const char *name = rn_json_str(model, "name"), *api = request_param(req, "api");
-	RN_AUTO(rn_freep) char *user = model ? used_by(req, api, "requestModels", name) : NULL;
-	if (user) {
-		apigw_conflict(req, res, "Cannot delete model '%s', is referenced in method: %s", name, user);
-		return;
-	}
-	if (!model)
-		return;
-	store_remove(req->cloud->store, MODEL, api, name, NULL);
-	response_body(res, 202, NULL, NULL, 0);
+	cJSON *model = named_model(req, res);
+	const char *name = rn_json_str(model, "name");
+	delete_one(req, res, MODEL, model, name, "requestModels", "model", name);
 }
 
 /* ---- request validators -------------------------------------------------------------------- */
@@ -210,22 +228,17 @@ void apigw_create_validator(struct request *req, struct response *res)
 
 static cJSON *named_validator(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, VALIDATOR, rn_json_str(api, "id"), "validator", "Request Validator identifier") : NULL;
+	return apigw_of_api(req, res, VALIDATOR, "validator", "Request Validator identifier");
 }
 
 void apigw_get_validator(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *one = named_validator(req, res);
-	if (one)
-		apigw_answer(req, res, 200, one);
+	answer_one(req, res, named_validator(req, res));
 }
 
 void apigw_list_validators(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	if (api)
-		apigw_answer_list(req, res, store_list(req->cloud->store, VALIDATOR, rn_json_str(api, "id"), NULL, 0));
+	list_all(req, res, VALIDATOR);
 }
 
 void apigw_update_validator(struct request *req, struct response *res)
@@ -243,13 +256,9 @@ void apigw_update_validator(struct request *req, struct response *res)
 
 void apigw_delete_validator(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *one = named_validator(req, res);
-	const char *api = request_param(req, "api"), *id = rn_json_str(one, "id");
-	RN_AUTO(rn_freep) char *user = one ? used_by(req, api, "requestValidatorId", id) : NULL;
-	if (user)
-		apigw_conflict(req, res, "Cannot delete request validator '%s', is referenced in method: %s", id, user);
-	else if (one && store_remove(req->cloud->store, VALIDATOR, api, id, NULL) == 1)
-		response_body(res, 202, NULL, NULL, 0);
+	cJSON *one = named_validator(req, res);
+	const char *id = rn_json_str(one, "id");
+	delete_one(req, res, VALIDATOR, one, id, "requestValidatorId", "request validator", id);
 }
 
 /* ---- authorizers -------------------------------------------------------------------------------- */
@@ -310,24 +319,19 @@ void apigw_create_authorizer(struct request *req, struct response *res)
 	apigw_answer(req, res, 201, one);
 }
 
-static cJSON *named_authorizer(struct request *req, struct response *res)
+cJSON *apigw_authorizer(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, AUTHORIZER, rn_json_str(api, "id"), "authorizer", "Authorizer identifier") : NULL;
+	return apigw_of_api(req, res, AUTHORIZER, "authorizer", "Authorizer identifier");
 }
 
 void apigw_get_authorizer(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *one = named_authorizer(req, res);
-	if (one)
-		apigw_answer(req, res, 200, one);
+	answer_one(req, res, apigw_authorizer(req, res));
 }
 
 void apigw_list_authorizers(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	if (api)
-		apigw_answer_list(req, res, store_list(req->cloud->store, AUTHORIZER, rn_json_str(api, "id"), NULL, 0));
+	list_all(req, res, AUTHORIZER);
 }
 
 void apigw_update_authorizer(struct request *req, struct response *res)
@@ -339,7 +343,7 @@ void apigw_update_authorizer(struct request *req, struct response *res)
 		{ "/identityValidationExpression", PATCH_STRING }, { "/authorizerResultTtlInSeconds", PATCH_INT },
 	};
 	static const struct patch_table TABLE = { ROWS, RN_LEN(ROWS), NULL };
-	RN_AUTO(rn_json_freep) cJSON *one = named_authorizer(req, res);
+	RN_AUTO(rn_json_freep) cJSON *one = apigw_authorizer(req, res);
 	if (!one || patch_apply(req, res, one, &TABLE) < 0 || apigw_check_authorizer(req, res, one) < 0)
 		return;
 	apigw_save(req, AUTHORIZER, request_param(req, "api"), rn_json_str(one, "id"), one);
@@ -348,11 +352,6 @@ void apigw_update_authorizer(struct request *req, struct response *res)
 
 void apigw_delete_authorizer(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *one = named_authorizer(req, res);
-	const char *api = request_param(req, "api"), *id = rn_json_str(one, "id");
-	RN_AUTO(rn_freep) char *user = one ? used_by(req, api, "authorizerId", id) : NULL;
-	if (user)
-		apigw_conflict(req, res, "Cannot delete authorizer '%s', is referenced in method: %s", rn_json_str(one, "name"), user);
-	else if (one && store_remove(req->cloud->store, AUTHORIZER, api, id, NULL) == 1)
-		response_body(res, 202, NULL, NULL, 0);
+	cJSON *one = apigw_authorizer(req, res);
+	delete_one(req, res, AUTHORIZER, one, rn_json_str(one, "id"), "authorizerId", "authorizer", rn_json_str(one, "name"));
 }

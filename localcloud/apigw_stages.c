@@ -124,10 +124,7 @@ void apigw_create_deployment(struct request *req, struct response *res)
 
 static cJSON *named_deployment(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, DEPLOYMENT, rn_json_str(api, "id"), "deployment",
-				 "Deployment identifier")
-		   : NULL;
+	return apigw_of_api(req, res, DEPLOYMENT, "deployment", "Deployment identifier");
 }
 
 void apigw_get_deployment(struct request *req, struct response *res)
@@ -188,10 +185,7 @@ void apigw_delete_deployment(struct request *req, struct response *res)
 
 static cJSON *named_stage(struct request *req, struct response *res)
 {
-	RN_AUTO(rn_json_freep) cJSON *api = apigw_api(req, res);
-	return api ? apigw_named(req, res, STAGE, rn_json_str(api, "id"), "stage",
-				 "Stage identifier")
-		   : NULL;
+	return apigw_of_api(req, res, STAGE, "stage", "Stage identifier");
 }
 
 void apigw_create_stage(struct request *req, struct response *res)

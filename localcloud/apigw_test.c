@@ -2,6 +2,7 @@
 /* TestInvokeMethod: the call of a method as it is now, deployed or not, without key and limits; TestInvokeAuthorizer. */
 #include "apigw.h"
 #include "apigw_gateway.h"
+#include "apigw_models.h"
 #include "store.h"
 
 #include "base/time.h"
@@ -39,6 +40,28 @@ static void make_request(const struct request *outer, const cJSON *in, struct re
 	take_headers(in, &inner->headers);
 	if (body)
 		rn_buf_adds(&inner->body, body);
+}
+
+/* The call that the input `in` describes, of the API in the path; `inner` (zeroed) and `answer` must outlive it. `path`: unless the input has one. */
+static struct gateway_call make_call(const struct request *outer, const cJSON *in, struct request *inner, struct response *answer, const char *path)
+{
+	const char *target = rn_json_str(in, "pathWithQueryString");
+	const cJSON *variables = rn_json_get(in, "stageVariables");
+	make_request(outer, in, inner);
+	struct gateway_call call = {
+		.req = inner,
+		.res = answer,
+		.gateway = outer->cloud->service_data[CLOUD_SLOT_APIGW],
+		.region = rn_strdup(outer->region),
+		.api_id = rn_strdup(request_param(outer, "api")),
+		.stage_name = rn_strdup("test-invoke-stage"),
+		.path = target && *target == '/' ? rn_strndup(target, strcspn(target, "?")) : rn_strdup(path),
+		.stage = cJSON_CreateObject(),
+		.verb = inner->method,
+	};
+	if (cJSON_IsObject(variables))
+		cJSON_AddItemToObject(call.stage, "variables", cJSON_Duplicate(variables, true));
+	return call;
 }
 
 static void request_clear(struct request *req)
@@ -94,27 +117,11 @@ void apigw_test_invoke(struct request *req, struct response *res)
 	RN_AUTO(request_clear) struct request inner = { 0 };
 	RN_AUTO(response_clear) struct response answer;
 	response_init(&answer);
-	make_request(req, in, &inner);
-	const char *target = rn_json_str(in, "pathWithQueryString");
-	RN_AUTO(gateway_call_clear) struct gateway_call call = {
-		.req = &inner,
-		.res = &answer,
-		.gateway = req->cloud->service_data[CLOUD_SLOT_APIGW],
-		.region = rn_strdup(req->region),
-		.api_id = rn_strdup(rn_json_str(api, "id")),
-		.stage_name = rn_strdup("test-invoke-stage"),
-		.path = target && *target == '/' ? rn_strndup(target, strcspn(target, "?"))
-						 : rn_strdup(rn_json_str(resource, "path")),
-		.stage = cJSON_CreateObject(),
-		.deployment = cJSON_CreateObject(),
-		.resource = resource,
-		.method = method,
-		.integration = rn_json_get(method, "methodIntegration"),
-		.verb = inner.method,
-	};
-	if (cJSON_IsObject(rn_json_get(in, "stageVariables")))
-		cJSON_AddItemToObject(call.stage, "variables",
-				      cJSON_Duplicate(rn_json_get(in, "stageVariables"), true));
+	RN_AUTO(gateway_call_clear) struct gateway_call call = make_call(req, in, &inner, &answer, rn_json_str(resource, "path"));
+	call.resource = resource;
+	call.method = method;
+	call.integration = rn_json_get(method, "methodIntegration");
+	call.deployment = cJSON_CreateObject();
 	cJSON_AddItemToObject(call.deployment, "_snapshot", apigw_snapshot(req, api));
 	call.snapshot = rn_json_get(call.deployment, "_snapshot");
 	route_match(rn_json_str(resource, "path"), call.path, &call.path_params);
@@ -145,30 +152,14 @@ static void answer_verdict(struct request *req, struct response *res, int status
 void apigw_test_authorizer(struct request *req, struct response *res)
 {
 	cJSON *in = request_json(req, res);
-	RN_AUTO(rn_json_freep) cJSON *api = in ? apigw_api(req, res) : NULL;
-	RN_AUTO(rn_json_freep) cJSON *authorizer =
-		api ? apigw_named(req, res, AUTHORIZER, rn_json_str(api, "id"), "authorizer", "Authorizer identifier") : NULL;
-	const char *target = rn_json_str(in, "pathWithQueryString");
+	RN_AUTO(rn_json_freep) cJSON *authorizer = in ? apigw_authorizer(req, res) : NULL;
 	if (!authorizer)
 		return;
 	int64_t started = rn_now_ms();
 	RN_AUTO(request_clear) struct request inner = { 0 };
 	RN_AUTO(response_clear) struct response refusal;
 	response_init(&refusal);
-	make_request(req, in, &inner);
-	RN_AUTO(gateway_call_clear) struct gateway_call call = {
-		.req = &inner,
-		.res = &refusal,
-		.gateway = req->cloud->service_data[CLOUD_SLOT_APIGW],
-		.region = rn_strdup(req->region),
-		.api_id = rn_strdup(rn_json_str(api, "id")),
-		.stage_name = rn_strdup("test-invoke-stage"),
-		.path = target && *target == '/' ? rn_strndup(target, strcspn(target, "?")) : rn_strdup("/"),
-		.stage = cJSON_CreateObject(),
-		.verb = inner.method,
-	};
-	if (cJSON_IsObject(rn_json_get(in, "stageVariables")))
-		cJSON_AddItemToObject(call.stage, "variables", cJSON_Duplicate(rn_json_get(in, "stageVariables"), true));
+	RN_AUTO(gateway_call_clear) struct gateway_call call = make_call(req, in, &inner, &refusal, "/");
 	RN_AUTO(rn_json_freep) cJSON *verdict = gateway_verdict(&call, authorizer, false);
 	answer_verdict(req, res, verdict ? 0 : refusal.status, verdict, rn_now_ms() - started);
 }
