@@ -64,10 +64,10 @@ static void tell(const struct lease_helper *h, const cJSON *j)
 }
 
 /* More of what it says, when there is some. */
-static void read_more(struct lease_helper *h, int flags)
+static void read_more(struct lease_helper *h)
 {
 	char chunk[4096];
-	ssize_t n = recv(h->fd, chunk, sizeof(chunk), flags);
+	ssize_t n = recv(h->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0 || rn_buf_add(&h->in, chunk, (size_t)n) < 0)
@@ -166,7 +166,7 @@ static int wait_until_held(struct lease_helper *h, const struct lease_helper_opt
 			rc = o->tick(o->ctx, err);
 			continue;
 		}
-		read_more(h, MSG_DONTWAIT);
+		read_more(h);
 		rc = understand_all(h, err);
 	}
 	return rc > 0 ? 0 : rc < 0 ? -1 : gone(h, err);
@@ -220,7 +220,7 @@ pid_t lease_helper_pid(const struct lease_helper *h)
 int lease_helper_check(struct lease_helper *h, struct rn_error *err)
 {
 	if (!h->ended)
-		read_more(h, MSG_DONTWAIT);
+		read_more(h);
 	int rc = understand_all(h, err);
 	if (rc < 0)
 		return -1;
@@ -242,7 +242,7 @@ void lease_helper_stop(struct lease_helper *h)
 		if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR))
 			break;
 		if (p.revents)
-			read_more(h, MSG_DONTWAIT);
+			read_more(h);
 	}
 	if (!h->lost && understand_all(h, &err) < 0 && !h->lost)
 		fprintf(stderr, "runner: the lease is not given back, and expires by itself: %s\n", err.msg);

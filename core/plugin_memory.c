@@ -25,16 +25,6 @@ enum {
 	YOUNG_MS = 2000, /* no file system's clock is coarser: within it, two changes may look like one */
 };
 
-static void hash(const char *text, size_t n, char ret[DIGEST_HEX + 1])
-{
-	uint8_t sum[SHA256_DIGEST_LENGTH];
-	SHA2_CTX ctx;
-	SHA256Init(&ctx);
-	SHA256Update(&ctx, (const uint8_t *)text, n);
-	SHA256Final(sum, &ctx);
-	rn_hex(sum, sizeof(sum), ret);
-}
-
 static char *folder(void)
 {
 	RN_AUTO(rn_freep) char *cache = self_cache();
@@ -45,7 +35,7 @@ static char *folder(void)
 static char *record_path(const char *dir, const char *name, const char *path)
 {
 	char place[DIGEST_HEX + 1];
-	hash(path, strlen(path), place);
+	SHA256Data((const uint8_t *)path, strlen(path), place);
 	return rn_asprintf("%s/%s-%.*s", dir, name, PLACE_HEX, place);
 }
 
@@ -97,7 +87,7 @@ static cJSON *read_record(const char *file)
 		return NULL;
 	const char *rest = text.p + DIGEST_HEX + 1;
 	size_t n = text.len - DIGEST_HEX - 1;
-	hash(rest, n, sum);
+	SHA256Data((const uint8_t *)rest, n, sum);
 	return memcmp(sum, text.p, DIGEST_HEX) == 0 ? rn_json_parse(rest, n, NULL) : NULL;
 }
 
@@ -172,7 +162,7 @@ void plugin_remember(const struct plugin_info *p)
 	cJSON_AddItemToObject(j, "plugin", plugin_info_json(p));
 	RN_AUTO(rn_freep) char *text = rn_json_print(j);
 	char sum[DIGEST_HEX + 1];
-	hash(text, strlen(text), sum);
+	SHA256Data((const uint8_t *)text, strlen(text), sum);
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
 	rn_buf_addf(&b, "%s\n%s", sum, text);
 	RN_AUTO(rn_freep) char *file = record_path(dir, p->name, p->path);

@@ -15,14 +15,11 @@ static void add_value(cJSON *to, const char *name, const cJSON *value, const str
 	RN_AUTO(rn_freep) char *plain = cJSON_IsString(value) ? rn_strdup(value->valuestring) : NULL;
 	if (redact_found(redact, text) || (plain && redact_found(redact, plain)))
 		return;
-	uint8_t sum[SHA256_DIGEST_LENGTH];
-	char hex[2 * DIGEST_BYTES + 1];
-	SHA2_CTX ctx;
-	SHA256Init(&ctx);
-	SHA256Update(&ctx, (const uint8_t *)text, strlen(text));
-	SHA256Final(sum, &ctx);
+	char hex[SHA256_DIGEST_STRING_LENGTH];
+	SHA256Data((const uint8_t *)text, strlen(text), hex);
+	hex[2 * DIGEST_BYTES] = '\0';
 	cJSON *j = cJSON_AddObjectToObject(to, name);
-	cJSON_AddStringToObject(j, "digest", rn_hex(sum, DIGEST_BYTES, hex));
+	cJSON_AddStringToObject(j, "digest", hex);
 	if (strlen(text) > TEXT_MAX) {
 		size_t n = TEXT_MAX;
 		while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
