@@ -9,10 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct deflate_stream {
+	const void *data;
+	size_t n;
+	uint64_t last, end; /* found: bit offsets of the last block's header, and of the end of the stream */
+};
+#define DEFLATE_STREAMS_MAX ((size_t)2)
 /**
- * Bit offsets of the last block's header and of the end of the stream, which must fill the n bytes. -1: it is no such stream
- * (distances beyond the beginning are not noticed: the stream is one that was just made).
+ * Finds `last` and `end` of up to DEFLATE_STREAMS_MAX streams, which must fill their n bytes; two at a time take little longer than one.
+ * -1: one of them is no such stream (distances beyond the beginning are not noticed: the stream is one that was just made).
  */
-int deflate_last_block(const void *data, size_t n, uint64_t *ret_last, uint64_t *ret_end);
+int deflate_last_blocks(struct deflate_stream *streams, size_t n);
 
 #endif

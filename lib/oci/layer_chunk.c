@@ -30,43 +30,62 @@ static void set_up(struct layer_chunk_coder *c, enum layer_compression how, int 
 	}
 }
 
-/* Makes the stream joinable: its last block is no longer the last, and an empty stored block fills up to a byte. */
-static int open_end(struct rn_buf *b, struct rn_error *err)
+/* Makes a stream joinable: its last block is no longer the last, and an empty stored block fills up to a byte. */
+static int open_end(struct rn_buf *b, const struct deflate_stream *s, struct rn_error *err)
 {
-	uint64_t last, end;
-	if (deflate_last_block(b->p, b->len, &last, &end) < 0)
-		return rn_fail(err, RN_EINTERNAL, "a compressed chunk cannot be read back");
-	b->p[last / 8] = (char)(b->p[last / 8] & ~(1 << (last % 8)));
-	unsigned used = (unsigned)(end % 8);
-	b->len = (size_t)((end + 7) / 8);
+	b->p[s->last / 8] = (char)(b->p[s->last / 8] & ~(1 << (s->last % 8)));
+	unsigned used = (unsigned)(s->end % 8);
+	b->len = (size_t)((s->end + 7) / 8);
 	if (used)
 		b->p[b->len - 1] = (char)(b->p[b->len - 1] & ((1 << used) - 1));
 	/* header of a stored block: three zero bits, then zeros up to the byte */
 	if (used == 0 || used > 5)
 		rn_buf_addc(b, 0);
-	return rn_buf_add(b, "\0\0\xff\xff", 4);
+	rn_buf_add(b, "\0\0\xff\xff", 4);
+	return rn_buf_check(b, "compressed chunk", err);
 }
 
-int layer_chunk_compress(struct layer_chunk_coder *c, enum layer_compression how, int level, const void *data, size_t n,
-			 struct rn_buf *ret, struct rn_error *err)
+static int open_ends(const struct layer_chunk *chunks, size_t n, struct rn_error *err)
 {
-	set_up(c, how, level);
-	rn_buf_reset(ret);
+	struct deflate_stream streams[LAYER_CHUNKS_MAX];
+	for (size_t i = 0; i < n; i++)
+		streams[i] = (struct deflate_stream){ .data = chunks[i].out->p, .n = chunks[i].out->len };
+	if (deflate_last_blocks(streams, n) < 0)
+		return rn_fail(err, RN_EINTERNAL, "a compressed chunk cannot be read back");
+	for (size_t i = 0; i < n; i++)
+		if (open_end(chunks[i].out, &streams[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int compress_one(struct layer_chunk_coder *c, enum layer_compression how, const struct layer_chunk *chunk, struct rn_error *err)
+{
+	rn_buf_reset(chunk->out);
 	if (how == LAYER_PLAIN)
-		return rn_buf_add(ret, data, n);
-	size_t room = how == LAYER_GZIP ? libdeflate_deflate_compress_bound(c->deflate, n) : ZSTD_compressBound(n);
-	char *to = rn_buf_reserve(ret, room + 16);
+		return rn_buf_add(chunk->out, chunk->data, chunk->n);
+	size_t room = how == LAYER_GZIP ? libdeflate_deflate_compress_bound(c->deflate, chunk->n) : ZSTD_compressBound(chunk->n);
+	char *to = rn_buf_reserve(chunk->out, room + 16);
 	if (!to)
-		return rn_buf_check(ret, "compressed chunk", err);
+		return rn_buf_check(chunk->out, "compressed chunk", err);
 	if (how == LAYER_ZSTD) {
-		size_t k = ZSTD_compress2(c->zstd, to, room, data, n);
+		size_t k = ZSTD_compress2(c->zstd, to, room, chunk->data, chunk->n);
 		if (ZSTD_isError(k))
 			return rn_fail(err, RN_EINTERNAL, "zstd: %s", ZSTD_getErrorName(k));
-		ret->len = k;
+		chunk->out->len = k;
 		return 0;
 	}
-	ret->len = libdeflate_deflate_compress(c->deflate, data, n, to, room);
-	return ret->len ? open_end(ret, err) : rn_fail(err, RN_EINTERNAL, "libdeflate did not fit its own bound");
+	chunk->out->len = libdeflate_deflate_compress(c->deflate, chunk->data, chunk->n, to, room);
+	return chunk->out->len ? 0 : rn_fail(err, RN_EINTERNAL, "libdeflate did not fit its own bound");
+}
+
+int layer_chunk_compress(struct layer_chunk_coder *c, enum layer_compression how, int level, const struct layer_chunk *chunks, size_t n,
+			 struct rn_error *err)
+{
+	set_up(c, how, level);
+	for (size_t i = 0; i < n; i++)
+		if (compress_one(c, how, &chunks[i], err) < 0)
+			return -1;
+	return how == LAYER_GZIP ? open_ends(chunks, n, err) : 0;
 }
 
 void layer_gzip_header(struct rn_buf *ret)

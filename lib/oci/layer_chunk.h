@@ -19,9 +19,15 @@ struct layer_chunk_coder {
 };
 void layer_chunk_clear(struct layer_chunk_coder *c);
 
-/** Compresses n bytes (n <= LAYER_CHUNK) into `ret`, which is emptied first. level as in layer_options, not 0. */
-int layer_chunk_compress(struct layer_chunk_coder *c, enum layer_compression how, int level, const void *data, size_t n,
-			 struct rn_buf *ret, struct rn_error *err);
+struct layer_chunk {
+	const void *data;
+	size_t n; /* LAYER_CHUNK at most */
+	struct rn_buf *out; /* emptied first */
+};
+#define LAYER_CHUNKS_MAX ((size_t)2)
+/** Compresses up to LAYER_CHUNKS_MAX chunks, each to its `out`; two together take less time than one by one. level as in layer_options, not 0. */
+int layer_chunk_compress(struct layer_chunk_coder *c, enum layer_compression how, int level, const struct layer_chunk *chunks, size_t n,
+			 struct rn_error *err);
 
 /** Header of the one gzip member (RFC 1952): no name, no time, no operating system. */
 void layer_gzip_header(struct rn_buf *ret);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define THREADS_MAX 64
+#define THREADS_MAX 16 /* as many as the hash of the tar, which is one thread's, can keep busy */
 #define GZIP_LEVEL 4 /* the fastest that is smaller than what others push; figures in plugins/oci-build/README.md */
 #define ZSTD_LEVEL 3
 
@@ -45,6 +45,7 @@ struct layer_pipe {
 	size_t at; /* bytes in the slot being filled */
 	pthread_mutex_t lock;
 	pthread_cond_t ready, done;
+	size_t idle; /* threads that wait */
 	bool stop;
 	pthread_t threads[THREADS_MAX];
 	size_t n_threads, want_threads;
@@ -66,7 +67,7 @@ struct layer_pipe *layer_pipe_new(struct blob_store *store, const struct layer_o
 	p->want_threads = p->o.threads ? p->o.threads : cores > 0 ? (size_t)cores : 1;
 	if (p->want_threads > THREADS_MAX)
 		p->want_threads = THREADS_MAX;
-	p->n_slots = p->want_threads * 2 + 1;
+	p->n_slots = p->want_threads * (LAYER_CHUNKS_MAX + 1) + 1;
 	p->slots = rn_alloc(p->n_slots * sizeof(*p->slots));
 	p->diff_id = digester_new(NULL);
 	if (p->o.tee)
@@ -116,42 +117,59 @@ uint64_t layer_pipe_total(const struct layer_pipe *p)
 
 /* ---- compressing ---------------------------------------------------------------------- */
 
-static void compress_slot(const struct layer_pipe *p, struct layer_chunk_coder *coder, struct slot *s)
+static void compress_slots(const struct layer_pipe *p, struct layer_chunk_coder *coder, struct slot *const *slots, size_t n)
 {
 	struct rn_error err = { 0 };
-	s->crc = p->o.compression == LAYER_GZIP ? libdeflate_crc32(0, s->data, s->n) : 0;
-	s->failed = layer_chunk_compress(coder, p->o.compression, p->o.level, s->data, s->n, &s->out, &err) < 0;
-	if (s->failed)
-		s->err = rn_memdup(&err, sizeof(err));
+	struct layer_chunk chunks[LAYER_CHUNKS_MAX] = { 0 };
+	for (size_t i = 0; i < n; i++) {
+		chunks[i] = (struct layer_chunk){ slots[i]->data, slots[i]->n, &slots[i]->out };
+		slots[i]->crc = p->o.compression == LAYER_GZIP ? libdeflate_crc32(0, slots[i]->data, slots[i]->n) : 0;
+	}
+	bool failed = layer_chunk_compress(coder, p->o.compression, p->o.level, chunks, n, &err) < 0;
+	for (size_t i = 0; i < n && failed; i++) {
+		slots[i]->failed = true;
+		slots[i]->err = rn_memdup(&err, sizeof(err));
+	}
 }
 
-/* The oldest slot that waits; called with the lock held. */
-static struct slot *oldest_ready(struct layer_pipe *p)
+/* The oldest slots that wait: one, and more if those are left that other threads wait for. Called with the lock held. */
+static size_t take_ready(struct layer_pipe *p, struct slot **ret)
 {
+	size_t n = 0, ready = 0;
 	for (size_t i = p->written; i < p->filled; i++)
-		if (p->slots[i % p->n_slots].state == SLOT_READY)
-			return &p->slots[i % p->n_slots];
-	return NULL;
+		ready += p->slots[i % p->n_slots].state == SLOT_READY;
+	size_t want = ready > p->idle ? ready - p->idle : 1;
+	for (size_t i = p->written; i < p->filled && n < want && n < LAYER_CHUNKS_MAX; i++) {
+		struct slot *s = &p->slots[i % p->n_slots];
+		if (s->state != SLOT_READY)
+			continue;
+		s->state = SLOT_BUSY;
+		ret[n++] = s;
+	}
+	return n;
 }
 
 static void *thread(void *arg)
 {
 	struct layer_pipe *p = arg;
 	struct layer_chunk_coder coder = { 0 };
+	struct slot *slots[LAYER_CHUNKS_MAX];
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct slot *s = oldest_ready(p);
-		if (!s && p->stop)
+		size_t n = take_ready(p, slots);
+		if (!n && p->stop)
 			break;
-		if (!s) {
+		if (!n) {
+			p->idle++;
 			pthread_cond_wait(&p->ready, &p->lock);
+			p->idle--;
 			continue;
 		}
-		s->state = SLOT_BUSY;
 		pthread_mutex_unlock(&p->lock);
-		compress_slot(p, &coder, s);
+		compress_slots(p, &coder, slots, n);
 		pthread_mutex_lock(&p->lock);
-		s->state = SLOT_DONE;
+		for (size_t i = 0; i < n; i++)
+			slots[i]->state = SLOT_DONE;
 		pthread_cond_broadcast(&p->done);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -265,7 +283,7 @@ static int finish(struct layer_pipe *p, struct rn_error *err)
 	if (p->at) {
 		struct slot *s = &p->slots[p->filled % p->n_slots];
 		s->n = p->at;
-		compress_slot(p, &p->own, s);
+		compress_slots(p, &p->own, &s, 1);
 		p->filled++;
 		if (write_slot(p, err) < 0)
 			return -1;

@@ -45,9 +45,15 @@ static int by_zlib(const uint8_t *data, size_t size, uint64_t *ret_last, uint64_
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint64_t last = 0, end = 0, want = 0, want_end = 0;
-	int walked = deflate_last_block(data, size, &last, &end);
-	if (by_zlib(data, size, &want, &want_end) > 0 && (walked < 0 || last != want || end != want_end))
+	uint64_t want = 0, want_end = 0;
+	struct deflate_stream one = { .data = data, .n = size }, two[2] = { one, one };
+	int walked = deflate_last_blocks(&one, 1);
+	if (by_zlib(data, size, &want, &want_end) > 0 && (walked < 0 || one.last != want || one.end != want_end))
 		abort();
+	if (deflate_last_blocks(two, 2) != walked)
+		abort();
+	for (int i = 0; walked == 0 && i < 2; i++)
+		if (two[i].last != one.last || two[i].end != one.end)
+			abort();
 	return 0;
 }

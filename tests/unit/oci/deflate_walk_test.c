@@ -38,6 +38,15 @@ static int end(void **state)
 	return 0;
 }
 
+static int last_block(const void *data, size_t n, uint64_t *ret_last, uint64_t *ret_end)
+{
+	struct deflate_stream s = { .data = data, .n = n };
+	int rc = deflate_last_blocks(&s, 1);
+	*ret_last = s.last;
+	*ret_end = s.end;
+	return rc;
+}
+
 /* By zlib, which stops between blocks and tells the bits it has not used. */
 static bool by_zlib(size_t n, uint64_t *ret_last, uint64_t *ret_end)
 {
@@ -69,7 +78,7 @@ static void compare(size_t n, const char *what)
 	uint64_t want = 0, want_end = 0, have = 1, have_end = 1;
 	if (!by_zlib(n, &want, &want_end))
 		fail_msg("%s: zlib cannot read it", what);
-	if (deflate_last_block(out, n, &have, &have_end) < 0)
+	if (last_block(out, n, &have, &have_end) < 0)
 		fail_msg("%s: not walked", what);
 	if (have != want || have_end != want_end)
 		fail_msg("%s: %llu-%llu instead of %llu-%llu", what, (unsigned long long)have, (unsigned long long)have_end,
@@ -127,9 +136,39 @@ static void an_empty_stream(void **state)
 {
 	(void)state;
 	uint64_t last = 9, last_end = 9;
-	assert_int_equal(deflate_last_block("\3\0", 2, &last, &last_end), 0);
+	assert_int_equal(last_block("\3\0", 2, &last, &last_end), 0);
 	assert_int_equal(last, 0);
 	assert_int_equal(last_end, 10);
+}
+
+/* Of two streams at once each is found as alone, whatever the other is, and one that is none fails both. */
+static void two_at_once(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = { 1, 100, 70000, SIZE };
+	struct libdeflate_compressor *c = libdeflate_alloc_compressor(4);
+	unsigned char *other = malloc(ROOM);
+	assert_non_null(other);
+	for (size_t i = 0; i < RN_LEN(sizes) * 5; i++)
+		for (size_t j = 0; j < RN_LEN(sizes) * 5; j++) {
+			struct deflate_stream alone[2], both[2];
+			fill(sizes[i / 5], (unsigned)i % 5);
+			both[0] = (struct deflate_stream){ .data = out, .n = libdeflate_deflate_compress(c, in, sizes[i / 5], out, ROOM) };
+			fill(sizes[j / 5], (unsigned)j % 5);
+			both[1] = (struct deflate_stream){ .data = other, .n = libdeflate_deflate_compress(c, in, sizes[j / 5], other, ROOM) };
+			memcpy(alone, both, sizeof(alone));
+			assert_int_equal(deflate_last_blocks(&alone[0], 1), 0);
+			assert_int_equal(deflate_last_blocks(&alone[1], 1), 0);
+			assert_int_equal(deflate_last_blocks(both, 2), 0);
+			for (int k = 0; k < 2; k++) {
+				assert_int_equal(both[k].last, alone[k].last);
+				assert_int_equal(both[k].end, alone[k].end);
+			}
+			both[j % 2].n--;
+			assert_int_equal(deflate_last_blocks(both, 2), -1);
+		}
+	free(other);
+	libdeflate_free_compressor(c);
 }
 
 static void what_is_cut_off_or_longer_is_no_stream(void **state)
@@ -140,11 +179,11 @@ static void what_is_cut_off_or_longer_is_no_stream(void **state)
 	fill(5000, 1);
 	size_t n = libdeflate_deflate_compress(c, in, 5000, out, ROOM);
 	for (size_t k = 0; k < n; k++)
-		assert_int_equal(deflate_last_block(out, k, &last, &last_end), -1);
+		assert_int_equal(last_block(out, k, &last, &last_end), -1);
 	memset(out + n, 0, 32);
-	assert_int_equal(deflate_last_block(out, n + 1, &last, &last_end), -1);
-	assert_int_equal(deflate_last_block(out, n + 20, &last, &last_end), -1);
-	assert_int_equal(deflate_last_block(out, n, &last, &last_end), 0);
+	assert_int_equal(last_block(out, n + 1, &last, &last_end), -1);
+	assert_int_equal(last_block(out, n + 20, &last, &last_end), -1);
+	assert_int_equal(last_block(out, n, &last, &last_end), 0);
 	libdeflate_free_compressor(c);
 }
 
@@ -154,6 +193,7 @@ int main(void)
 		cmocka_unit_test(streams_of_libdeflate),
 		cmocka_unit_test(streams_of_zlib),
 		cmocka_unit_test(an_empty_stream),
+		cmocka_unit_test(two_at_once),
 		cmocka_unit_test(what_is_cut_off_or_longer_is_no_stream),
 	};
 	return cmocka_run_group_tests(tests, begin, end);
