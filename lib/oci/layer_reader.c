@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "layer_reader.h"
 
+#include "digest_behind.h"
 #include "layer_locale.h"
 #include "layer_stream.h"
 #include "libarchive.h"
@@ -26,8 +27,9 @@ struct layer_reader {
 	struct layer_stream *stream; /* NULL: libarchive decompresses (any_compression) */
 	int fd;
 	struct archive *a;
-	unsigned char *block;
-	struct digester *hash;
+	unsigned char *blocks[DIGEST_BEHIND_DEPTH + 1], *block; /* the one at hand: others may still be hashed */
+	size_t at;
+	struct digest_behind *hash;
 	struct rn_error failed; /* what stopped the stream, seen through libarchive */
 	uint64_t entries;
 	/* the present entry */
@@ -40,8 +42,13 @@ struct layer_reader {
 
 static ssize_t read_block(struct layer_reader *r, const void **ret, struct rn_error *err)
 {
-	if (r->o.pieces)
+	if (r->o.pieces) {
+		if (r->hash) /* the piece is gone with the next one */
+			digest_behind_peek(r->hash);
 		return (ssize_t)r->o.pieces->next(r->o.pieces->ctx, ret);
+	}
+	r->at = (r->at + 1) % RN_LEN(r->blocks);
+	r->block = r->blocks[r->at];
 	*ret = r->block;
 	if (r->stream)
 		return layer_stream_read(r->stream, r->block, BLOCK_SIZE, err);
@@ -55,7 +62,7 @@ static ssize_t next_block(struct layer_reader *r, const void **ret, struct rn_er
 {
 	ssize_t n = rn_stop_check(r->o.stop, err) < 0 ? -1 : read_block(r, ret, err);
 	if (n > 0 && r->hash)
-		digester_update(r->hash, *ret, (size_t)n);
+		digest_behind_update(r->hash, *ret, (size_t)n);
 	if (n > 0 && r->o.raw)
 		r->o.raw->bytes(r->o.raw->ctx, *ret, (size_t)n);
 	return n;
@@ -120,8 +127,9 @@ struct layer_reader *layer_reader_new(int fd, const struct layer_reader_options 
 		r->o = *o;
 	r->limits = layer_limits_effective(&r->o.limits);
 	r->fd = fd;
-	r->block = r->o.pieces ? NULL : rn_alloc(BLOCK_SIZE);
-	r->hash = r->o.need_diff_id ? digester_new(NULL) : NULL;
+	for (size_t i = 0; i < RN_LEN(r->blocks) && !r->o.pieces; i++)
+		r->block = r->blocks[i] = rn_alloc(BLOCK_SIZE);
+	r->hash = r->o.need_diff_id ? digest_behind_new() : NULL;
 	bool packed = !r->o.any_compression && !r->o.pieces;
 	if (packed)
 		r->stream = layer_stream_new(fd, r->limits.max_bytes, r->limits.max_ratio, &own);
@@ -142,8 +150,9 @@ void layer_reader_free(struct layer_reader *r)
 		return;
 	archive_read_free(r->a);
 	layer_stream_free(r->stream);
-	digester_free(r->hash);
-	free(r->block);
+	digest_behind_free(r->hash);
+	for (size_t i = 0; i < RN_LEN(r->blocks); i++)
+		free(r->blocks[i]);
 	free(r->path);
 	free(r->link);
 	free(r->xattrs);
@@ -300,7 +309,7 @@ int layer_reader_finish(struct layer_reader *r, struct digest *ret_diff_id, uint
 			return -1;
 	}
 	if (ret_diff_id && r->hash)
-		*ret_diff_id = digester_peek(r->hash);
+		*ret_diff_id = digest_behind_peek(r->hash);
 	if (ret_tar_size)
 		*ret_tar_size = r->stream ? layer_stream_total(r->stream) : 0;
 	return 0;
