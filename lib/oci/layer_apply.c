@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "layer_apply.h"
 
+#include "layer_apply_file.h"
+#include "layer_apply_pool.h"
 #include "layer_reader.h"
 
 #include "base/fs.h"
@@ -18,8 +20,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define PIECE ((size_t)128 << 10)
-
 /* Times and modes of folders are set last: what is put into them changes the one and may need the other. */
 struct late_dir {
 	char *path;
@@ -31,6 +31,7 @@ struct apply {
 	int root;
 	const struct layer_apply_options *o;
 	struct layer_reader *r;
+	struct apply_pool *pool; /* NULL: none */
 	struct rn_map made; /* paths of this layer, which its own whiteouts spare */
 	struct late_dir *late;
 	size_t n_late, cap_late;
@@ -57,10 +58,21 @@ static int open_dir(const struct apply *a, const char *dir, struct rn_error *err
 	return fd >= 0 ? fd : rn_fail(err, RN_EIO, "folder \"%s\": %m", dir);
 }
 
-static int open_parent(const struct apply *a, const char *path, struct rn_error *err)
+/* Makes the descriptors of files that are still to be written free, if there were too many (errno): then it is tried once more. */
+static bool free_descriptors(struct apply *a)
+{
+	if (errno != EMFILE && errno != ENFILE)
+		return false;
+	apply_pool_drain(a->pool);
+	return true;
+}
+
+static int open_parent(struct apply *a, const char *path, struct rn_error *err)
 {
 	RN_AUTO(rn_freep) char *above = rn_path_dir(path);
-	return open_dir(a, strcmp(above, ".") == 0 ? "" : above, err);
+	const char *dir = strcmp(above, ".") == 0 ? "" : above;
+	int fd = open_dir(a, dir, err);
+	return fd < 0 && free_descriptors(a) ? open_dir(a, dir, err) : fd;
 }
 
 /* The same, kept open until an entry lies elsewhere. Borrowed. */
@@ -144,25 +156,12 @@ static int apply_whiteout(struct apply *a, const char *path, struct rn_error *er
 
 /* ---- entries ----------------------------------------------------------------------------------- */
 
-static bool all_zero(const char *p, size_t n)
+static int damaged_size(const struct layer_entry *e, uint64_t have, struct rn_error *err)
 {
-	return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+	return rn_fail(err, RN_EINVAL, "\"%s\" has %llu bytes, its header says %llu", e->path, (unsigned long long)have, (unsigned long long)e->size);
 }
 
-/* Puts n bytes at `at`; *end is where the file ends so far. Pieces of zeros stay holes. */
-static int write_piece(int fd, const char *p, size_t n, uint64_t at, uint64_t *end)
-{
-	for (size_t k; n; p += k, n -= k, at += k) {
-		k = n < PIECE ? n : PIECE;
-		if (all_zero(p, k))
-			continue;
-		if ((*end != at && lseek(fd, (off_t)at, SEEK_SET) < 0) || rn_write_full(fd, p, k) < 0)
-			return -1;
-		*end = at + k;
-	}
-	return 0;
-}
-
+/* Content piece by piece, whatever its size; then the facts. */
 static int write_file(struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
 {
 	uint64_t size = 0, end = 0, at;
@@ -170,53 +169,37 @@ static int write_file(struct apply *a, int fd, const struct layer_entry *e, stru
 	size_t n;
 	int rc;
 	while ((rc = layer_reader_piece(a->r, &p, &n, &at, err)) > 0) {
-		if (write_piece(fd, p, n, at, &end) < 0)
+		if (layer_apply_write(fd, p, n, at, &end) < 0)
 			return rn_fail(err, RN_EIO, "write \"%s\": %m", e->path);
 		size = at + n;
 	}
 	if (rc < 0)
 		return -1;
 	size = at > size ? at : size; /* a hole at the end */
-	if (size != e->size)
-		return rn_fail(err, RN_EINVAL, "\"%s\" has %llu bytes, its header says %llu", e->path, (unsigned long long)size,
-			       (unsigned long long)e->size);
-	if (end != size && ftruncate(fd, (off_t)size) < 0)
-		return rn_fail(err, RN_EIO, "write \"%s\": %m", e->path);
-	return 0;
+	return size == e->size ? layer_apply_end(a->o, fd, e, end, err) : damaged_size(e, size, err);
 }
 
-static mode_t mode_of(const struct apply *a, const struct layer_entry *e)
+/* All of the content into memory, holes as zeros. */
+static int read_file(struct apply *a, const struct layer_entry *e, char *to, struct rn_error *err)
 {
-	mode_t add = !a->o->user_access ? 0 : e->type == LAYER_DIR ? 0700 : e->type == LAYER_FILE ? 0600 : 0;
-	return e->mode | add;
-}
-
-static int set_xattrs(const struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
-{
-	for (size_t i = 0; a->o->xattrs && i < e->n_xattrs; i++) {
-		const struct layer_xattr *x = &e->xattrs[i];
-		if (fsetxattr(fd, x->name, x->value, x->size, 0) == 0 || errno == EPERM || errno == ENOTSUP || errno == EINVAL)
-			continue; /* a plain user, or a file system without them */
-		return rn_fail(err, RN_EIO, "set %s of \"%s\": %m", x->name, e->path);
+	uint64_t end = 0, at;
+	const void *p;
+	size_t n;
+	int rc;
+	while ((rc = layer_reader_piece(a->r, &p, &n, &at, err)) > 0) {
+		if (at < end || at > e->size || n > e->size - at)
+			return damaged_size(e, at + n, err);
+		memset(to + end, 0, (size_t)(at - end));
+		memcpy(to + at, p, n);
+		end = at + n;
 	}
-	return 0;
-}
-
-/* Owner first: changing it clears setuid bits and capabilities. What is right already is not set: a look costs less than a change. */
-static int set_facts(const struct apply *a, int fd, const struct layer_entry *e, struct rn_error *err)
-{
-	const struct timespec times[2] = { { .tv_sec = e->mtime }, { .tv_sec = e->mtime } };
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return rn_fail(err, RN_EIO, "look at \"%s\": %m", e->path);
-	bool give = a->o->owners && (st.st_uid != e->uid || st.st_gid != e->gid);
-	if (give && fchown(fd, e->uid, e->gid) < 0)
-		return rn_fail(err, RN_EIO, "give \"%s\" to %u:%u: %m", e->path, e->uid, e->gid);
-	if ((give || (st.st_mode & 07777) != mode_of(a, e)) && fchmod(fd, mode_of(a, e)) < 0)
-		return rn_fail(err, RN_EIO, "set the mode of \"%s\": %m", e->path);
-	if (set_xattrs(a, fd, e, err) < 0)
+	if (rc < 0)
 		return -1;
-	return futimens(fd, times) == 0 ? 0 : rn_fail(err, RN_EIO, "set the time of \"%s\": %m", e->path);
+	uint64_t size = at > end ? at : end;
+	if (size != e->size)
+		return damaged_size(e, size, err);
+	memset(to + end, 0, (size_t)(size - end));
+	return 0;
 }
 
 static int put_dir(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
@@ -227,15 +210,18 @@ static int put_dir(struct apply *a, int parent, const char *name, const struct l
 		return -1;
 	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
 		return rn_fail(err, RN_EIO, "make folder \"%s\": %m", e->path);
-	RN_AUTO(rn_closep) int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const int how = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	RN_AUTO(rn_closep) int fd = openat(parent, name, how);
+	if (fd < 0 && free_descriptors(a))
+		fd = openat(parent, name, how);
 	if (fd < 0)
 		return rn_fail(err, RN_EIO, "folder \"%s\": %m", e->path);
-	if ((anew && mark_opaque(a, fd, err) < 0) || set_facts(a, fd, e, err) < 0)
+	if ((anew && mark_opaque(a, fd, err) < 0) || layer_apply_facts(a->o, fd, e, err) < 0)
 		return -1;
-	if (!(mode_of(a, e) & 0200) || !(mode_of(a, e) & 0100))
-		(void)!fchmod(fd, mode_of(a, e) | 0700); /* until all is in it */
+	if (!(layer_apply_mode(a->o, e) & 0200) || !(layer_apply_mode(a->o, e) & 0100))
+		(void)!fchmod(fd, layer_apply_mode(a->o, e) | 0700); /* until all is in it */
 	a->late = rn_grow(a->late, &a->cap_late, a->n_late + 1, sizeof(*a->late));
-	a->late[a->n_late++] = (struct late_dir){ rn_strdup(e->path), mode_of(a, e), e->mtime };
+	a->late[a->n_late++] = (struct late_dir){ rn_strdup(e->path), layer_apply_mode(a->o, e), e->mtime };
 	return 0;
 }
 
@@ -248,13 +234,21 @@ static bool make_room(int parent, const char *name)
 static int put_file(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
 {
 	const int how = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	mode_t mode = mode_of(a, e) & 0777; /* mostly the right one, but for the umask */
+	mode_t mode = layer_apply_mode(a->o, e) & 0777; /* mostly the right one, but for the umask */
 	RN_AUTO(rn_closep) int fd = openat(parent, name, how, mode);
+	if (fd < 0 && free_descriptors(a))
+		fd = openat(parent, name, how, mode);
 	if (fd < 0 && make_room(parent, name))
 		fd = openat(parent, name, how, mode);
 	if (fd < 0)
 		return rn_fail(err, RN_EIO, "make \"%s\": %m", e->path);
-	return write_file(a, fd, e, err) < 0 ? -1 : set_facts(a, fd, e, err);
+	if (!apply_pool_takes(a->pool, e))
+		return write_file(a, fd, e, err);
+	char *room = apply_pool_room(a->pool, e, err);
+	if (!room || read_file(a, e, room, err) < 0)
+		return -1;
+	apply_pool_put(a->pool, rn_take_fd(&fd), e);
+	return 0;
 }
 
 static int put_hardlink(struct apply *a, int parent, const char *name, const struct layer_entry *e, struct rn_error *err)
@@ -303,7 +297,7 @@ static int put_root(struct apply *a, const struct layer_entry *e, struct rn_erro
 {
 	if (e->type != LAYER_DIR)
 		return rn_fail(err, RN_EINVAL, "the root of a layer is not a folder");
-	return set_facts(a, a->root, e, err);
+	return layer_apply_facts(a->o, a->root, e, err);
 }
 
 static int put(struct apply *a, const struct layer_entry *e, struct rn_error *err)
@@ -350,6 +344,7 @@ int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct
 	struct layer_entry e;
 	if (!a.r)
 		return -1;
+	a.pool = apply_pool_new(o);
 	(void)!fstat(fd, &st);
 	int rc;
 	while ((rc = layer_reader_next(a.r, &e, err)) > 0) {
@@ -361,6 +356,8 @@ int layer_apply(int root_fd, int fd, const struct layer_apply_options *o, struct
 	}
 	if (rc == 0)
 		rc = layer_reader_finish(a.r, ret_diff_id, NULL, err);
+	if (apply_pool_finish(a.pool, rc == 0 ? err : NULL) < 0)
+		rc = -1;
 	finish_dirs(&a);
 	layer_reader_free(a.r);
 	rn_map_clear(&a.made);

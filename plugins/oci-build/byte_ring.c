@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE ((size_t)1 << 20) /* stays in the processor's cache, so that a piece is not fetched from memory twice */
-#define PIECE (SIZE / 4)       /* the reader sleeps until there is that much, so that few bytes wake nobody        */
+#define SIZE ((size_t)4 << 20) /* what writer and reader may be apart, so that neither waits for each step of the other */
+#define PIECE (SIZE / 16)      /* the reader sleeps until there is that much, so that few bytes wake nobody        */
 
 struct byte_ring {
 	pthread_mutex_t lock;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unpacking: a tar in pieces, holes, what takes the place of something else; and a layer that is shown while it is read for its index. */
+/* Unpacking: a tar in pieces, holes, what takes the place of something else, many files at once; and a layer that is shown while it is read for its index. */
 #include "oci/layer_apply.h"
 #include "oci/layer_index.h"
 #include "oci/layer_reader.h"
@@ -10,13 +10,16 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -337,6 +340,132 @@ static bool after_some(void *ctx)
 	return *left == 0 || --*left == 0;
 }
 
+/* ---- files that threads write ---------------------------------------------------------------------- */
+
+#define MANY 3000
+
+static size_t size_of(size_t i)
+{
+	static const size_t sizes[] = { 0, 1, 100, 4000, 33000, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 1 << 20, (1 << 20) + 1 };
+	return i % 50 ? (i * 37) % 5000 : sizes[i / 50 % RN_LEN(sizes)];
+}
+
+static char *name_of(size_t i, const char *suffix)
+{
+	return rn_asprintf("d%02zu/f%04zu%s", i * 20 / MANY, i, suffix);
+}
+
+/* A layer of many files. Every eleventh has a hard link right behind it. */
+static struct layer_result write_many(char *content)
+{
+	struct rn_error err = { 0 };
+	struct layer_result r;
+	struct layer_writer *w = layer_writer_new(store, &(struct layer_options){ .compression = LAYER_GZIP }, &err);
+	for (size_t i = 0; i < MANY; i++) {
+		RN_AUTO(rn_freep) char *path = name_of(i, ""), *link = name_of(i, "-link");
+		struct layer_entry e = { .path = path, .type = LAYER_FILE, .mode = 0640 + (mode_t)(i % 8), .mtime = (int64_t)i, .size = size_of(i) };
+		memset(content, (int)('a' + i % 26), e.size);
+		assert_int_equal(layer_writer_add(w, &e, &(struct layer_source){ .data = content, .fd = -1 }, &err), 0);
+		e = (struct layer_entry){ .path = link, .type = LAYER_HARDLINK, .link = path };
+		if (i % 11 == 0)
+			assert_int_equal(layer_writer_add(w, &e, &(struct layer_source){ .fd = -1 }, &err), 0);
+	}
+	assert_int_equal(layer_writer_finish(w, &r, &err), 0);
+	return r;
+}
+
+static void assert_many(int root, char *content)
+{
+	for (size_t i = 0; i < MANY; i++) {
+		RN_AUTO(rn_freep) char *path = name_of(i, "");
+		RN_AUTO(rn_closep) int fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+		struct stat st;
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_size, size_of(i));
+		assert_int_equal(st.st_mode & 07777, 0640 + i % 8);
+		assert_int_equal(st.st_mtime, i);
+		assert_int_equal(st.st_nlink, i % 11 ? 1 : 2);
+		assert_int_equal(rn_read_full(fd, content, size_of(i)), size_of(i));
+		for (size_t k = 0; k < size_of(i); k++)
+			if (content[k] != (char)('a' + i % 26))
+				fail_msg("%s differs at %zu", path, k);
+	}
+}
+
+static size_t open_files(void)
+{
+	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
+	assert_int_equal(rn_list_dir("/proc/self/fd", &names, NULL), 0);
+	return names.n;
+}
+
+static void many_files_are_written_behind_the_reader(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	char *content = malloc((1 << 20) + 1);
+	assert_non_null(content);
+	const struct layer_result r = write_many(content);
+	size_t before = open_files();
+	{
+		RN_AUTO(rn_closep) int root = open_folder("many");
+		if (apply(root, &r, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_many(root, content);
+		assert_int_equal(apply(root, &r, &err), 0); /* over itself */
+		assert_many(root, content);
+	}
+	assert_int_equal(open_files(), before);
+	free(content);
+}
+
+/* Few descriptors are enough: files to be written wait for no more than there are. */
+static void many_files_with_few_descriptors(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	char *content = malloc((1 << 20) + 1);
+	struct rlimit old, few;
+	assert_non_null(content);
+	const struct layer_result r = write_many(content);
+	RN_AUTO(rn_closep) int root = open_folder("few");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){ .rlim_cur = open_files() + 8, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	int rc = apply(root, &r, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	if (rc < 0)
+		fail_msg("%s", err.msg);
+	assert_many(root, content);
+	free(content);
+}
+
+/* What a thread could not write is an error of the whole, and no descriptor stays open. */
+static void a_file_that_cannot_be_written_fails_the_layer(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	char *content = malloc((1 << 20) + 1);
+	struct rlimit old, small;
+	assert_non_null(content);
+	const struct layer_result r = write_many(content);
+	size_t before = open_files();
+	RN_AUTO(rn_closep) int root = open_folder("small");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){ .rlim_cur = 30000, .rlim_max = old.rlim_max };
+	void (*was)(int) = signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	int rc = apply(root, &r, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	signal(SIGXFSZ, was);
+	assert_int_equal(rc, -1);
+	assert_int_equal(err.code, RN_EIO);
+	assert_non_null(strstr(err.msg, "write \"d"));
+	assert_non_null(strstr(err.msg, strerror(EFBIG)));
+	assert_int_equal(open_files(), before + 1);
+	free(content);
+}
+
 /* Also inside of one large file: nobody waits for the end of it. */
 static void who_reads_a_layer_can_be_stopped(void **state)
 {
@@ -467,6 +596,9 @@ int main(void)
 		cmocka_unit_test(a_hole_at_the_end_counts),
 		cmocka_unit_test(a_sparse_file_gets_into_a_layer_as_it_reads),
 		cmocka_unit_test(a_whiteout_spares_its_own_layer_also_in_an_overlay),
+		cmocka_unit_test(many_files_are_written_behind_the_reader),
+		cmocka_unit_test(many_files_with_few_descriptors),
+		cmocka_unit_test(a_file_that_cannot_be_written_fails_the_layer),
 		cmocka_unit_test(who_reads_a_layer_can_be_stopped),
 		cmocka_unit_test(a_layer_is_shown_the_one_time_that_it_is_read),
 		cmocka_unit_test(a_layer_that_is_not_what_the_image_says_ends_without_a_tree),
