@@ -345,7 +345,9 @@ static void pass_long(struct walker *w)
 {
 	fill(&w->at);
 	int symbol = decode_slowly(&w->at, w->dist ? &w->dist_code : &w->lit);
-	struct entry e = symbol < 0 ? (struct entry){ .step = STEP_BAD } : entry_of((unsigned)symbol, 0, w->dist ? DIST : LITLEN);
+	struct entry e = { .step = STEP_BAD };
+	if (symbol >= 0)
+		e = entry_of((unsigned)symbol, 0, w->dist ? DIST : LITLEN);
 	fill(&w->at);
 	pass(&w->at, e.bits);
 	w->step = e.step;
