@@ -88,6 +88,21 @@ static int write_slot(const struct apply_pool *p, struct slot *s, struct rn_erro
 	return rc;
 }
 
+/* The first one counts. */
+static void keep_failure(struct apply_pool *p, const struct rn_error *err)
+{
+	if (!p->failed)
+		p->err = *err;
+	p->failed = true;
+}
+
+static bool has_failed(const struct apply_pool *p, struct rn_error *err)
+{
+	if (p->failed && err)
+		*err = p->err;
+	return p->failed;
+}
+
 static struct slot *find(struct apply_pool *p, enum slot_state state)
 {
 	for (size_t i = 0; i < SLOTS; i++)
@@ -114,10 +129,8 @@ static void *work(void *ctx)
 		int rc = write_slot(p, s, &err);
 		pthread_mutex_lock(&p->lock);
 		s->state = FREE;
-		if (rc < 0 && !p->failed) {
-			p->failed = true;
-			p->err = err;
-		}
+		if (rc < 0)
+			keep_failure(p, &err);
 		pthread_cond_signal(&p->done);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -133,10 +146,8 @@ static void hand_over(struct apply_pool *p)
 		p->n_threads++;
 	if (!p->n_threads) { /* no thread to be had */
 		struct rn_error err = { 0 };
-		if (write_slot(p, s, &err) < 0 && !p->failed) {
-			p->failed = true;
-			p->err = err;
-		}
+		if (write_slot(p, s, &err) < 0)
+			keep_failure(p, &err);
 		return;
 	}
 	pthread_mutex_lock(&p->lock);
@@ -170,9 +181,7 @@ char *apply_pool_room(struct apply_pool *p, const struct layer_entry *e, struct 
 	pthread_mutex_lock(&p->lock);
 	while (!p->open && !(p->open = find(p, FREE)))
 		pthread_cond_wait(&p->done, &p->lock);
-	bool failed = p->failed;
-	if (failed && err)
-		*err = p->err;
+	bool failed = has_failed(p, err);
 	pthread_mutex_unlock(&p->lock);
 	if (failed)
 		return NULL;
@@ -197,17 +206,14 @@ int apply_pool_finish(struct apply_pool *p, struct rn_error *err)
 {
 	if (!p)
 		return 0;
-	if (p->open && p->open->n)
-		hand_over(p);
+	apply_pool_drain(p);
 	pthread_mutex_lock(&p->lock);
 	p->stop = true;
 	pthread_cond_broadcast(&p->ready);
 	pthread_mutex_unlock(&p->lock);
 	while (p->n_threads)
 		pthread_join(p->threads[--p->n_threads], NULL);
-	bool failed = p->failed;
-	if (failed && err)
-		*err = p->err;
+	bool failed = has_failed(p, err);
 	for (size_t i = 0; i < SLOTS; i++)
 		free(p->slots[i].data);
 	pthread_mutex_destroy(&p->lock);

@@ -27,8 +27,8 @@ struct layer_reader {
 	struct layer_stream *stream; /* NULL: libarchive decompresses (any_compression) */
 	int fd;
 	struct archive *a;
-	unsigned char *blocks[DIGEST_BEHIND_DEPTH + 1], *block; /* the one at hand: others may still be hashed */
-	size_t at;
+	unsigned char *blocks[DIGEST_BEHIND_DEPTH + 1]; /* used in turns where the tar is hashed: those of before may still be read for that */
+	size_t n_blocks, turn;
 	struct digest_behind *hash;
 	struct rn_error failed; /* what stopped the stream, seen through libarchive */
 	uint64_t entries;
@@ -47,12 +47,11 @@ static ssize_t read_block(struct layer_reader *r, const void **ret, struct rn_er
 			digest_behind_peek(r->hash);
 		return (ssize_t)r->o.pieces->next(r->o.pieces->ctx, ret);
 	}
-	r->at = (r->at + 1) % RN_LEN(r->blocks);
-	r->block = r->blocks[r->at];
-	*ret = r->block;
+	unsigned char *block = r->blocks[r->turn];
+	*ret = block;
 	if (r->stream)
-		return layer_stream_read(r->stream, r->block, BLOCK_SIZE, err);
-	ssize_t n = rn_read_full(r->fd, r->block, BLOCK_SIZE);
+		return layer_stream_read(r->stream, block, BLOCK_SIZE, err);
+	ssize_t n = rn_read_full(r->fd, block, BLOCK_SIZE);
 	if (n < 0)
 		return rn_fail(err, RN_EIO, "read an archive: %m");
 	return n;
@@ -61,8 +60,10 @@ static ssize_t read_block(struct layer_reader *r, const void **ret, struct rn_er
 static ssize_t next_block(struct layer_reader *r, const void **ret, struct rn_error *err)
 {
 	ssize_t n = rn_stop_check(r->o.stop, err) < 0 ? -1 : read_block(r, ret, err);
-	if (n > 0 && r->hash)
+	if (n > 0 && r->hash) {
 		digest_behind_update(r->hash, *ret, (size_t)n);
+		r->turn = r->n_blocks ? (r->turn + 1) % r->n_blocks : 0;
+	}
 	if (n > 0 && r->o.raw)
 		r->o.raw->bytes(r->o.raw->ctx, *ret, (size_t)n);
 	return n;
@@ -85,7 +86,7 @@ static int skip_to_start(struct layer_reader *r, struct rn_error *err)
 	uint64_t left = r->o.start;
 	while (left) {
 		size_t want = left < BLOCK_SIZE ? (size_t)left : BLOCK_SIZE;
-		ssize_t n = layer_stream_read(r->stream, r->block, want, err);
+		ssize_t n = layer_stream_read(r->stream, r->blocks[0], want, err);
 		if (n < 0)
 			return -1;
 		if (n == 0)
@@ -127,8 +128,9 @@ struct layer_reader *layer_reader_new(int fd, const struct layer_reader_options 
 		r->o = *o;
 	r->limits = layer_limits_effective(&r->o.limits);
 	r->fd = fd;
-	for (size_t i = 0; i < RN_LEN(r->blocks) && !r->o.pieces; i++)
-		r->block = r->blocks[i] = rn_alloc(BLOCK_SIZE);
+	r->n_blocks = r->o.pieces ? 0 : r->o.need_diff_id ? RN_LEN(r->blocks) : 1;
+	for (size_t i = 0; i < r->n_blocks; i++)
+		r->blocks[i] = rn_alloc(BLOCK_SIZE);
 	r->hash = r->o.need_diff_id ? digest_behind_new() : NULL;
 	bool packed = !r->o.any_compression && !r->o.pieces;
 	if (packed)
@@ -151,7 +153,7 @@ void layer_reader_free(struct layer_reader *r)
 	archive_read_free(r->a);
 	layer_stream_free(r->stream);
 	digest_behind_free(r->hash);
-	for (size_t i = 0; i < RN_LEN(r->blocks); i++)
+	for (size_t i = 0; i < r->n_blocks; i++)
 		free(r->blocks[i]);
 	free(r->path);
 	free(r->link);

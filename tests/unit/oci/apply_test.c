@@ -419,22 +419,28 @@ static void many_files_are_written_behind_the_reader(void **state)
 	free(content);
 }
 
+/* Unpacks a layer while so much of a resource may be used. */
+static int apply_limited(int root, const struct layer_result *r, int resource, rlim_t most, struct rn_error *err)
+{
+	struct rlimit old;
+	assert_int_equal(getrlimit(resource, &old), 0);
+	const struct rlimit few = { .rlim_cur = most, .rlim_max = old.rlim_max };
+	assert_int_equal(setrlimit(resource, &few), 0);
+	int rc = apply(root, r, err);
+	assert_int_equal(setrlimit(resource, &old), 0);
+	return rc;
+}
+
 /* Few descriptors are enough: files to be written wait for no more than there are. */
 static void many_files_with_few_descriptors(void **state)
 {
 	(void)state;
 	struct rn_error err = { 0 };
 	char *content = malloc((1 << 20) + 1);
-	struct rlimit old, few;
 	assert_non_null(content);
 	const struct layer_result r = write_many(content);
 	RN_AUTO(rn_closep) int root = open_folder("few");
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	few = (struct rlimit){ .rlim_cur = open_files() + 8, .rlim_max = old.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	int rc = apply(root, &r, &err);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	if (rc < 0)
+	if (apply_limited(root, &r, RLIMIT_NOFILE, open_files() + 8, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_many(root, content);
 	free(content);
@@ -446,17 +452,12 @@ static void a_file_that_cannot_be_written_fails_the_layer(void **state)
 	(void)state;
 	struct rn_error err = { 0 };
 	char *content = malloc((1 << 20) + 1);
-	struct rlimit old, small;
 	assert_non_null(content);
 	const struct layer_result r = write_many(content);
 	size_t before = open_files();
 	RN_AUTO(rn_closep) int root = open_folder("small");
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	small = (struct rlimit){ .rlim_cur = 30000, .rlim_max = old.rlim_max };
 	void (*was)(int) = signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	int rc = apply(root, &r, &err);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	int rc = apply_limited(root, &r, RLIMIT_FSIZE, 30000, &err);
 	signal(SIGXFSZ, was);
 	assert_int_equal(rc, -1);
 	assert_int_equal(err.code, RN_EIO);
