@@ -60,14 +60,17 @@ int rn_buf_addc(struct rn_buf *b, char c)
 
 int rn_buf_vaddf(struct rn_buf *b, const char *fmt, va_list ap)
 {
+	size_t room = b->cap - b->len;
 	va_list again;
 	va_copy(again, ap);
-	int n = vsnprintf(NULL, 0, fmt, ap);
+	int n = vsnprintf(room ? b->p + b->len : NULL, room, fmt, ap); /* mostly it fits */
 	char *to = n < 0 ? NULL : rn_buf_reserve(b, (size_t)n);
-	if (to) {
+	if (to && (size_t)n >= room)
 		vsnprintf(to, (size_t)n + 1, fmt, again);
+	if (to)
 		b->len += (size_t)n;
-	}
+	else if (room)
+		b->p[b->len] = '\0';
 	va_end(again);
 	return to ? 0 : -1;
 }

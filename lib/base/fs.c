@@ -122,6 +122,18 @@ char *rn_path_join(const char *a, const char *b)
 	return rn_asprintf("%s%s%s", a, rn_ends(a, "/") ? "" : "/", b);
 }
 
+char *rn_path_below(const char *dir, const char *name)
+{
+	size_t n = strlen(dir), size = strlen(name) + 1;
+	if (!n)
+		return rn_strdup(name);
+	char *path = rn_alloc(n + 1 + size);
+	memcpy(path, dir, n);
+	path[n] = '/';
+	memcpy(path + n + 1, name, size);
+	return path;
+}
+
 char *rn_path_clean(const char *path)
 {
 	bool rooted = path[0] == '/';

@@ -25,6 +25,8 @@ int rn_replace_file(const char *path, const void *data, size_t n, mode_t mode, s
 
 /** "a/b": `b` when absolute, else a + "/" + b, as written. New string. */
 char *rn_path_join(const char *a, const char *b);
+/** "dir/name" for paths inside a root, whose own path is "". New string. */
+char *rn_path_below(const char *dir, const char *name);
 /** Lexically cleaned: no "." ".." "//" and no trailing "/" ("" gives "."; ".." above "/" vanishes). New string. */
 char *rn_path_clean(const char *path);
 /** Cleaned absolute path of `path` against `base` (NULL: the working directory). New string. */

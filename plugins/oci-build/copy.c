@@ -278,7 +278,7 @@ static bool on_cancel(void *ctx)
 
 static int finish(struct copy_job *j, const char *message)
 {
-	const struct step *s = j->s;
+	struct step *s = j->s;
 	if (layer_draft_count(j->draft) == 0) {
 		fs_state_note(&s->stage->state, s->b, message);
 		return 0;
@@ -294,9 +294,9 @@ static int finish(struct copy_job *j, const char *message)
 	char size[32];
 	build_log(s->b, RUNNER_INFO, "%zu entries, %s, layer %.19s", layer_draft_count(j->draft),
 		  rn_format_size(layer.tar_size, size, sizeof(size)), layer.digest.text);
-	int rc = fs_state_add(&s->stage->state, s->b, &layer, message, s->err);
-	rootfs_along_end(along, rc == 0 ? &s->stage->state : NULL);
-	return rc;
+	s->along = along;
+	rootfs_along_complete(along);
+	return fs_state_add(&s->stage->state, s->b, &layer, message, s->err);
 }
 
 /* Flags, destination and where files come from. */

@@ -7,7 +7,7 @@
 #include "step.h"
 
 struct copy_job {
-	const struct step *s;
+	struct step *s;
 	struct layer_draft *draft;
 	struct file_source *source;   /* of the paths; NULL when there are none            */
 	char *dest;                   /* absolute, cleaned                                 */

@@ -66,11 +66,6 @@ static int flush(struct copy_job *j, struct pending *p)
 	return add_folder_once(j, p->node, p->dest);
 }
 
-static char *join(const char *a, const char *b)
-{
-	return *a ? rn_asprintf("%s/%s", a, b) : rn_strdup(b);
-}
-
 static int place(struct copy_job *j, struct file_node *n, const char *dest, bool resolved, const char *relative, struct pending *above);
 
 static int place_children(struct copy_job *j, const struct file_node *dir, const char *dest, const char *relative,
@@ -81,8 +76,8 @@ static int place_children(struct copy_job *j, const struct file_node *dir, const
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
 		RN_AUTO(file_node_clear) struct file_node child = { 0 };
-		RN_AUTO(rn_freep) char *to = join(dest, names.v[i]);
-		RN_AUTO(rn_freep) char *inside = join(relative, names.v[i]);
+		RN_AUTO(rn_freep) char *to = rn_path_below(dest, names.v[i]);
+		RN_AUTO(rn_freep) char *inside = rn_path_below(relative, names.v[i]);
 		if (file_source_child(j->source, dir, names.v[i], &child, j->s->err) < 0 ||
 		    place(j, &child, to, true, inside, above) < 0)
 			return -1;
@@ -205,7 +200,7 @@ static int expand_wildcards(struct copy_job *j, const char *dir, const char *res
 		rn_strv_take(&names, path_unescape(part));
 	}
 	for (size_t i = 0; i < names.n; i++) {
-		RN_AUTO(rn_freep) char *path = join(dir, names.v[i]);
+		RN_AUTO(rn_freep) char *path = rn_path_below(dir, names.v[i]);
 		struct file_node found = { 0 };
 		if (*next) {
 			if (expand_wildcards(j, path, next, ret) < 0)
@@ -246,8 +241,8 @@ static int walk_parents(struct copy_job *j, const struct file_node *dir, const c
 		return -1;
 	for (size_t i = 0; i < names.n; i++) {
 		RN_AUTO(file_node_clear) struct file_node child = { 0 };
-		RN_AUTO(rn_freep) char *to = join(dest, names.v[i]);
-		RN_AUTO(rn_freep) char *inside = join(relative, names.v[i]);
+		RN_AUTO(rn_freep) char *to = rn_path_below(dest, names.v[i]);
+		RN_AUTO(rn_freep) char *inside = rn_path_below(relative, names.v[i]);
 		if (file_source_child(j->source, dir, names.v[i], &child, j->s->err) < 0)
 			return -1;
 		struct pending own = { .above = above, .node = &child, .dest = to };
@@ -264,7 +259,7 @@ static int walk_parents(struct copy_job *j, const struct file_node *dir, const c
 static int parents_from(struct copy_job *j, const char *base, const char *pattern, const char *dest)
 {
 	RN_AUTO(file_node_clear) struct file_node dir = { 0 };
-	RN_AUTO(rn_freep) char *literal = join(base, pattern);
+	RN_AUTO(rn_freep) char *literal = rn_path_below(base, pattern);
 	RN_AUTO(file_node_clear) struct file_node probe = { 0 };
 	if (!path_has_wildcard(pattern) && file_source_find(j->source, literal, false, &probe, j->s->err) < 0)
 		return -1;

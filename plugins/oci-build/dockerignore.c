@@ -80,6 +80,8 @@ static bool covers(const char *pattern, char *path)
 
 bool ignore_matches(const struct ignore_list *l, const char *path)
 {
+	if (l->n == 0)
+		return false;
 	RN_AUTO(rn_freep) char *copy = rn_strdup(path);
 	bool ignored = false;
 	for (size_t i = 0; i < l->n; i++)

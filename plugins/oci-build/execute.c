@@ -8,6 +8,7 @@
 #include "file_source.h"
 #include "metadata.h"
 #include "own_files.h"
+#include "rootfs_along.h"
 #include "run.h"
 #include "run_shell.h"
 #include "stage_threads.h"
@@ -66,6 +67,7 @@ static int run_step(struct step *s)
 	s->downloads = &downloads;
 	int rc = step_key_applies(s) ? execute_cached(s, functions[s->i->op]) : functions[s->i->op](s);
 	s->downloads = NULL;
+	rootfs_along_end(rn_take(&s->along), rc == 0 ? &s->stage->state : NULL); /* a refused layer becomes no folder */
 	return rc < 0 ? step_locate(s, s->i->at) : 0;
 }
 

@@ -135,12 +135,20 @@ static int use_hit(struct step *s, const struct step_key *key, const struct step
 	return apply(s, key, r);
 }
 
+/* Known before its key is. */
+static bool certain_to_run(const struct step *s)
+{
+	return !s->b->only_cached && !step_cache_may_have(s->b->cache, s->stage->name, s->stage->index);
+}
+
 int execute_cached(struct step *s, step_fn *fn)
 {
 	RN_AUTO(step_key_clear) struct step_key key = { 0 }, content = { 0 };
 	RN_AUTO(cache_record_clear) struct cache_record r = { 0 };
 	struct rn_error err = { 0 }, *outer = s->err;
 	s->err = &err;
+	if (certain_to_run(s))
+		rootfs_ahead(s); /* while its files are hashed */
 	int rc = step_key(s, &key);
 	bool hit = rc == 0 && find(s, &key, &r);
 	if (rc == 0 && !hit && key.by_source) {

@@ -176,11 +176,6 @@ static bool is_socket(const struct file_source *s, const char *path)
 	return fstatat(s->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
 }
 
-static char *child_path(const struct file_node *dir, const char *name)
-{
-	return *dir->path ? rn_asprintf("%s/%s", dir->path, name) : rn_strdup(name);
-}
-
 static int list_dir(struct file_source *s, const struct file_node *dir, struct rn_strv *ret, struct rn_error *err)
 {
 	RN_AUTO(rn_closep) int fd = openat(s->fd, *dir->path ? dir->path : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -193,7 +188,7 @@ static int list_dir(struct file_source *s, const struct file_node *dir, struct r
 	for (struct dirent *e; (e = readdir(d));) {
 		if (rn_streq(e->d_name, ".") || rn_streq(e->d_name, ".."))
 			continue;
-		RN_AUTO(rn_freep) char *path = child_path(dir, e->d_name);
+		RN_AUTO(rn_freep) char *path = rn_path_below(dir->path, e->d_name);
 		if (e->d_type == DT_SOCK || (e->d_type == DT_UNKNOWN && is_socket(s, path)))
 			continue;
 		if (s->ignore && ignore_matches(s->ignore, path) &&
@@ -270,7 +265,7 @@ int file_source_child(struct file_source *s, const struct file_node *dir, const 
 		from_tree(n, ret);
 		return 0;
 	}
-	RN_AUTO(rn_freep) char *path = child_path(dir, name);
+	RN_AUTO(rn_freep) char *path = rn_path_below(dir->path, name);
 	return stat_dir(s, path, ret, err);
 }
 

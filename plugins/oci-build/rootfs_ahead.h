@@ -10,7 +10,7 @@
 
 /** True when a RUN stands behind the step in its stage. */
 bool rootfs_leads_to_run(const struct step *s);
-/** Begins for the state before the step, once a stage, when a RUN follows in it. Call when the step really runs. */
+/** Begins for the state before the step, once a stage, when a RUN follows in it. Call when the step is certain to run. */
 void rootfs_ahead(const struct step *s);
 /** Waits for all that was begun. What build_clear calls, before rootfs_free. */
 void rootfs_ahead_end(struct build *b);

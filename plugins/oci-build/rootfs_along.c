@@ -85,6 +85,12 @@ static void wait_for(struct rootfs_along *a)
 	pthread_join(a->thread, NULL);
 }
 
+void rootfs_along_complete(struct rootfs_along *a)
+{
+	if (a)
+		byte_ring_end(a->ring);
+}
+
 /* ---- a layer that is written ------------------------------------------------------------------- */
 
 struct rootfs_along *rootfs_along_begin(const struct step *s, const struct layer_raw **ret)
@@ -98,8 +104,10 @@ void rootfs_along_end(struct rootfs_along *a, struct fs_state *state)
 {
 	if (!a)
 		return;
+	byte_ring_end(a->ring);
+	struct layer_tree *tree = state ? fs_state_tree(state, a->rootfs->b, NULL) : NULL; /* meanwhile: the RUN wants it too */
 	wait_for(a);
-	finish(a, state ? fs_state_tree(state, a->rootfs->b, NULL) : NULL);
+	finish(a, tree);
 }
 
 /* ---- layers of a base, that are read -------------------------------------------------------------- */

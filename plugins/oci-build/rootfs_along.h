@@ -12,7 +12,9 @@
 struct rootfs_along;
 /** Begins, when that helps; *ret is what layer_options.raw gets, and lives until the end. NULL: it does not (*ret untouched). */
 struct rootfs_along *rootfs_along_begin(const struct step *s, const struct layer_raw **ret);
-/** Keeps the folder as that of the state's uppermost layer, which was written; state NULL: drops it. NULL is fine. */
+/** The tar is complete: the rest of it becomes files while the caller does something else. NULL is fine. */
+void rootfs_along_complete(struct rootfs_along *a);
+/** Waits, and keeps the folder as that of the state's uppermost layer, which was written; state NULL: drops it. NULL is fine. */
 void rootfs_along_end(struct rootfs_along *a, struct fs_state *state);
 
 /** Fills b->unpacking, which trees of states get that a RUN needs. */

@@ -17,6 +17,7 @@ struct step {
 	char escape;
 	bool trigger;                   /* an ONBUILD trigger of the base: errors point at FROM */
 	bool surveyed;                  /* its files were looked at, see copy_survey            */
+	struct rootfs_along *along;     /* the folder that its layer still becomes when the step has made it; ended by who ran the step */
 	struct rn_map *downloads;       /* URL -> struct remote_file: what was fetched for it; may be NULL */
 	struct rn_error *err;
 };

@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 import harness_base
-from build_context import Context
+from build_context import Context, Image
+from engine import wait_for
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="the other rungs are in test_build_rungs.py")]
 
@@ -309,6 +310,38 @@ def test_a_layer_unpacked_while_it_is_written_is_as_run_unpacks_it(context, base
     assert out(image) == "2750 5 6\n4711 7 8\n"
     again = layers()
     assert {n: again[n] for n in along} == along
+
+
+def unfinished(context, below=""):
+    """What folders of layers have that are still being made."""
+    return list((context.store.parent / "rootfs").glob(f"*/layers/.new-*{below}"))
+
+
+def test_a_file_that_changes_while_its_layer_becomes_a_folder(context, base):
+    """RUN sees what the layer has, and the cache does not take that for what the file was when the key was made."""
+    os.truncate(context.write("some/large", "x"), 1 << 30)  # holes: time to change what comes after it
+    small = context.write("some/small", "before")
+    file = context.pipeline(base + "COPY some /some\nRUN cat /some/small > /out\n")
+    process = context.runner.start("run", file, cwd=context.folder, stderr=subprocess.STDOUT)
+    wait_for(lambda: process.poll() is not None or unfinished(context, "/fs/some/large"), "the layer is written")
+    with small.open("r+") as f:
+        f.write("after!")
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 0 and "files changed while they were read" in said, said
+    image = Image.from_layout(context.folder / "layout")
+    assert out(image) == out(image, "some/small")
+    assert unfinished(context) == []
+    small.write_text("before")
+    assert [(context.build(layout=None), context.cached)[1] for _ in range(2)] == [0, 2]
+
+
+def test_a_base_that_is_unpacked_ahead_changes_no_error(context, base):
+    """With an empty cache a COPY is certain to run, and the base is got while its files are looked at."""
+    said = context.build(base + "COPY missing /missing\nRUN true\n", code=1).text
+    assert "Dockerfile:2" in said and '"missing" is not in the build context' in said
+    assert unfinished(context) == []
+    context.write("missing", "here")
+    assert out(context.build(base + "COPY missing /missing\nRUN cat /missing > /out\n")) == "here"
 
 
 def test_a_sparse_file_is_sparse_for_the_next_step(context, base):

@@ -183,17 +183,20 @@ def test_while_an_image_is_pushed(context, method, path):
         assert Image.from_dir(context.folder / "seen").describe()["big"].startswith("file 0644 0:0 12582912 ")
 
 
-def test_while_a_base_is_pulled(context):
+@pytest.mark.parametrize("step", ["COPY --from={base} /big /again", "COPY own /again\nRUN true"])  # the second one unpacks ahead
+def test_while_a_base_is_pulled(context, step):
+    context.write("own", noise(3 << 20), 0o755)
     with FaultRegistry() as registry:
         registry.add_image("base", "1", PlainImage({"big": noise(3 << 20)}))
         come, go_on = held(registry, "GET", "/blobs/")
-        file = context.pipeline(f"FROM {registry.host}/base:1\nCOPY --from={registry.host}/base:1 /big /again\n")
+        text = f"FROM {registry.host}/base:1\n" + step.format(base=f"{registry.host}/base:1") + "\n"
+        file = context.pipeline(text)
         process = context.runner.start("run", file, cwd=context.folder, stderr=subprocess.STDOUT)
         assert come.wait(60)
         interrupt(process)
         go_on.set()
         assert context.leftovers() == []
-        context.build(f"FROM {registry.host}/base:1\nCOPY --from={registry.host}/base:1 /big /again\n", layout="layout")
+        context.build(text.replace("RUN true", "WORKDIR /w"), layout="layout")
         assert Image.from_layout(context.folder / "layout").describe()["again"].startswith("file 0755 0:0 3145728 ")
 
 

@@ -48,6 +48,9 @@ static void paths_are_cleaned(void **state)
 		RN_AUTO(rn_freep) char *clean = rn_path_clean(pairs[i][0]);
 		assert_string_equal(clean, pairs[i][1]);
 	}
+	RN_AUTO(rn_freep) char *below = rn_path_below("a/b", "c"), *top = rn_path_below("", "c");
+	assert_string_equal(below, "a/b/c");
+	assert_string_equal(top, "c");
 	RN_AUTO(rn_freep) char *abs = rn_path_abs("/base/dir", "../x");
 	assert_string_equal(abs, "/base/x");
 }

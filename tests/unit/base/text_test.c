@@ -62,6 +62,18 @@ static void a_buffer_keeps_its_content_over_the_ceiling(void **state)
 	assert_int_equal(rn_buf_addf(&b, "%d-%s", 12, "ab"), 0);
 	rn_buf_drop(&b, 3);
 	assert_string_equal(rn_buf_str(&b), "ab");
+	assert_int_equal(rn_buf_addf(&b, "%s", "1234567"), -1); /* beyond the ceiling, and beyond the room that it has already */
+	assert_int_equal(rn_buf_addf(&b, "%s", "123456789012345678901234567890"), -1);
+	assert_string_equal(rn_buf_str(&b), "ab");
+	assert_int_equal(rn_buf_addf(&b, "%s", "123456"), 0);
+	assert_string_equal(rn_buf_str(&b), "ab123456");
+	rn_buf_clear(&b);
+	rn_buf_init(&b, 0);
+	for (int i = 0; i < 1000; i++) /* over every end of its room */
+		assert_int_equal(rn_buf_addf(&b, "%0*d", i % 37 + 1, i % 9), 0);
+	for (size_t i = 0, at = 0; i < 1000; i++, at += (i - 1) % 37 + 1)
+		assert_int_equal(b.p[at + i % 37], '0' + (int)(i % 9));
+	assert_int_equal(strlen(b.p), b.len);
 	rn_buf_clear(&b);
 	assert_string_equal(rn_buf_str(&b), "");
 }
