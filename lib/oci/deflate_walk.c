@@ -15,7 +15,7 @@ enum {
 	DIST_SYMBOLS = 32,
 	PRECODE_SYMBOLS = 19,
 	END_OF_BLOCK = 256,
-	WIDTH = 10, /* bits of a look-up */
+	WIDTH = 11, /* bits of a look-up */
 	SLOTS = 1 << WIDTH,
 	PRE_WIDTH = 7, /* no code of the precode is longer */
 };
@@ -31,9 +31,9 @@ struct entry {
 struct code {
 	uint8_t lengths[LITLEN_SYMBOLS];
 	unsigned n;
-	/* canonical decoding of long codes */
-	uint16_t count[MAX_BITS + 1];
-	uint16_t symbols[LITLEN_SYMBOLS];
+	uint16_t symbols[LITLEN_SYMBOLS]; /* in the order of their codes */
+	uint16_t count[MAX_BITS + 1];     /* of codes of each length     */
+	unsigned first_long, n_short;     /* the first code that is longer than a look-up, and how many are before it */
 };
 
 /* Small, so that the loop over symbols has it in registers. */
@@ -105,12 +105,13 @@ static uint64_t bit_position(const struct walker *w)
 	return (uint64_t)(w->at.next - w->begin) * 8 - w->at.held;
 }
 
-static unsigned reverse(unsigned v, unsigned bits)
+static inline unsigned reverse(unsigned v, unsigned bits)
 {
-	unsigned r = 0;
-	for (; bits; bits--, v >>= 1)
-		r = r << 1 | (v & 1);
-	return r;
+	v = (v & 0x5555) << 1 | (v >> 1 & 0x5555);
+	v = (v & 0x3333) << 2 | (v >> 2 & 0x3333);
+	v = (v & 0x0f0f) << 4 | (v >> 4 & 0x0f0f);
+	v = (v & 0x00ff) << 8 | (v >> 8 & 0x00ff);
+	return v >> (16 - bits);
 }
 
 static void prepare(struct code *c)
@@ -157,24 +158,21 @@ static struct entry entry_of(unsigned symbol, unsigned bits, enum alphabet alpha
 	return e;
 }
 
-/* One code a slot; codes longer than a look-up are decoded bit by bit. */
-static void build_table(const struct code *c, enum alphabet alphabet, struct entry *table, unsigned width)
+/* One code a slot; longer codes are told apart later. The table grows with the codes: all that it has is right for another bit of either kind. */
+static void build_table(struct code *c, enum alphabet alphabet, struct entry *table, unsigned width)
 {
-	for (unsigned slot = 0; slot < 1u << width; slot++)
-		table[slot] = (struct entry){ .step = STEP_BAD };
-	unsigned value = 0, at = 0;
-	for (unsigned bits = 1; bits <= MAX_BITS; bits++, value <<= 1) {
-		for (unsigned i = 0; i < c->count[bits]; i++, value++, at++) {
-			unsigned slot = reverse(value, bits);
-			if (bits > width) {
-				table[slot & ((1u << width) - 1)].step = STEP_LONG;
-				continue;
-			}
-			struct entry e = entry_of(c->symbols[at], bits, alphabet);
-			for (; slot < 1u << width; slot += 1u << bits)
-				table[slot] = e;
-		}
+	unsigned value = 0, at = 0, slots = 1;
+	table[0] = (struct entry){ .step = STEP_BAD };
+	for (unsigned bits = 1; bits <= width; bits++, value <<= 1, slots <<= 1) {
+		memcpy(table + slots, table, slots * sizeof(*table));
+		for (unsigned i = 0; i < c->count[bits]; i++, value++, at++)
+			table[reverse(value, bits)] = entry_of(c->symbols[at], bits, alphabet);
 	}
+	c->first_long = value;
+	c->n_short = at;
+	for (unsigned bits = width + 1; bits <= MAX_BITS; bits++, value <<= 1)
+		for (unsigned i = 0; i < c->count[bits]; i++, value++)
+			table[reverse(value, bits) & (slots - 1)].step = STEP_LONG;
 }
 
 /* What a look-up passes that shows a literal of so many bits, and behind it the bits `rest`. */
@@ -212,26 +210,24 @@ static void pack_literals(const struct code *c, struct entry *table)
 	}
 }
 
-/* Canonical decoding, a bit at a time; -1: no such code. */
-static int decode_slowly(struct bits *b, const struct code *c)
+/* Canonical decoding of a code that is longer than a look-up; -1: no such code. */
+static int decode_long(struct bits *b, const struct code *c)
 {
-	unsigned value = 0, first = 0, index = 0;
 	fill(b);
-	for (unsigned bits = 1; bits <= MAX_BITS; bits++) {
-		value |= (unsigned)(b->hold >> (bits - 1)) & 1;
-		unsigned count = c->count[bits];
-		if (value - first < count) {
+	unsigned value = reverse((unsigned)b->hold & ((1 << MAX_BITS) - 1), MAX_BITS), first = c->first_long, at = c->n_short;
+	for (unsigned bits = WIDTH + 1; bits <= MAX_BITS; bits++) {
+		unsigned count = c->count[bits], nth = (value >> (MAX_BITS - bits)) - first;
+		if (nth < count) {
 			pass(b, bits);
-			return c->symbols[index + (value - first)];
+			return c->symbols[at + nth];
 		}
-		index += count;
+		at += count;
 		first = (first + count) << 1;
-		value <<= 1;
 	}
 	return -1;
 }
 
-static int read_lengths(struct bits *b, unsigned total, const struct code *pre, uint8_t *lengths)
+static int read_lengths(struct bits *b, unsigned total, struct code *pre, uint8_t *lengths)
 {
 	struct entry table[1 << PRE_WIDTH];
 	unsigned i = 0;
@@ -344,7 +340,7 @@ static int open_block(struct walker *w)
 static void pass_long(struct walker *w)
 {
 	fill(&w->at);
-	int symbol = decode_slowly(&w->at, w->dist ? &w->dist_code : &w->lit);
+	int symbol = decode_long(&w->at, w->dist ? &w->dist_code : &w->lit);
 	struct entry e = { .step = STEP_BAD };
 	if (symbol >= 0)
 		e = entry_of((unsigned)symbol, 0, w->dist ? DIST : LITLEN);
@@ -393,6 +389,10 @@ static void walk_two(struct walker *v, struct walker *w)
 	while (s <= STEP_DIST && t <= STEP_DIST && roomy(&a) && roomy(&b)) {
 		fill(&a);
 		fill(&b);
+		s = look_up(v, &a, s, &s_half);
+		t = look_up(w, &b, t, &t_half);
+		if (s > STEP_DIST || t > STEP_DIST)
+			break; /* else there are bits for a second one: one half takes 16 at most, the other 24 */
 		s = look_up(v, &a, s, &s_half);
 		t = look_up(w, &b, t, &t_half);
 	}
