@@ -1,7 +1,7 @@
 # What the distribution must bring (Debian 12 names), and who installs it.
 DEPS_BUILD := gcc make pkg-config libc6-dev libcurl4-openssl-dev libssl-dev libarchive-dev libcjson-dev \
 	libfyaml-dev libmd-dev libdeflate-dev libzstd-dev zlib1g-dev libseccomp-dev libmicrohttpd-dev libsqlite3-dev \
-	ca-certificates
+	ca-certificates $(if $(X86_64),libisal-dev)
 DEPS_RUN := uidmap
 DEPS_TEST := busybox-static zstd libcmocka-dev g++ python3 python3-venv skopeo buildah podman umoci awscli docker-registry uidmap curl jq git \
 	iproute2 procps valgrind util-linux libcap2-bin bzip2 xz-utils qemu-user-static rpm db5.3-util

@@ -37,15 +37,24 @@ PKGS_localcloud := libmicrohttpd sqlite3
 PKGS_ALL := $(sort $(PKGS_base) $(PKGS_yaml) $(PKGS_http) $(PKGS_aws) $(PKGS_oci) $(PKGS_sandbox) $(PKGS_core) $(PKGS_localcloud))
 libs_of = $(shell $(PKG_CONFIG) --libs $(sort $(foreach p,$(1),$(PKGS_$(p)))) 2>/dev/null)
 
-# Libraries that are loaded when they are needed first (lib/http/libcurl.c, lib/oci/libarchive.c): under the name that linking would have recorded.
+# ISA-L inflates base layers on x86-64, where pkg-config finds it; zlib does it elsewhere, since on arm64 ISA-L before 2.32
+# takes valid streams for damaged (intel/isa-l#316). One of two sources is left out for that.
+X86_64 := $(filter x86_64-%,$(shell $(CC) -dumpmachine))
+ISAL := $(if $(X86_64),$(shell $(PKG_CONFIG) --exists libisal && echo yes))
+LEFT_OUT := lib/oci/gunzip_$(if $(ISAL),no_isal,isal).c
+
+# Libraries that are loaded when they are needed first (lib/http/libcurl.c, lib/oci/libarchive.c, lib/oci/gunzip_isal.c): under the
+# name that linking would have recorded.
 soname_of = $(shell readelf -d "$$($(CC) -print-file-name=lib$(1).so)" 2>/dev/null | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 CURL_SONAME := $(or $(call soname_of,curl),libcurl.so.4)
 ARCHIVE_SONAME := $(or $(call soname_of,archive),libarchive.so.13)
+ISAL_SONAME := $(or $(call soname_of,isal),libisal.so.2)
 $(B)/obj/lib/http/libcurl.o: RN_CPPFLAGS += -DLIBCURL_SONAME='"$(CURL_SONAME)"'
 $(B)/obj/lib/oci/libarchive.o: RN_CPPFLAGS += -DLIBARCHIVE_SONAME='"$(ARCHIVE_SONAME)"'
+$(B)/obj/lib/oci/gunzip_isal.o: RN_CPPFLAGS += -DLIBISAL_SONAME='"$(ISAL_SONAME)"'
 
 FLAGS_STAMP := $(B)/flags
-FLAGS_TEXT := $(CC) $(RN_CPPFLAGS) $(RN_CFLAGS) $(RN_LDFLAGS)
+FLAGS_TEXT := $(CC) $(RN_CPPFLAGS) $(RN_CFLAGS) $(RN_LDFLAGS) $(LEFT_OUT)
 $(FLAGS_STAMP): force
 	@mkdir -p $(B); printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' | cmp -s - $@ || \
 	printf '%s\n' '$(subst ','\'',$(FLAGS_TEXT))' > $@

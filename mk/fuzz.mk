@@ -16,7 +16,7 @@ fuzz-replays: $(FUZZ_REPLAYS)
 
 # The fuzzers themselves are compiled by clang, with its coverage.
 FUZZ_CFLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -pthread -std=gnu17 -w
-FUZZ_INPUTS = $(filter-out $(wildcard lib/*/main_*.c core/main*.c plugins/*/main_*.c),$(wildcard lib/base/*.c lib/http/*.c \
+FUZZ_INPUTS = $(filter-out $(LEFT_OUT) $(wildcard lib/*/main_*.c core/main*.c plugins/*/main_*.c),$(wildcard lib/base/*.c lib/http/*.c \
 	lib/aws/*.c lib/oci/*.c lib/yaml/*.c) $(if $(filter core,$(1)),$(wildcard core/*.c)) \
 	$(if $(wildcard plugins/$(1)),$(wildcard plugins/$(1)/*.c lib/stage/*.c lib/sandbox/*.c)))
 FUZZ_OBJS = $(patsubst %.c,build/fuzz/obj/%.o,$(call FUZZ_INPUTS,$(1)))

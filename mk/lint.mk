@@ -1,5 +1,5 @@
 # Static checks. Everything that `make lint` says is a defect or carries its reason beside the code.
-LINT_SOURCES := $(wildcard core/*.c lib/*/*.c plugins/*/*.c localcloud/*.c)
+LINT_SOURCES := $(filter-out $(LEFT_OUT),$(wildcard core/*.c lib/*/*.c plugins/*/*.c localcloud/*.c))
 LINT_STAMPS := $(LINT_SOURCES:%=$(B)/lint/%.ok)
 
 ## lint            clang-tidy, cppcheck, and the sizes of files and functions

@@ -10,7 +10,7 @@ objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 # ---- static libraries: lib/NAME -> libNAME.a (main_*.c are programs) ----
 LIB_NAMES := base yaml http aws oci sandbox stage
 define LIB_RULE
-LIB_$(1)_OBJS := $$(call objs,$$(filter-out lib/$(1)/main_%,$$(wildcard lib/$(1)/*.c)))
+LIB_$(1)_OBJS := $$(call objs,$$(filter-out lib/$(1)/main_% $$(LEFT_OUT),$$(wildcard lib/$(1)/*.c)))
 $$(B)/lib$(1).a: $$(LIB_$(1)_OBJS)
 	$$(call say,AR,$$@)
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^

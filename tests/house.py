@@ -86,7 +86,7 @@ def core_needs():
 def late_libraries():
     for binary in [*(BUILD / "lib/runner/plugins").glob("*.so"), *(BUILD / "libexec/runner").iterdir()]:
         for library in needed(binary):
-            if library.startswith(("libcurl", "libarchive")):
+            if library.startswith(("libcurl", "libarchive", "libisal")):
                 yield f"{binary.name} links {library}, which is loaded when it is needed first"
 
 
@@ -142,7 +142,7 @@ def unsafe_calls():
 
 check("layers: includes point one way", wrong_arrows())
 check("the core links no network, crypto or archive library", core_needs())
-check("libcurl and libarchive are loaded late", late_libraries())
+check("libcurl, libarchive and ISA-L are loaded late", late_libraries())
 check("plugins export their descriptor alone", exported_symbols())
 check("each header compiles alone", headers_alone())
 check("the plugin header is C17 and C++17", abi_in_other_languages())

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #define INPUT_SIZE ((size_t)256 << 10)
@@ -27,7 +26,8 @@ struct layer_stream {
 	size_t at, have;
 	bool end_of_file;
 	bool between;  /* a member or frame has just ended */
-	z_stream z;
+	const struct gunzip *gunzip;
+	void *member; /* gunzip's state */
 	ZSTD_DStream *zstd;
 };
 
@@ -48,6 +48,30 @@ static int fill(struct layer_stream *s, struct rn_error *err)
 
 struct layer_stream *layer_stream_new(int fd, uint64_t max_bytes, uint64_t max_ratio, struct rn_error *err)
 {
+	return layer_stream_new_by(NULL, fd, max_bytes, max_ratio, err);
+}
+
+static void begin_gzip(struct layer_stream *s, const struct gunzip *gunzip)
+{
+	s->coding = CODING_GZIP;
+	s->gunzip = gunzip ? gunzip : gunzip_isal();
+	if (!s->gunzip)
+		s->gunzip = &gunzip_zlib;
+	s->member = s->gunzip->new();
+}
+
+static void begin_zstd(struct layer_stream *s)
+{
+	s->coding = CODING_ZSTD;
+	s->zstd = ZSTD_createDStream();
+	if (!s->zstd)
+		rn_die("out of memory");
+	ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX);
+}
+
+struct layer_stream *layer_stream_new_by(const struct gunzip *gunzip, int fd, uint64_t max_bytes, uint64_t max_ratio,
+					 struct rn_error *err)
+{
 	struct layer_stream *s = rn_alloc(sizeof(*s));
 	s->fd = fd;
 	s->max_bytes = max_bytes;
@@ -58,17 +82,9 @@ struct layer_stream *layer_stream_new(int fd, uint64_t max_bytes, uint64_t max_r
 		return NULL;
 	}
 	if (s->have >= 2 && s->input[0] == 0x1f && s->input[1] == 0x8b)
-		s->coding = CODING_GZIP;
+		begin_gzip(s, gunzip);
 	else if (s->have >= 4 && memcmp(s->input, "\x28\xb5\x2f\xfd", 4) == 0)
-		s->coding = CODING_ZSTD;
-	if (s->coding == CODING_GZIP && inflateInit2(&s->z, 15 + 16) != Z_OK)
-		rn_die("out of memory");
-	if (s->coding == CODING_ZSTD) {
-		s->zstd = ZSTD_createDStream();
-		if (!s->zstd)
-			rn_die("out of memory");
-		ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX);
-	}
+		begin_zstd(s);
 	return s;
 }
 
@@ -76,8 +92,8 @@ void layer_stream_free(struct layer_stream *s)
 {
 	if (!s)
 		return;
-	if (s->coding == CODING_GZIP)
-		inflateEnd(&s->z);
+	if (s->gunzip)
+		s->gunzip->free(s->member);
 	ZSTD_freeDStream(s->zstd);
 	free(s->input);
 	free(s);
@@ -106,37 +122,36 @@ static bool next_member(struct layer_stream *s)
 		s->at++;
 	if (s->at == s->have)
 		return !s->end_of_file;
-	return s->input[s->at] == 0x1f && inflateReset(&s->z) == Z_OK;
+	if (s->input[s->at] != 0x1f)
+		return false;
+	s->gunzip->reset(s->member);
+	return true;
 }
 
 static ssize_t read_gzip(struct layer_stream *s, void *to, size_t n, struct rn_error *err)
 {
-	s->z.next_out = to;
-	s->z.avail_out = (uInt)(n > 1u << 30 ? 1u << 30 : n);
-	size_t room = s->z.avail_out;
-	while (s->z.avail_out == room) {
+	uint32_t room = n > 1u << 30 ? 1u << 30 : (uint32_t)n;
+	struct gunzip_io io = { .out = to, .n_out = room };
+	while (io.n_out == room) {
 		if (fill(s, err) < 0)
 			return -1;
-		bool empty = s->at == s->have;
 		if (s->between) {
-			if (empty || !next_member(s))
+			if (s->at == s->have || !next_member(s))
 				return 0;
 			if (s->at == s->have)
 				continue;
-			s->between = false;
-		} else if (empty) {
-			return cut_off(err);
 		}
-		s->z.next_in = s->input + s->at;
-		s->z.avail_in = (uInt)(s->have - s->at);
-		int rc = inflate(&s->z, Z_NO_FLUSH);
-		s->at = s->have - s->z.avail_in;
-		if (rc == Z_STREAM_END)
-			s->between = true;
-		else if (rc != Z_OK && rc != Z_BUF_ERROR)
-			return rn_fail(err, RN_EINVAL, "the layer is damaged: gzip says %s", s->z.msg ? s->z.msg : "data error");
+		io.in = s->input + s->at;
+		io.n_in = (uint32_t)(s->have - s->at);
+		int rc = s->gunzip->step(s->member, &io);
+		if (rc < 0)
+			return rn_fail(err, RN_EINVAL, "the layer is damaged: gzip says %s", io.why);
+		if (rc == 0 && io.n_out == room && io.n_in == s->have - s->at)
+			return cut_off(err);
+		s->at = s->have - io.n_in;
+		s->between = rc > 0;
 	}
-	return (ssize_t)(room - s->z.avail_out);
+	return (ssize_t)(room - io.n_out);
 }
 
 static ssize_t read_zstd(struct layer_stream *s, void *to, size_t n, struct rn_error *err)
