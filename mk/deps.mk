@@ -6,7 +6,7 @@ DEPS_RUN := uidmap
 DEPS_TEST := busybox-static zstd libcmocka-dev g++ python3 python3-venv skopeo buildah podman umoci awscli docker-registry uidmap curl jq git \
 	iproute2 procps valgrind util-linux libcap2-bin bzip2 xz-utils qemu-user-static rpm db5.3-util
 DEPS_DEMO_PYTHON := mmdebstrap python3 python3-pip
-DEPS_LINT := clang clang-tidy clang-format cppcheck
+DEPS_LINT := clang libclang-rt-14-dev clang-tidy clang-format cppcheck
 
 # $(call install,PACKAGES): installs those that dpkg does not know as installed; needs root or sudo only then
 define install
