@@ -66,8 +66,8 @@ static void hand_over(struct digest_behind *h, const void *data, size_t n)
 	pthread_mutex_lock(&h->lock);
 	wait_for(h, DIGEST_BEHIND_DEPTH - 1);
 	h->queue[h->queued++ % DIGEST_BEHIND_DEPTH] = (struct piece){ data, n };
-	pthread_cond_signal(&h->given);
 	pthread_mutex_unlock(&h->lock);
+	pthread_cond_signal(&h->given); /* without the lock, which it wants first */
 }
 
 void digest_behind_update(struct digest_behind *h, const void *data, size_t n)

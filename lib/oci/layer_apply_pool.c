@@ -152,8 +152,8 @@ static void hand_over(struct apply_pool *p)
 	}
 	pthread_mutex_lock(&p->lock);
 	s->state = READY;
-	pthread_cond_signal(&p->ready);
 	pthread_mutex_unlock(&p->lock);
+	pthread_cond_signal(&p->ready); /* without the lock, which it wants first */
 }
 
 void apply_pool_drain(struct apply_pool *p)

@@ -274,20 +274,26 @@ int layer_pipe_write(struct layer_pipe *p, const void *data, size_t n, struct rn
 	return 0;
 }
 
+/* The slot that is not full, by this thread: others may have work left, or there are none. */
+static void compress_last(struct layer_pipe *p)
+{
+	struct slot *s = &p->slots[p->filled % p->n_slots];
+	s->n = p->at;
+	compress_slots(p, &p->own, &s, 1);
+	pthread_mutex_lock(&p->lock);
+	s->state = SLOT_DONE;
+	p->filled++;
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* What is left of the tar, and the end of the compressed stream. */
 static int finish(struct layer_pipe *p, struct rn_error *err)
 {
+	if (p->at)
+		compress_last(p);
 	while (p->written < p->filled)
 		if (drain_one(p, err) < 0)
 			return -1;
-	if (p->at) {
-		struct slot *s = &p->slots[p->filled % p->n_slots];
-		s->n = p->at;
-		compress_slots(p, &p->own, &s, 1);
-		p->filled++;
-		if (write_slot(p, err) < 0)
-			return -1;
-	}
 	if (p->o.compression != LAYER_GZIP)
 		return 0;
 	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;

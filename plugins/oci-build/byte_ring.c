@@ -69,9 +69,11 @@ bool byte_ring_write(struct byte_ring *r, const void *data, size_t n)
 		memcpy(r->data + r->written % SIZE, from, k); /* nobody looks there yet, and nobody else moves `written` */
 		pthread_mutex_lock(&r->lock);
 		r->written += k;
-		if (r->reader_waits && present(r) >= PIECE)
-			pthread_cond_signal(&r->more);
+		bool wake = r->reader_waits && present(r) >= PIECE;
+		r->reader_waits = r->reader_waits && !wake;
 		pthread_mutex_unlock(&r->lock);
+		if (wake) /* without the lock, which it wants first */
+			pthread_cond_signal(&r->more);
 		from += k;
 		n -= k;
 	}

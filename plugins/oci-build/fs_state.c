@@ -142,9 +142,25 @@ static int read_names(struct layer_tree *t, const char *path, char **ret, struct
 	return 0;
 }
 
+/* Both by one pass over the layer that has them; what fails here is said by who reads. */
+static void fetch_names(struct layer_tree *t)
+{
+	static const char *const paths[] = { "/etc/passwd", "/etc/group" };
+	struct layer_node *v[RN_LEN(paths)];
+	size_t n = 0;
+	for (size_t i = 0; i < RN_LEN(paths); i++) {
+		struct layer_node *file = layer_tree_find(t, paths[i], true, NULL);
+		if (file && file->type == LAYER_FILE && file->size <= PASSWD_SIZE_MAX)
+			v[n++] = file;
+	}
+	(void)layer_tree_fetch(t, v, n, NULL);
+}
+
 int fs_state_passwd(struct fs_state *s, struct build *b, struct passwd *ret, struct rn_error *err)
 {
 	struct layer_tree *t = fs_state_tree(s, b, err);
+	if (t)
+		fetch_names(t);
 	if (!t || read_names(t, "/etc/passwd", &ret->users, err) < 0)
 		return -1;
 	return read_names(t, "/etc/group", &ret->groups, err);
