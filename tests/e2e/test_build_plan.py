@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`runner plan` of an image: its digest when the cache knows every step, else that something will be built; nothing is written."""
 
+import hashlib
 import json
 
 import pytest
 import support
 from engine import pipeline, stage
+from fault_registry import FaultRegistry
+from images import Image
 
 
 @pytest.fixture
@@ -45,6 +48,15 @@ def test_a_wrong_dockerfile_fails_the_plan_at_its_line(runner, pipe, context):
     file = pipe(pipeline(stage("i", "oci-build", context="ctx")))
     result = runner("plan", file, code=1)
     assert "Dockerfile:2" in result.out and "missing" in result.out
+
+
+def test_a_plan_without_a_cache_gets_no_layer(runner, pipe, context):
+    with FaultRegistry() as registry:
+        image = Image({"big": b"x"})
+        registry.add_image("base", "1", image)
+        (context / "Dockerfile").write_text(f"FROM {registry.host}/base:1\nCOPY f /f\nRUN true\n")
+        assert planned(runner, pipe(pipeline(stage("i", "oci-build", context="ctx"))), 2)[0] == [("created", [])]
+        assert registry.count("GET", "/manifests/1") and not registry.count("GET", f"/blobs/sha256:{hashlib.sha256(image.layers[0]).hexdigest()}")
 
 
 def test_after_the_main_job_a_plan_finds_nothing_to_do(runner):

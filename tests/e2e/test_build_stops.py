@@ -200,6 +200,19 @@ def test_while_a_base_is_pulled(context, step):
         assert Image.from_layout(context.folder / "layout").describe()["again"].startswith("file 0755 0:0 3145728 ")
 
 
+def test_a_wrong_step_does_not_wait_for_the_base_that_is_got_meanwhile(context):
+    with FaultRegistry() as registry:
+        image = PlainImage({"big": noise(3 << 20)})
+        registry.add_image("base", "1", image)
+        come, go_on = held(registry, "GET", f"/blobs/sha256:{hashlib.sha256(image.layers[0]).hexdigest()}")
+        registry.fault("GET|HEAD", "/gone", times=9, run=lambda _: come.wait(60))  # not there, which is said once the base is asked for
+        text = f"FROM {registry.host}/base:1\nADD http://{registry.host}/gone /gone\nRUN true\n"
+        said = context.build(text, code=1).text
+        assert "404" in said and "Dockerfile:2" in said and come.is_set() and not go_on.is_set()
+        go_on.set()
+        assert context.leftovers() == []
+
+
 def size_of(path):
     try:
         return path.stat().st_size
