@@ -72,7 +72,9 @@ static const struct runner_param params[] = {
 		     .example = "['docker.io=https://mirror.gcr.io']"),
 	RUNNER_PARAM(struct build_params, compression, .def = "gzip", .one_of = "gzip|zstd|none",
 		     .help = "Compression of the layers that are built. Lambda takes gzip only."),
-	RUNNER_PARAM(struct build_params, compression_level, .help = "1 to 12 for gzip, 1 to 19 for zstd; 0: the default, which is 4 for gzip and 3 for zstd."),
+	RUNNER_PARAM(struct build_params, compression_level,
+		     .help = "1 to 12 for gzip, 1 to 19 for zstd; 0: the default, which is 1 for gzip and 3 for zstd. Level 4 makes gzip layers 5 % "
+			     "smaller and takes half as long again."),
 	RUNNER_PARAM(struct build_params, source_date_epoch,
 		     .help = "Seconds since 1970: no time in the image is later. Default: the build argument or environment variable "
 			     "SOURCE_DATE_EPOCH, else 0. The same input gives the same digest anywhere.",
