@@ -17,6 +17,8 @@ enum layer_compression {
 };
 /** Media type of a layer in the OCI dialect. */
 const char *layer_media_type(enum layer_compression c);
+/** The level that is meant: `level` itself, or the default for 0, which is 1 for gzip, 3 for zstd, and 0 where nothing is compressed. */
+int layer_level(enum layer_compression c, int level);
 
 enum layer_type {
 	LAYER_FILE = 1,

@@ -11,8 +11,6 @@
 #include <zlib.h>
 
 #define THREADS_MAX 16 /* as many as the hash of the tar, which is one thread's, can keep busy */
-#define GZIP_LEVEL 1 /* a third less time than level 4, 2 to 4 % more than what others push; figures in plugins/oci-build/README.md */
-#define ZSTD_LEVEL 3
 
 enum slot_state {
 	SLOT_FREE,
@@ -61,8 +59,7 @@ struct layer_pipe *layer_pipe_new(struct blob_store *store, const struct layer_o
 	p->blob = w;
 	if (o)
 		p->o = *o;
-	if (!p->o.level)
-		p->o.level = p->o.compression == LAYER_ZSTD ? ZSTD_LEVEL : GZIP_LEVEL;
+	p->o.level = layer_level(p->o.compression, p->o.level);
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	p->want_threads = p->o.threads ? p->o.threads : cores > 0 ? (size_t)cores : 1;
 	if (p->want_threads > THREADS_MAX)

@@ -31,7 +31,7 @@ struct layer_tee {
 /** Zeroed: gzip at its default level on all cores. */
 struct layer_options {
 	enum layer_compression compression;
-	int level;        /* gzip 1..12, zstd 1..19; 0: default (gzip 4, zstd 3)   */
+	int level;        /* gzip 1..12, zstd 1..19; 0: default, see layer_level   */
 	unsigned threads; /* 0: one for each core                                  */
 	const struct layer_tee *tee; /* NULL: none */
 	const struct layer_raw *raw; /* NULL: none */

@@ -66,10 +66,11 @@ char *step_cache_folder(const char *dir)
 	return rn_path_join(dir, "steps");
 }
 
+/* With the level that 0 stands for: another program, or a later one, may have another default. */
 static char *how_text(const struct layer_options *o)
 {
 	static const char *const names[] = { [LAYER_GZIP] = "gzip", [LAYER_ZSTD] = "zstd", [LAYER_PLAIN] = "none" };
-	return rn_asprintf("%s-%d", names[o->compression], o->level);
+	return rn_asprintf("%s-%d", names[o->compression], layer_level(o->compression, o->level));
 }
 
 struct step_cache *step_cache_open(struct build *b)

@@ -13,7 +13,7 @@
 struct cache_record {
 	struct digest key;
 	struct digest content;    /* COPY --from: the same result by the content of what was copied; may be unset */
-	char *how;                /* compression of the layer that is wanted: "gzip-0"       */
+	char *how;                /* compression of the layer that is wanted: "gzip-1"       */
 	bool has_layer;
 	struct descriptor layer;
 	struct digest diff_id;

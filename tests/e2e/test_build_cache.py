@@ -104,6 +104,15 @@ def test_every_part_of_the_instruction_counts(context, other):
     assert context.cached == 1
 
 
+def test_the_level_of_compression_counts_by_what_it_is(context):
+    """By 1 and not by "the default", which was another in earlier programs that filled the cache."""
+    first = (context.build("FROM scratch\nCOPY d /d\n"), context.digest)[1]
+    context.build("FROM scratch\nCOPY d /d\n", compression_level=1)
+    assert context.cached == 1 and context.digest == first
+    context.build("FROM scratch\nCOPY d /d\n", compression_level=4)
+    assert context.cached == 0
+
+
 def test_heredocs_count_as_they_are_expanded(context):
     dockerfile = "FROM scratch\nARG V=1\nCOPY <<EOF /x\n$V\nEOF\n"
     context.build(dockerfile)
