@@ -291,6 +291,17 @@ int rn_list_dir(const char *path, struct rn_strv *ret, struct rn_error *err)
 	return 0;
 }
 
+bool rn_dir_has_names(const char *path)
+{
+	DIR *dir = opendir(path);
+	bool has = false;
+	for (struct dirent *e; dir && !has && (e = readdir(dir));)
+		has = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+	if (dir)
+		closedir(dir);
+	return has;
+}
+
 size_t rn_hole(int fd, off_t at, size_t max)
 {
 	struct stat st;

@@ -45,6 +45,8 @@ char *rn_temp_dir(const char *dir, const char *prefix, struct rn_error *err);
 bool rn_exists(const char *path);
 /** Names in a folder but "." and "..", sorted bytewise. */
 int rn_list_dir(const char *path, struct rn_strv *ret, struct rn_error *err);
+/** Whether a folder is there that has any of those; it is not read further than that. */
+bool rn_dir_has_names(const char *path);
 
 /**
  * How many of the `max` bytes from `at` on are a hole of a sparse file, which reads as zeros: then nobody needs to read them. 0: there is

@@ -144,10 +144,7 @@ bool step_cache_enabled(const struct step_cache *c, const char *stage_name, size
 
 bool step_cache_may_have(const struct step_cache *c, const char *stage_name, size_t stage_index)
 {
-	RN_AUTO(rn_strv_clear) struct rn_strv names = { 0 };
-	if (!step_cache_enabled(c, stage_name, stage_index))
-		return false;
-	return c->b->params->cache_from.n > 0 || (rn_list_dir(c->folder, &names, NULL) == 0 && names.n > 0);
+	return step_cache_enabled(c, stage_name, stage_index) && (c->b->params->cache_from.n > 0 || rn_dir_has_names(c->folder));
 }
 
 /* ---- records as JSON ------------------------------------------------------------------------ */

@@ -93,7 +93,11 @@ static void a_tree_is_removed_and_links_are_not_followed(void **state)
 	RN_AUTO(rn_freep) char *link = rn_path_join(scratch, "tree/a/link");
 	RN_AUTO(rn_freep) char *locked = rn_path_join(scratch, "tree/a/b");
 	assert_int_equal(rn_mkdirs(keep, 0755, NULL), 0);
+	assert_false(rn_dir_has_names(keep));
 	assert_int_equal(rn_write_file(kept, "x", 1, 0600, NULL), 0);
+	assert_true(rn_dir_has_names(keep));
+	assert_false(rn_dir_has_names(kept)); /* a file */
+	assert_false(rn_dir_has_names(tree)); /* nothing */
 	assert_int_equal(rn_mkdirs(deep, 0755, NULL), 0);
 	assert_int_equal(symlink(keep, link), 0);
 	assert_int_equal(chmod(locked, 0), 0);
