@@ -148,7 +148,7 @@ def python_like(bench):
     (context / "app").mkdir()
     (context / "app/main.py").write_text("print(1)\n")
     (context / "Dockerfile").write_text(f"FROM {base}\nCOPY site-packages /usr/lib/site-packages\nRUN echo configured > /etc/configured\nCOPY app /app\nCMD [\"/app/main.py\"]\n")
-    bench.pair("(b) 200 MB base + 300 MB packages + app, cold", "python", ">= 5x", cold=True, apart=True)
+    bench.pair("(b) 200 MB base + 300 MB packages + app, cold", "python", ">= 5x", cold=True, apart=True, runs=3)
     bench.pair("(b) unchanged", "python", ">= 20x")
     edits = iter(range(100))
 
