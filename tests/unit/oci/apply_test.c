@@ -343,6 +343,7 @@ static bool after_some(void *ctx)
 /* ---- files that threads write ---------------------------------------------------------------------- */
 
 #define MANY 3000
+#define MANY_SIZE_MAX (((size_t)1 << 20) + 1) /* of one of them, in bytes */
 
 static size_t size_of(size_t i)
 {
@@ -356,8 +357,9 @@ static char *name_of(size_t i, const char *suffix)
 }
 
 /* A layer of many files. Every eleventh has a hard link right behind it. */
-static struct layer_result write_many(char *content)
+static struct layer_result write_many(void)
 {
+	RN_AUTO(rn_freep) char *content = rn_alloc(MANY_SIZE_MAX);
 	struct rn_error err = { 0 };
 	struct layer_result r;
 	struct layer_writer *w = layer_writer_new(store, &(struct layer_options){ .compression = LAYER_GZIP }, &err);
@@ -374,8 +376,9 @@ static struct layer_result write_many(char *content)
 	return r;
 }
 
-static void assert_many(int root, char *content)
+static void assert_many(int root)
 {
+	RN_AUTO(rn_freep) char *content = rn_alloc(MANY_SIZE_MAX);
 	for (size_t i = 0; i < MANY; i++) {
 		RN_AUTO(rn_freep) char *path = name_of(i, "");
 		RN_AUTO(rn_closep) int fd = openat(root, path, O_RDONLY | O_CLOEXEC);
@@ -403,20 +406,17 @@ static void many_files_are_written_behind_the_reader(void **state)
 {
 	(void)state;
 	struct rn_error err = { 0 };
-	char *content = malloc((1 << 20) + 1);
-	assert_non_null(content);
-	const struct layer_result r = write_many(content);
+	const struct layer_result r = write_many();
 	size_t before = open_files();
 	{
 		RN_AUTO(rn_closep) int root = open_folder("many");
 		if (apply(root, &r, &err) < 0)
 			fail_msg("%s", err.msg);
-		assert_many(root, content);
+		assert_many(root);
 		assert_int_equal(apply(root, &r, &err), 0); /* over itself */
-		assert_many(root, content);
+		assert_many(root);
 	}
 	assert_int_equal(open_files(), before);
-	free(content);
 }
 
 /* Unpacks a layer while so much of a resource may be used. */
@@ -436,14 +436,11 @@ static void many_files_with_few_descriptors(void **state)
 {
 	(void)state;
 	struct rn_error err = { 0 };
-	char *content = malloc((1 << 20) + 1);
-	assert_non_null(content);
-	const struct layer_result r = write_many(content);
+	const struct layer_result r = write_many();
 	RN_AUTO(rn_closep) int root = open_folder("few");
 	if (apply_limited(root, &r, RLIMIT_NOFILE, open_files() + 8, &err) < 0)
 		fail_msg("%s", err.msg);
-	assert_many(root, content);
-	free(content);
+	assert_many(root);
 }
 
 /* What a thread could not write is an error of the whole, and no descriptor stays open. */
@@ -451,9 +448,7 @@ static void a_file_that_cannot_be_written_fails_the_layer(void **state)
 {
 	(void)state;
 	struct rn_error err = { 0 };
-	char *content = malloc((1 << 20) + 1);
-	assert_non_null(content);
-	const struct layer_result r = write_many(content);
+	const struct layer_result r = write_many();
 	size_t before = open_files();
 	RN_AUTO(rn_closep) int root = open_folder("small");
 	void (*was)(int) = signal(SIGXFSZ, SIG_IGN);
@@ -464,7 +459,6 @@ static void a_file_that_cannot_be_written_fails_the_layer(void **state)
 	assert_non_null(strstr(err.msg, "write \"d"));
 	assert_non_null(strstr(err.msg, strerror(EFBIG)));
 	assert_int_equal(open_files(), before + 1);
-	free(content);
 }
 
 /* Also inside of one large file: nobody waits for the end of it. */
