@@ -11,11 +11,9 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tarfile
 import time
-import urllib.request
 from pathlib import Path
 
 import yaml
@@ -89,30 +87,31 @@ def layout(path, rich, more=None):
     (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def start_registry(folder, **storage):
+    """(process, "127.0.0.1:PORT") of a docker-registry that keeps its blobs, settings and log in `folder`.
+
+    It takes a free port itself and its log says which one: a port chosen here could be another's by the time it starts.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"version": 0.1, "log": {"level": "info", "accesslog": {"disabled": True}}, "http": {"addr": "127.0.0.1:0"},
+                "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, **storage}}
+    (folder / "config.yml").write_text(yaml.safe_dump(settings))
+    log = folder / "log"
+    with open(log, "wb") as out:
+        process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=out, stderr=out,
+                                   env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})
+    deadline = time.monotonic() + 60
+    while not (listening := re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())):
+        assert process.poll() is None and time.monotonic() < deadline, f"docker-registry does not come up: {log.read_text()}"
+        time.sleep(0.02)
+    return process, listening[1]
 
 
 class Registry:
     """A docker-registry on loopback with the base images in it."""
 
     def __init__(self, folder):
-        port = free_port()
-        self.host = f"127.0.0.1:{port}"
-        settings = {"version": 0.1, "log": {"level": "error", "accesslog": {"disabled": True}},
-                    "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}, "delete": {"enabled": True}},
-                    "http": {"addr": self.host}}
-        (folder / "registry.yml").write_text(yaml.safe_dump(settings))
-        self.process = subprocess.Popen(["docker-registry", "serve", folder / "registry.yml"], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})
-        for _ in range(400):
-            try:
-                urllib.request.urlopen(f"http://{self.host}/v2/", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+        self.process, self.host = start_registry(folder / "registry", delete={"enabled": True})
         self.base = self.add_base(folder, "base", False)
         self.base2 = self.add_base(folder, "base2", True)
         self.onbuild = self.add_base(folder, "onbuild", False, OnBuild=["COPY a.txt /on-a", "ENV ON=1"])

@@ -8,8 +8,10 @@ import pwd
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -181,6 +183,33 @@ def http(method, url, headers=None, data=None, json=None, timeout=60):  # noqa: 
 
 def _dumps(value):
     return json.dumps(value).encode()
+
+
+@contextlib.contextmanager
+def connections(listener, serve):
+    """Gives each connection of the socket `listener` to serve(connection), one after the other, and closes it.
+
+    Closing a socket does not end an accept() on it in another thread, which may then go on with whatever got the
+    number of the descriptor next: the thread has ended before the listener is closed.
+    """
+    def accept():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                serve(connection)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)  # accept() fails with EINVAL (Linux)
+        thread.join(60)
+        assert not thread.is_alive(), "a connection is still being served"
+        listener.close()
 
 
 def aws_cli(env, *args, check=True):

@@ -14,13 +14,13 @@ import struct
 import subprocess
 import tarfile
 import termios
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import harness_base
+import support
 from build_context import Context, Image
 from engine import wait_for
 
@@ -220,29 +220,22 @@ def test_ssh_leads_to_the_agent(context, base):
     os.chdir("/")
     server.listen()
 
-    def answer():
-        while True:
-            try:
-                client, _ = server.accept()
-            except OSError:
-                return
-            with client:
-                while data := client.recv(100):
-                    client.sendall(b"agent heard " + data)
+    def echo(client):
+        while data := client.recv(100):
+            client.sendall(b"agent heard " + data)
 
-    threading.Thread(target=answer, daemon=True).start()
-    text = base + ("RUN --mount=type=ssh,mode=0660,uid=1000 ls -l $SSH_AUTH_SOCK | cut -c1-10 > /out && "
-                   "echo hello | busybox nc local:$SSH_AUTH_SOCK >> /out; echo $SSH_AUTH_SOCK >> /out\n")
-    image = context.build(text, ssh={"default": str(path)})
-    lines = out(image).splitlines()
-    assert lines[0] == "srw-rw----" and lines[-1] == "/run/buildkit/ssh_agent.0"
-    assert lines[1:-1] in ([], ["agent heard hello"])  # busybox may lack `nc local:`
-    failed = context.build(text.replace("type=ssh", "type=ssh,required"), code=None)
-    assert 'no ssh "default"' in failed.text
-    (path.parent / "key").write_text("key")
-    failed = context.build(text + "RUN --mount=type=ssh true\n", ssh={"default": str(path.parent / "key")}, code=None)
-    assert "not the socket of an ssh agent" in failed.text
-    server.close()
+    with support.connections(server, echo):
+        text = base + ("RUN --mount=type=ssh,mode=0660,uid=1000 ls -l $SSH_AUTH_SOCK | cut -c1-10 > /out && "
+                       "echo hello | busybox nc local:$SSH_AUTH_SOCK >> /out; echo $SSH_AUTH_SOCK >> /out\n")
+        image = context.build(text, ssh={"default": str(path)})
+        lines = out(image).splitlines()
+        assert lines[0] == "srw-rw----" and lines[-1] == "/run/buildkit/ssh_agent.0"
+        assert lines[1:-1] in ([], ["agent heard hello"])  # busybox may lack `nc local:`
+        failed = context.build(text.replace("type=ssh", "type=ssh,required"), code=None)
+        assert 'no ssh "default"' in failed.text
+        (path.parent / "key").write_text("key")
+        failed = context.build(text + "RUN --mount=type=ssh true\n", ssh={"default": str(path.parent / "key")}, code=None)
+        assert "not the socket of an ssh agent" in failed.text
 
 
 def test_a_command_has_a_cache_twice(context, base):

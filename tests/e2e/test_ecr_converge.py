@@ -4,17 +4,18 @@ drifted, removed; faults on every call; denials."""
 
 import contextlib
 import json
-import socket
-import subprocess
-import time
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 import support
 from images import IMAGE, INDEX, Image, descriptor, digest
 from stage_bench import ABSENT
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "differential"))
+
+import harness  # noqa: E402
 
 RULE = {"rulePriority": 1, "description": "old", "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 3},
         "action": {"type": "expire"}}
@@ -24,21 +25,7 @@ OTHER_RULE = {**RULE, "selection": {**RULE["selection"], "countNumber": 5}}
 @pytest.fixture(scope="session")
 def stock_registry(tmp_path_factory):
     """URL of a docker-registry on loopback."""
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        host = "127.0.0.1:%d" % probe.getsockname()[1]
-    (folder / "config.yml").write_text(yaml.safe_dump({"version": 0.1, "log": {"level": "error", "accesslog": {"disabled": True}}, "http": {"addr": host},
-                                                       "storage": {"filesystem": {"rootdirectory": str(folder / "data")}}}))
-    process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            support.http("GET", f"http://{host}/v2/")
-            break
-        except OSError:
-            assert time.monotonic() < deadline and process.poll() is None, "docker-registry does not come up"
-            time.sleep(0.05)
+    process, host = harness.start_registry(tmp_path_factory.mktemp("registry"))
     yield f"http://{host}"
     process.terminate()
     process.wait()

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP client: bodies both ways, redirects that keep keys at home, limits, cuts, cancelling, proxies."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
-import threading
 from email.utils import formatdate
 
 import pytest
@@ -168,36 +168,28 @@ def test_redirects_to_anything_else_are_refused(send, where):
 # ---- failures --------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
 def raw_server(reply):
-    """A server that reads one request, sends `reply` and closes."""
+    """The URL of a server that reads one request, sends `reply` and closes."""
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(reply)
+
     listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            connection.recv(65536)
-            connection.sendall(reply)
-            connection.close()
-
-    threading.Thread(target=serve, daemon=True).start()
-    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with support.connections(listener, serve):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!",
                                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"])
 def test_answers_that_are_cut_off_are_errors(send, reply):
-    listener, url = raw_server(reply)
-    with listener:
+    with raw_server(reply) as url:
         got = send({"url": url})
     assert not got["ok"] and got["code"] == "network" and got["retryable"] and got["sent"]
 
 
 def test_an_answer_that_is_no_http_is_the_servers_fault(send):
-    listener, url = raw_server(b"garbage\r\n\r\n")
-    with listener:
+    with raw_server(b"garbage\r\n\r\n") as url:
         got = send({"url": url})
     assert not got["ok"] and got["code"] == "remote" and not got["retryable"]
 
@@ -241,8 +233,7 @@ def test_a_cancelled_request_ends_at_once(tmp_path):
 def test_a_peer_that_closes_while_we_send_does_not_kill_us(send, tmp_path):
     """The tool runs with SIGPIPE's default action: it must come back with an error, not die."""
     (tmp_path / "blob").write_bytes(b"x" * 20_000_000)
-    listener, url = raw_server(b"")
-    with listener:
+    with raw_server(b"") as url:
         got = send({"url": url, "method": "PUT", "body_file": str(tmp_path / "blob")},
                    preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL))
     assert not got["ok"]
