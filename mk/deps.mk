@@ -3,7 +3,7 @@ DEPS_BUILD := gcc make pkg-config libc6-dev libcurl4-openssl-dev libssl-dev liba
 	libfyaml-dev libmd-dev libdeflate-dev libzstd-dev zlib1g-dev libseccomp-dev libmicrohttpd-dev libsqlite3-dev \
 	ca-certificates $(if $(X86_64),libisal-dev)
 DEPS_RUN := uidmap
-DEPS_TEST := busybox-static zstd libcmocka-dev g++ python3 python3-venv skopeo buildah podman umoci awscli docker-registry uidmap curl jq git \
+DEPS_TEST := busybox-static zstd libcmocka-dev g++ python3 python3-venv skopeo buildah podman umoci awscli docker-registry uidmap curl jq git openssh-client \
 	iproute2 procps valgrind util-linux libcap2-bin bzip2 xz-utils qemu-user-static rpm db5.3-util
 DEPS_DEMO_PYTHON := mmdebstrap python3 python3-pip
 DEPS_LINT := clang libclang-rt-14-dev clang-tidy clang-format cppcheck

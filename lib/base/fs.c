@@ -173,6 +173,12 @@ char *rn_path_abs(const char *base, const char *path)
 	return rn_path_clean(joined);
 }
 
+char *rn_path_home(const char *base, const char *path)
+{
+	const char *home = rn_starts(path, "~/") ? getenv("HOME") : NULL;
+	return rn_path_abs(home ? home : base, home ? path + 2 : path);
+}
+
 const char *rn_path_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');

@@ -31,6 +31,8 @@ char *rn_path_below(const char *dir, const char *name);
 char *rn_path_clean(const char *path);
 /** Cleaned absolute path of `path` against `base` (NULL: the working directory). New string. */
 char *rn_path_abs(const char *base, const char *path);
+/** The same for a path as people write it: "~/" is $HOME where that is set. New string. */
+char *rn_path_home(const char *base, const char *path);
 /** Borrowed last component of a path without a trailing slash. */
 const char *rn_path_base(const char *path);
 /** Folder part; "." when there is none. New string. */

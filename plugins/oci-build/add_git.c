@@ -35,12 +35,11 @@ static void checkout_clear(struct checkout *c)
 	rn_strv_clear(&c->env);
 }
 
-/* What reaches git of this process's environment: the way to the network, and the ssh agent. */
+/* What reaches git of this process's environment: the way to the network, and the ssh agent unless the stage names one. */
 static void make_env(struct checkout *c)
 {
 	static const char *const kept[] = { "PATH", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-					    "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK",
-					    "TMPDIR" };
+					    "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "TMPDIR" };
 	static const char *const set[] = { "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
 					   "GIT_ASKPASS=true", "SSH_ASKPASS=true", "GCM_INTERACTIVE=never",
 					   "GIT_SSH_COMMAND=ssh -o BatchMode=yes", "GIT_ALLOW_PROTOCOL=http:https:git:ssh",
@@ -51,6 +50,10 @@ static void make_env(struct checkout *c)
 	for (size_t i = 0; i < RN_LEN(set); i++)
 		rn_strv_add(&c->env, set[i]);
 	rn_strv_addf(&c->env, "HOME=%s", c->dir); /* no .netrc either */
+	RN_AUTO(rn_freep) char *agent = build_ssh_agent(c->j->s->b, "default");
+	const char *socket = agent ? agent : getenv("SSH_AUTH_SOCK");
+	if (socket)
+		rn_strv_addf(&c->env, "SSH_AUTH_SOCK=%s", socket);
 }
 
 /* The last lines of what git complained about, on one line. */
@@ -70,13 +73,20 @@ static int refuse(struct checkout *c, struct rn_buf *errors)
 {
 	struct rn_error *err = c->j->s->err;
 	RN_AUTO(rn_freep) char *why = complaint(errors);
-	bool auth = strstr(why, "Authentication failed") || strstr(why, "could not read Username") || strstr(why, "Permission denied");
-	bool net = strstr(why, "Could not resolve") || strstr(why, "Failed to connect") || strstr(why, "timed out");
+	bool auth = strstr(why, "Authentication failed") || strstr(why, "could not read Username") || strstr(why, "Permission denied") ||
+		    strstr(why, "Host key verification failed");
+	bool net = strstr(why, "Could not resolve") || strstr(why, "Failed to connect") || strstr(why, "timed out") ||
+		   strstr(why, "Connection refused") || strstr(why, "Connection reset");
 	rn_fail(err, auth ? RN_EAUTH : net ? RN_ENET : RN_EREMOTE, "git: %s: %s", c->name, *why ? why : "failed");
 	if (err && net)
 		err->retryable = true;
 	if (strstr(why, "returned error: 30"))
 		return rn_hint(err, "it is a redirect, and a secret does not go along to wherever a server says: name where the repository is now");
+	if (strstr(why, "Host key verification failed"))
+		return rn_hint(err, "ssh does not know this server: check its key and put it into ~/.ssh/known_hosts (ssh-keyscan HOST prints it)");
+	if (strstr(why, "(publickey"))
+		return rn_hint(err, "the server takes none of the keys in the ssh agent: ssh-add the right one, and name the agent by "
+				    "`ssh: {default: SOCKET}` of this stage or by SSH_AUTH_SOCK");
 	return auth ? rn_hint(err, "a private repository needs `secrets: {GIT_AUTH_TOKEN: …}` (or GIT_AUTH_TOKEN.HOST, or GIT_AUTH_HEADER) of this "
 				   "stage, or an ssh URL and a key in the ssh agent") : -1;
 }

@@ -97,6 +97,15 @@ int build_check_cancel(const struct build *b, struct rn_error *err)
 	return build_stopped(b) ? rn_fail(err, RN_ECANCELLED, "the build was stopped") : 0;
 }
 
+char *build_ssh_agent(const struct build *b, const char *id)
+{
+	const struct runner_map *ssh = &b->params->ssh;
+	for (size_t i = 0; i < ssh->n; i++)
+		if (rn_streq(ssh->v[i].key, id) && *ssh->v[i].value)
+			return rn_path_home(b->host->info(b->stage, RUNNER_INFO_DIR), ssh->v[i].value);
+	return NULL;
+}
+
 int build_cancel_fd(const struct build *b)
 {
 	return b->cancel_fd;

@@ -123,6 +123,8 @@ bool build_stopped(const struct build *b);
 int build_check_cancel(const struct build *b, struct rn_error *err);
 /** Value that the pipeline gives for a build argument; NULL: none. Borrowed. */
 const char *build_arg(struct build *b, const char *name);
+/** Path of the ssh agent's socket that the pipeline gives for an id, absolute; NULL: none. New string. */
+char *build_ssh_agent(const struct build *b, const char *id);
 /** Readable once the run is being stopped. */
 int build_cancel_fd(const struct build *b);
 /** Tells the host. Always returns -1. */

@@ -94,7 +94,8 @@ static const struct runner_param params[] = {
 			     "GIT_AUTH_HEADER, or the same with .HOST[:PORT], are what ADD of a private git repository gives its host.",
 		     .example = "{pip: {file: ~/.netrc}, token: '${{ secrets.token }}'}"),
 	RUNNER_PARAM(struct build_params, ssh,
-		     .help = "Agents for RUN --mount=type=ssh, by id (default): the path of an agent's socket.",
+		     .help = "Agents for RUN --mount=type=ssh, by id (default): the path of an agent's socket. ADD of a git repository over ssh takes "
+			     "default, else SSH_AUTH_SOCK of the environment.",
 		     .example = "{default: '${{ env.SSH_AUTH_SOCK }}'}"),
 	RUNNER_PARAM(struct build_params, network, .def = "default", .one_of = "default|none|host",
 		     .help = "Network of RUN steps that have no --network of their own. default is the network of this machine, as host is."),

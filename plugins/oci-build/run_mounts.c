@@ -122,20 +122,11 @@ static int add_secret(struct step *s, const struct run_mount *m, struct df_at at
 	return 0;
 }
 
-static const char *agent_path(const struct step *s, const char *id)
-{
-	const struct runner_map *ssh = &s->b->params->ssh;
-	for (size_t i = 0; i < ssh->n; i++)
-		if (rn_streq(ssh->v[i].key, id))
-			return ssh->v[i].value;
-	return NULL;
-}
-
 static int add_ssh(struct step *s, const struct run_mount *m, struct df_at at, const struct run_spec *r, struct rootfs_step *place,
 		   struct run_mounts *ret)
 {
-	const char *agent = agent_path(s, m->id);
-	if (!agent || !*agent)
+	RN_AUTO(rn_freep) char *agent = build_ssh_agent(s->b, m->id);
+	if (!agent)
 		return missing(s, m, at, "ssh", "SOCKET");
 	RN_AUTO(rn_freep) char *usual = rn_asprintf("/run/buildkit/ssh_agent.%zu", ret->n_agents);
 	const char *target = target_of(ret, r, m->target ? m->target : usual);

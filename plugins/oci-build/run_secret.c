@@ -38,15 +38,9 @@ int run_secrets_check(const char *text, struct rn_error *err)
 	return 0;
 }
 
-static char *absolute(const char *dir, const char *path)
-{
-	const char *home = getenv("HOME");
-	return rn_starts(path, "~/") && home ? rn_path_join(home, path + 2) : rn_path_abs(dir, path);
-}
-
 static int from_file(const char *dir, const char *id, const char *path, struct rn_buf *ret, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *full = absolute(dir, path);
+	RN_AUTO(rn_freep) char *full = rn_path_home(dir, path);
 	if (rn_read_file(full, RUN_SECRET_MAX, ret, err) < 0)
 		return rn_wrap(err, "the secret \"%s\"", id);
 	return 1;
@@ -67,7 +61,7 @@ static int from_env(const char *id, const char *name, struct rn_buf *ret, struct
 static int from_text(const char *dir, const char *id, const char *text, struct rn_buf *ret, struct rn_error *err)
 {
 	bool like_path = rn_starts(text, "/") || rn_starts(text, "./") || rn_starts(text, "../") || rn_starts(text, "~/");
-	RN_AUTO(rn_freep) char *full = strlen(text) < 4096 && !strchr(text, '\n') ? absolute(dir, text) : NULL;
+	RN_AUTO(rn_freep) char *full = strlen(text) < 4096 && !strchr(text, '\n') ? rn_path_home(dir, text) : NULL;
 	if (full && *text && rn_exists(full))
 		return from_file(dir, id, text, ret, err);
 	if (like_path && full) {

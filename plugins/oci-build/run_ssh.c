@@ -23,7 +23,10 @@ struct run_ssh {
 	int stop[2]; /* a pipe: closed to stop */
 	int dir;     /* folder of the agent's socket: its path may be longer than an address takes */
 	char name[sizeof(((struct sockaddr_un *)0)->sun_path) - 32];
-	int pairs[CONNECTIONS_MAX][2]; /* client, agent */
+	struct ssh_pair {
+		int fd[2];     /* client, agent                      */
+		bool ended[2]; /* this side has nothing more to say  */
+	} pairs[CONNECTIONS_MAX];
 	size_t n_pairs;
 };
 
@@ -54,8 +57,8 @@ static int connect_agent(const struct run_ssh *r, struct rn_error *err)
 
 static void drop(struct run_ssh *r, size_t i)
 {
-	close(r->pairs[i][0]);
-	close(r->pairs[i][1]);
+	close(r->pairs[i].fd[0]);
+	close(r->pairs[i].fd[1]);
 	memmove(&r->pairs[i], &r->pairs[i + 1], (r->n_pairs - i - 1) * sizeof(r->pairs[i]));
 	r->n_pairs--;
 }
@@ -68,18 +71,36 @@ static void welcome(struct run_ssh *r)
 		rn_closep(&client);
 		return;
 	}
-	r->pairs[r->n_pairs][0] = client;
-	r->pairs[r->n_pairs++][1] = agent;
+	r->pairs[r->n_pairs++] = (struct ssh_pair){ .fd = { client, agent } };
 }
 
-/* One piece from one side to the other; false at the end. Messages of agents are small. */
-static bool pass(int from, int to)
+/* Sends all of it, unless the step ends first: a side that does not read must not keep it. */
+static int send_all(const struct run_ssh *r, int to, const char *data, size_t n)
+{
+	while (n) {
+		struct pollfd p[] = { { .fd = r->stop[0], .events = POLLIN }, { .fd = to, .events = POLLOUT } };
+		if (poll(p, RN_LEN(p), -1) < 0 && errno != EINTR)
+			return -1;
+		if (p[0].revents)
+			return -1;
+		ssize_t sent = p[1].revents ? send(to, data, n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+		if (sent < 0 && errno != EAGAIN && errno != EINTR)
+			return -1;
+		data += sent > 0 ? sent : 0;
+		n -= sent > 0 ? (size_t)sent : 0;
+	}
+	return 0;
+}
+
+/* One piece from a side to the other, or its end. -1 when the connection is over. Messages of agents are small. */
+static int pass(const struct run_ssh *r, struct ssh_pair *pair, int side)
 {
 	char piece[16384];
-	ssize_t n = recv(from, piece, sizeof(piece), 0), sent = 0;
-	for (ssize_t done = 0; done < n && sent >= 0; done += sent)
-		sent = send(to, piece + done, (size_t)(n - done), MSG_NOSIGNAL);
-	return n > 0 && sent >= 0;
+	ssize_t n = recv(pair->fd[side], piece, sizeof(piece), 0);
+	if (n > 0)
+		return send_all(r, pair->fd[!side], piece, (size_t)n);
+	pair->ended[side] = true;
+	return n < 0 || pair->ended[!side] || shutdown(pair->fd[!side], SHUT_WR) < 0 ? -1 : 0;
 }
 
 static void *serve(void *data)
@@ -91,14 +112,15 @@ static void *serve(void *data)
 		size_t n = r->n_pairs;
 		for (size_t i = 0; i < n; i++)
 			for (int side = 0; side < 2; side++)
-				p[2 + 2 * i + (size_t)side] = (struct pollfd){ .fd = r->pairs[i][side], .events = POLLIN };
+				p[2 + 2 * i + (size_t)side] = (struct pollfd){ .fd = r->pairs[i].ended[side] ? -1 : r->pairs[i].fd[side],
+									       .events = POLLIN };
 		if (poll(p, 2 + 2 * n, -1) < 0 && errno != EINTR)
 			return NULL;
 		if (p[0].revents)
 			return NULL;
 		for (size_t i = n; i-- > 0;)
 			for (int side = 0; side < 2; side++)
-				if (p[2 + 2 * i + (size_t)side].revents && !pass(r->pairs[i][side], r->pairs[i][!side])) {
+				if (p[2 + 2 * i + (size_t)side].revents && pass(r, &r->pairs[i], side) < 0) {
 					drop(r, i);
 					break;
 				}

@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import shutil
-import socket
 import struct
 import subprocess
 import tarfile
@@ -20,7 +19,6 @@ from pathlib import Path
 import pytest
 
 import harness_base
-import support
 from build_context import Context, Image
 from engine import wait_for
 
@@ -209,33 +207,6 @@ def test_secrets_do_not_count_for_the_cache_but_their_absence_fails(context, bas
     assert "{file: PATH}" in failed.text
     failed = context.build(text.replace("id=t", "id=v"), secrets={"v": "/no/such/file"}, code=None)
     assert "looks like the path of a file" in failed.text and "/no/such/file" not in failed.text
-
-
-def test_ssh_leads_to_the_agent(context, base):
-    path = context.folder.parent / ("a-long-name-of-a-folder" * 5) / "agent"
-    path.parent.mkdir()
-    server = socket.socket(socket.AF_UNIX)
-    os.chdir(path.parent)
-    server.bind("agent")
-    os.chdir("/")
-    server.listen()
-
-    def echo(client):
-        while data := client.recv(100):
-            client.sendall(b"agent heard " + data)
-
-    with support.connections(server, echo):
-        text = base + ("RUN --mount=type=ssh,mode=0660,uid=1000 ls -l $SSH_AUTH_SOCK | cut -c1-10 > /out && "
-                       "echo hello | busybox nc local:$SSH_AUTH_SOCK >> /out; echo $SSH_AUTH_SOCK >> /out\n")
-        image = context.build(text, ssh={"default": str(path)})
-        lines = out(image).splitlines()
-        assert lines[0] == "srw-rw----" and lines[-1] == "/run/buildkit/ssh_agent.0"
-        assert lines[1:-1] in ([], ["agent heard hello"])  # busybox may lack `nc local:`
-        failed = context.build(text.replace("type=ssh", "type=ssh,required"), code=None)
-        assert 'no ssh "default"' in failed.text
-        (path.parent / "key").write_text("key")
-        failed = context.build(text + "RUN --mount=type=ssh true\n", ssh={"default": str(path.parent / "key")}, code=None)
-        assert "not the socket of an ssh agent" in failed.text
 
 
 def test_a_command_has_a_cache_twice(context, base):

@@ -53,6 +53,10 @@ static void paths_are_cleaned(void **state)
 	assert_string_equal(top, "c");
 	RN_AUTO(rn_freep) char *abs = rn_path_abs("/base/dir", "../x");
 	assert_string_equal(abs, "/base/x");
+	setenv("HOME", "/home/me", 1);
+	RN_AUTO(rn_freep) char *home = rn_path_home("/base/dir", "~/x"), *other = rn_path_home("/base/dir", "~you/x");
+	assert_string_equal(home, "/home/me/x");
+	assert_string_equal(other, "/base/dir/~you/x");
 }
 
 static void a_file_is_replaced_as_a_whole(void **state)
