@@ -44,7 +44,7 @@ static int place_fds(const struct rn_spawn *s, int report_fd)
 		return -1;
 	/* first out of the way of every target number, then onto it */
 	for (size_t i = 0; i < s->n_fds; i++)
-		if ((moved[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top + 1)) < 0)
+		if ((moved[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top)) < 0)
 			return -1;
 	bool given[3] = { false };
 	for (size_t i = 0; i < s->n_fds; i++) {
@@ -113,7 +113,7 @@ static int child(void *ctx)
 	int top = 3;
 	for (size_t i = 0; i < s->n_fds; i++)
 		top = s->fds[i].to >= top ? s->fds[i].to + 1 : top;
-	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, top + 100);
+	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, top);
 	if (report >= 0 && place_fds(s, report) == 0 && (!s->workdir || chdir(s->workdir) == 0)) {
 		char *const *argv = (char *const *)s->argv;
 		char *const *env = s->env ? (char *const *)s->env : environ;
@@ -122,7 +122,7 @@ static int child(void *ctx)
 		else
 			execvpe(argv[0], argv, env);
 	}
-	int e = errno;
+	int e = report < 0 && errno == EINVAL ? EMFILE : errno; /* RLIMIT_NOFILE is below `top` (F_DUPFD) */
 	(void)!write(report >= 0 ? report : report_fd, &e, sizeof(e));
 	_exit(127);
 }

@@ -132,15 +132,22 @@ static int exec_failure(const struct sandbox_spec *s, struct rn_error *err)
 		       "exec %s: %m", name);
 }
 
-/* stdin, stdout and stderr lie right; the others go to their numbers, the rest is closed by exec. */
-static int place_fds(const struct sandbox_spec *s, struct rn_error *err)
+/* The first number that is above all those that the program gets. */
+static int above_targets(const struct sandbox_spec *s)
 {
 	int top = 3;
 	for (size_t i = 0; i < s->n_fds; i++)
 		top = s->fds[i].to >= top ? s->fds[i].to + 1 : top;
+	return top;
+}
+
+/* stdin, stdout and stderr lie right; the others go to their numbers, the rest is closed by exec. */
+static int place_fds(const struct sandbox_spec *s, struct rn_error *err)
+{
+	int top = above_targets(s);
 	int *moved = rn_alloc((s->n_fds + 1) * sizeof(int));
 	for (size_t i = 0; i < s->n_fds; i++)
-		if ((moved[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top + 200)) < 0)
+		if ((moved[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top)) < 0)
 			return rn_fail(err, RN_EIO, "descriptor %d: %m", s->fds[i].to);
 	syscall(SYS_close_range, 3, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
 	for (size_t i = 0; i < s->n_fds; i++)
@@ -171,8 +178,7 @@ static int prepare(const struct sandbox_spec *s, const struct plan *plan, int ro
 _Noreturn void program_main(const struct sandbox_spec *s, const struct plan *plan, int root, int report)
 {
 	struct rn_error err = { 0 };
-	/* away from the numbers that the program gets */
-	int up = fcntl(report, F_DUPFD_CLOEXEC, 900);
+	int up = fcntl(report, F_DUPFD_CLOEXEC, above_targets(s));
 	if (up < 0)
 		up = report;
 	if (prepare(s, plan, root, &err) == 0) {

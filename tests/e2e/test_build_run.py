@@ -209,6 +209,14 @@ def test_secrets_do_not_count_for_the_cache_but_their_absence_fails(context, bas
     assert "looks like the path of a file" in failed.text and "/no/such/file" not in failed.text
 
 
+def test_few_descriptors_are_enough(context, base):
+    file = context.pipeline(base + "RUN echo ran > /out\n")
+    done = subprocess.run(["prlimit", "--nofile=64", *map(str, context.runner.argv("run", file))], cwd=context.folder, env=context.runner.full_env(),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert out(Image.from_layout(context.folder / "layout")) == "ran\n"
+
+
 def test_a_command_has_a_cache_twice(context, base):
     text = base + ("RUN --mount=type=cache,id=c,target=/a --mount=type=cache,id=c,target=/b,sharing=locked "
                    "--mount=type=cache,id=b,target=/d,sharing=locked echo one > /a/f && cat /b/f > /out && test ! -e /d/f\n")
