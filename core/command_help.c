@@ -25,6 +25,7 @@ static const struct {
 	{ "XDG_DATA_HOME", "the user's plugins are in runner/plugins below it (default ~/.local/share)" },
 	{ "XDG_CACHE_HOME", "caches are in runner/ below it (default ~/.cache)" },
 	{ "RUNNER_CACHE_SIZE", "how large caches may grow before what was not used for the longest goes (default 20GB, 0: any size)" },
+	{ "RUNNER_STOP_GRACE", "how long a stage that is stopped has to end by itself before it is killed (default 5s, at most 1h)" },
 	{ "NO_COLOR", "when not empty: no colours" },
 	{ "SOURCE_DATE_EPOCH", "the time that built images carry, in seconds since 1970; default 0" },
 };

@@ -18,6 +18,8 @@
 
 extern char **environ;
 
+enum { GRACE_MAX_MS = 3600000 };
+
 struct execution {
 	enum schedule_call call;
 	const struct execute_values *values;
@@ -175,6 +177,20 @@ static int64_t processors(void)
 	return n < 2 ? 2 : n;
 }
 
+/* What a stage has to end by itself: RUNNER_STOP_GRACE. */
+static int read_grace(int64_t *ret, struct rn_error *err)
+{
+	const char *text = getenv("RUNNER_STOP_GRACE");
+	*ret = SCHEDULE_GRACE_MS;
+	if (!text || !*text)
+		return 0;
+	if (rn_parse_duration(text, ret, err) < 0)
+		return rn_wrap(err, "RUNNER_STOP_GRACE");
+	if (*ret < 1 || *ret > GRACE_MAX_MS)
+		return rn_fail(err, RN_EINVAL, "RUNNER_STOP_GRACE is from 1ms to 1h, not %s", text);
+	return 0;
+}
+
 /* The run that `rollback` puts back: --run, else the newest one that changed something. */
 static int find_run(struct execution *x, struct rn_error *err)
 {
@@ -230,6 +246,9 @@ static int run(struct execution *x, size_t *ret_changes)
 {
 	const struct execute_values *v = x->values;
 	struct rn_error err = { 0 };
+	int64_t grace;
+	if (read_grace(&grace, &err) < 0)
+		return command_fail(EXIT_USAGE, &err);
 	if (v->junit && report_junit_prepare(v->junit, &err) < 0)
 		return command_fail(EXIT_MACHINE, &err);
 	x->redact = redact_new();
@@ -240,7 +259,7 @@ static int run(struct execution *x, size_t *ret_changes)
 	struct schedule_options o = {
 		.call = x->call, .pipeline = x->loaded.pipeline, .plugins = &x->loaded.plugins, .bus = &x->bus, .redact = x->redact,
 		.journal = x->journal, .earlier = &x->earlier, .of = x->of, .env = x->env, .root = x->root,
-		.jobs = v->jobs ? v->jobs : processors(), .timeout_ms = v->timeout_ms, .resume = v->resume,
+		.jobs = v->jobs ? v->jobs : processors(), .timeout_ms = v->timeout_ms, .grace_ms = grace, .resume = v->resume,
 		.dry_run = v->dry_run, .only = &v->only, .from = v->from, .until = v->until, .watched = x->local.pid, .lease = x->lease,
 	};
 	int code = schedule_run(&o, &err);

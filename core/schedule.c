@@ -15,7 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { GRACE_MS = 5000, IDLE_MS = 60000 };
+enum { IDLE_MS = 60000 };
 
 void schedule_notice(struct schedule *s, enum runner_level level, const char *stage, const char *fmt, ...)
 {
@@ -135,14 +135,14 @@ static void stop_running(struct schedule *s, enum stage_stop_reason why, int64_t
 			stage_stop(s->nodes[i].process, why, grace_ms, s->o->timeout_ms);
 }
 
-static void stop_all(struct schedule *s, const char *why)
+static void stop_all(struct schedule *s, const char *why, int64_t grace_ms)
 {
 	s->stops++;
 	if (s->stops == 1) {
 		schedule_notice(s, RUNNER_WARN, NULL, "%s: stopping%s", why,
 				s->running ? " what runs (once more: kill it)" : "");
 		s->stopping = true;
-		stop_running(s, STOP_CANCELLED, GRACE_MS);
+		stop_running(s, STOP_CANCELLED, grace_ms);
 	} else {
 		stop_running(s, STOP_CANCELLED, 0);
 	}
@@ -158,7 +158,7 @@ static void check_deadlines(struct schedule *s)
 		struct node *n = &s->nodes[i];
 		if (n->process && n->deadline_ms && now >= n->deadline_ms) {
 			n->deadline_ms = 0;
-			stage_stop(n->process, STOP_TIMEOUT, GRACE_MS, n->stage->timeout_ms);
+			stage_stop(n->process, STOP_TIMEOUT, s->o->grace_ms, n->stage->timeout_ms);
 		}
 	}
 	if (s->deadline_ms && now >= s->deadline_ms && !s->timed_out && !s->stopping) {
@@ -166,7 +166,7 @@ static void check_deadlines(struct schedule *s)
 		s->timed_out = true;
 		schedule_notice(s, RUNNER_ERROR, NULL, "the run is not done after %s (--timeout)",
 				rn_format_duration(s->o->timeout_ms, time, sizeof(time)));
-		stop_running(s, STOP_RUN_TIMEOUT, GRACE_MS);
+		stop_running(s, STOP_RUN_TIMEOUT, s->o->grace_ms);
 		for (size_t i = 0; i < s->n; i++)
 			if (s->nodes[i].state == NODE_PAUSED)
 				node_finish(&s->nodes[i], EVENT_FAILED, "the time of the run was over");
@@ -180,7 +180,7 @@ static void check_journal(struct schedule *s)
 		return;
 	s->broken = true;
 	schedule_notice(s, RUNNER_ERROR, NULL, "%s%s%s", err->msg, err->hint[0] ? "; " : "", err->hint);
-	stop_all(s, "the run cannot be recorded");
+	stop_all(s, "the run cannot be recorded", s->o->grace_ms);
 }
 
 /* A run that lost its lease must not go on beside the one that has it now. */
@@ -193,7 +193,7 @@ static void check_lease(struct schedule *s)
 		return;
 	s->broken = true;
 	schedule_notice(s, RUNNER_ERROR, NULL, "%s%s%s", err.msg, err.hint[0] ? "; " : "", err.hint);
-	stop_all(s, "the lease is lost");
+	stop_all(s, "the lease is lost", s->o->grace_ms < SCHEDULE_GRACE_MS ? s->o->grace_ms : SCHEDULE_GRACE_MS); /* others begin soon */
 }
 
 static void check_watched(struct schedule *s)
@@ -237,7 +237,7 @@ static void kill_strays(struct schedule *s)
 	for (size_t i = 0; i < s->n; i++)
 		if (s->nodes[i].process)
 			keep[n++] = stage_pid(s->nodes[i].process);
-	if (tree_kill((struct tree_keep){ keep, n }, GRACE_MS, &names))
+	if (tree_kill((struct tree_keep){ keep, n }, SCHEDULE_GRACE_MS, &names))
 		schedule_notice(s, RUNNER_WARN, NULL, "killed what a stage left behind: %s", rn_buf_str(&names));
 }
 
@@ -289,7 +289,7 @@ static void wait_for_something(struct schedule *s)
 		bool child = false;
 		int stops = p[SIGNALS].revents ? signals_read(&s->signals, &child) : 0;
 		for (int i = 0; i < stops; i++)
-			stop_all(s, "interrupted");
+			stop_all(s, "interrupted", s->o->grace_ms);
 		s->lease_news = p[LEASE].revents != 0;
 		for (size_t i = STAGES; i < n; i++)
 			if (p[i].revents && stage_read(s->nodes[who[i]].process))

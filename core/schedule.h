@@ -38,12 +38,15 @@ struct schedule_options {
 	const char *root;                  /* .runner; where state and scratch folders lie */
 	int64_t jobs;                      /* >= 1 */
 	int64_t timeout_ms;                /* of the whole run; 0: none */
+	int64_t grace_ms;                  /* what a stage has to end by itself once it is stopped, before it is killed */
 	bool resume;
 	bool dry_run;                      /* says what would run, runs nothing */
 	const struct rn_strv *only;        /* stage ids; empty: all */
 	const char *from, *until;          /* stage ids or NULL     */
 	pid_t watched;                     /* a helper whose end is worth a word (the local cloud); 0: none */
 };
+
+enum { SCHEDULE_GRACE_MS = 5000 }; /* unless RUNNER_STOP_GRACE says otherwise */
 
 /** "run", "plan", "destroy", "rollback". */
 const char *schedule_call_name(enum schedule_call call);

@@ -45,7 +45,7 @@ def reasons(cwd, run="latest"):
             if e["event"] == "stage-start" or (e["event"] == "stage-end" and e["status"] in ("reused", "skipped"))}
 
 
-def wait_for(condition, what, seconds=30):
+def wait_for(condition, what, seconds=support.PATIENCE):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
@@ -60,15 +60,32 @@ def cpu_seconds(function):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def processes(marker):
-    """Pids of processes whose command line has the marker in it."""
+def processes(marker, below=None):
+    """Pids of processes whose command line has the marker in it, and whose working directory is in the folder `below`."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if marker in line and state != "Z" and int(pid) != os.getpid():
+                if below is None or Path(os.readlink(f"/proc/{pid}/cwd")).is_relative_to(below):
+                    found.append(int(pid))
         except OSError:
             continue
-        if marker in line and state != "Z" and int(pid) != os.getpid():
-            found.append(int(pid))
     return found
+
+
+def alive(pid):
+    """Not when it is a zombie: who should have reaped it may be dead, too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def children(pid):
+    """Pids of the children of a process with one thread."""
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []

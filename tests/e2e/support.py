@@ -2,9 +2,11 @@
 """What the fixtures are made of: running the runner, the local cloud, clients, another user."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pwd
+import secrets
 import select
 import shutil
 import signal
@@ -22,6 +24,12 @@ import yaml
 
 SOURCE = Path(__file__).resolve().parent.parent.parent
 BUILD = Path(os.environ.get("RUNNER_BUILD", SOURCE / "build/release")).resolve()
+
+PATIENCE = 300  # seconds until what does not end is given up, however busy the machine is; no test is decided by it
+
+# A shell without job control starts us with SIGINT ignored, and programs inherit that; one that is handled is the default to them.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def clean_env(home):
@@ -68,7 +76,7 @@ class Runner:
     def full_env(self, env=None):
         return {k: v for k, v in {**self.env, **(env or {})}.items() if v is not None}
 
-    def __call__(self, *args, env=None, cwd=None, code=0, timeout=120, input=None):
+    def __call__(self, *args, env=None, cwd=None, code=0, timeout=PATIENCE, input=None):
         """Runs to the end; asserts the exit code (code=None: any)."""
         begin = time.monotonic()
         done = subprocess.run(self.argv(*args), env=self.full_env(env), cwd=cwd or self.cwd, timeout=timeout, input=input,
@@ -82,7 +90,7 @@ class Runner:
         """Popen in a process group of its own, with SIGINT as a terminal would have it."""
         return subprocess.Popen(self.argv(*args), env=self.full_env(env), cwd=cwd or self.cwd, stdin=subprocess.DEVNULL,
                                 stdout=more.pop("stdout", subprocess.PIPE), stderr=more.pop("stderr", subprocess.PIPE), text=True,
-                                process_group=0, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **more)
+                                process_group=0, **more)
 
 
 def write_pipe(path, content):
@@ -120,7 +128,7 @@ class Cloud:
 
     @staticmethod
     def _read_ready(fd):
-        text, deadline = b"", time.monotonic() + 20
+        text, deadline = b"", time.monotonic() + PATIENCE
         while not text.endswith(b"\n\n") and (left := deadline - time.monotonic()) > 0:
             if select.select([fd], [], [], left)[0]:
                 piece = os.read(fd, 65536)
@@ -136,7 +144,7 @@ class Cloud:
             return None
         process.terminate()
         try:
-            return process.wait(20)
+            return process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -154,7 +162,7 @@ class Cloud:
             with contextlib.suppress(OSError):
                 pidfd = os.pidfd_open(self.pid)
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                select.select([pidfd], [], [], 20)
+                select.select([pidfd], [], [], PATIENCE)
                 os.close(pidfd)
             process.kill()
             process.wait()
@@ -167,7 +175,7 @@ class Cloud:
         self.stop()
 
 
-def http(method, url, headers=None, data=None, json=None, timeout=60):  # noqa: A002
+def http(method, url, headers=None, data=None, json=None, timeout=PATIENCE):  # noqa: A002
     """(status, headers, body) of a plain request; no status raises."""
     if json is not None:
         data, headers = _dumps(json), {"Content-Type": "application/json", **(headers or {})}
@@ -198,7 +206,7 @@ def connections(listener, serve):
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(OSError):  # clients that give up are part of the tests
                 serve(connection)
 
     thread = threading.Thread(target=accept, daemon=True)
@@ -207,9 +215,24 @@ def connections(listener, serve):
         yield
     finally:
         listener.shutdown(socket.SHUT_RDWR)  # accept() fails with EINVAL (Linux)
-        thread.join(60)
+        thread.join(PATIENCE)
         assert not thread.is_alive(), "a connection is still being served"
         listener.close()
+
+
+@contextlib.contextmanager
+def nobody():
+    """An address where nobody listens: the port is taken meanwhile, so that nobody else gets it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def clear_of_midnight():
+    """Quotas begin anew at midnight (UTC): a test that counts calls of a day does not begin right before it."""
+    left = 86400 - time.time() % 86400
+    if left < 120:
+        time.sleep(left + 1)
 
 
 def aws_cli(env, *args, check=True):
@@ -218,7 +241,7 @@ def aws_cli(env, *args, check=True):
         args = ("--endpoint-url", env["AWS_ENDPOINT_URL"], *args)
     with tempfile.TemporaryDirectory() as home:
         done = subprocess.run(["aws", *map(str, args)], env={**clean_env(home), **env, "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1"},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     if check:
         assert done.returncode == 0, f"aws {' '.join(map(str, args))}: {done.returncode}\n{done.stdout}{done.stderr}"
     else:
@@ -239,7 +262,7 @@ class User:
         os.chown(folder, self.uid, self.gid)
         return folder
 
-    def run(self, argv, env=None, cwd=None, timeout=120, code=0):
+    def run(self, argv, env=None, cwd=None, timeout=PATIENCE, code=0):
         """Runs a program as this user; asserts the exit code (None: any)."""
         options = {} if os.getuid() == self.uid else {"user": self.uid, "group": self.gid, "extra_groups": []}
         full = {**clean_env(self.home), "USER": self.name, "LOGNAME": self.name, **(env or {})}
@@ -267,6 +290,14 @@ def _copy_build(to):
 
 
 @contextlib.contextmanager
+def _users():
+    """The machine's list of users, which one worker changes at a time."""
+    with open(BUILD / "users.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def plain_user():
     top = Path(tempfile.mkdtemp(prefix="runner-user-", dir="/tmp"))
     os.chmod(top, 0o755)
@@ -276,9 +307,9 @@ def plain_user():
     name = None
     try:
         if os.getuid() == 0:
-            name = f"rt{os.getpid()}"
-            subprocess.run(["useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh", name], check=True,
-                           capture_output=True)
+            name = f"rt{secrets.token_hex(5)}"
+            with _users():
+                subprocess.run(["useradd", "--no-create-home", "--home-dir", home, "--shell", "/bin/sh", name], check=True)
             entry = pwd.getpwnam(name)
         else:
             entry = pwd.getpwuid(os.getuid())
@@ -286,5 +317,6 @@ def plain_user():
         yield User(entry.pw_name, entry.pw_uid, entry.pw_gid, home, build)
     finally:
         if name:
-            subprocess.run(["userdel", name], check=False, capture_output=True)
+            with _users():
+                subprocess.run(["userdel", name], check=False, capture_output=True)
         shutil.rmtree(top, ignore_errors=True)

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from build_context import Context
+from support import PATIENCE
 
 BACKEND = "/usr/lib/git-core/git-http-backend"
 
@@ -42,7 +43,7 @@ class Git:
                     return
                 if path.startswith("/slow"):
                     git.waiting.set()
-                    git.go_on.wait(60)
+                    git.go_on.wait(PATIENCE)
                 if path.startswith("/private"):
                     if not git.password or self.headers.get("Authorization") != git.password:
                         self.send_response(401)
@@ -74,6 +75,10 @@ class Git:
         self.host = f"127.0.0.1:{self.server.server_port}"
         self.url = f"http://{self.host}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
 
     def __call__(self, name, *args, day=1):
         """Runs git in the repository's working tree."""
@@ -120,7 +125,7 @@ def git(tmp_path_factory):
     g = Git(tmp_path_factory.mktemp("git") / "repositories")
     g.commits = g.make("app")
     yield g
-    g.server.shutdown()
+    g.close()
 
 
 @pytest.fixture
@@ -313,7 +318,7 @@ def test_a_secret_does_not_follow_a_redirect(context, git, private, tmp_path):
     assert other.requests == [] and ("/moved/app.git/info/refs", basic(TOKEN).replace("Basic", "basic")) in git.requests
     assert "Dockerfile:2:5" in result.text and "redirect" in result.text and TOKEN not in result.text
     git.moved_to = None
-    other.server.shutdown()
+    other.close()
 
 
 def test_nothing_secret_goes_over_plain_http(context, git):
@@ -345,6 +350,7 @@ def test_over_https(context, git, private, tmp_path):
                           secrets={f"GIT_AUTH_TOKEN.localhost:{server.server_port}": {"value": TOKEN}})
     assert "r/README" in tree(image)
     server.shutdown()
+    server.server_close()
 
 
 def test_an_interrupt_ends_it_at_once(context, git):
@@ -352,10 +358,10 @@ def test_an_interrupt_ends_it_at_once(context, git):
     git.waiting.clear()
     git.go_on.clear()
     file = context.pipeline(f"FROM scratch\nADD {git.url}/slow/app.git /r/\n")
-    process = context.runner.start("run", file, cwd=context.folder)
-    assert git.waiting.wait(60)
+    process = context.runner.start("run", file, cwd=context.folder, env={"RUNNER_STOP_GRACE": "1h"})  # it is not killed
+    assert git.waiting.wait(PATIENCE)
     os.killpg(process.pid, signal.SIGINT)
-    said = "".join(process.communicate(timeout=4))  # less than the grace between TERM and KILL
+    said = "".join(process.communicate(timeout=PATIENCE))
     git.go_on.set()
     assert process.returncode == 130, said
     assert subprocess.run(["pgrep", "-f", f"{git.url}/slow"], capture_output=True).returncode == 1

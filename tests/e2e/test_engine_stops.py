@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from engine import PATH, journal, pipeline, processes, reasons, sh, stage, statuses, wait_for
+from support import PATIENCE
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -27,11 +28,11 @@ def mounted(path, *options):
 def test_ctrl_c_stops_everything_and_the_run_can_be_resumed(runner, pipe, tmp_path):
     file = pipe(pipeline(sh("a", "echo once >> a"), sh("b", "[ -e again ] && exit 0; setsid sleep 1011 & sleep 1012"), sh("c", "true")))
     process = runner.start("run", file)
-    wait_for(lambda: processes("sleep 1011") and processes("sleep 1012"), "b sleeps")
+    wait_for(lambda: processes("sleep 1011", tmp_path) and processes("sleep 1012", tmp_path), "b sleeps")
     process.send_signal(signal.SIGINT)
-    out = process.communicate(timeout=30)[0]
+    out = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130
-    assert not processes("sleep 1011") and not processes("sleep 1012")
+    assert not processes("sleep 1011", tmp_path) and not processes("sleep 1012", tmp_path)
     assert statuses(tmp_path) == {"a": "ok", "b": "cancelled", "c": "cancelled"}
     assert "interrupted" in out and "--resume" in out
     (tmp_path / "again").touch()
@@ -42,7 +43,7 @@ def test_ctrl_c_stops_everything_and_the_run_can_be_resumed(runner, pipe, tmp_pa
 
 
 def test_a_second_ctrl_c_kills_what_does_not_listen(runner, pipe):
-    process = runner.start("run", *PATH, pipe(pipeline(stage("one", "hang"))))
+    process = runner.start("run", *PATH, pipe(pipeline(stage("one", "hang"))), env={"RUNNER_STOP_GRACE": "1h"})
     wait_for(lambda: "hanging" in runner("logs", "one", code=None).out, "it hangs")
     process.send_signal(signal.SIGINT)
     line = ""
@@ -50,7 +51,7 @@ def test_a_second_ctrl_c_kills_what_does_not_listen(runner, pipe):
         line = process.stdout.readline()
         assert line, "the first one is answered"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=4)  # less than the grace between TERM and KILL
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
 
 
@@ -59,7 +60,7 @@ def test_other_requests_to_stop_are_heard_too(runner, pipe, sig):
     process = runner.start("run", *PATH, pipe(pipeline(stage("one", "patient"))))
     wait_for(lambda: "waiting" in runner("logs", "one", code=None).out, "it waits")
     process.send_signal(sig)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
 
 
@@ -67,10 +68,10 @@ def test_kill_9_leaves_no_orphan_and_a_readable_journal(runner, pipe, tmp_path):
     file = pipe(pipeline(sh("a", "echo v=1 >> $RUNNER_OUTPUT"), sh("b", "[ -e again ] && exit 0; setsid sleep 1021 & sleep 1022"),
                          sh("c", "echo got ${{ stages.a.v }}")))
     process = runner.start("run", file)
-    wait_for(lambda: processes("sleep 1021") and processes("sleep 1022"), "b sleeps")
+    wait_for(lambda: processes("sleep 1021", tmp_path) and processes("sleep 1022", tmp_path), "b sleeps")
     process.kill()
     process.wait()
-    wait_for(lambda: not processes("sleep 1021") and not processes("sleep 1022"), "nothing is left", 10)
+    wait_for(lambda: not processes("sleep 1021", tmp_path) and not processes("sleep 1022", tmp_path), "nothing is left")
     assert [e["event"] for e in journal(tmp_path)][-1] == "stage-start"
     (tmp_path / "again").touch()
     out = runner("run", "--resume", file).out
@@ -101,7 +102,7 @@ def test_two_runs_of_one_pipeline_do_not_meet(runner, pipe, tmp_path):
     assert "waiting for " in said and f"process {first.pid}" in said
     assert len((tmp_path / "pids").read_text().split()) == 1
     (tmp_path / "go").touch()
-    assert first.wait(30) == 0 and waiting.wait(30) == 0
+    assert first.wait(PATIENCE) == 0 and waiting.wait(PATIENCE) == 0
     assert len((tmp_path / "pids").read_text().split()) == 2
     # another pipeline in the same folder is nobody's business, also from inside a run
     inner = pipe(pipeline(sh("x", "true"), name="inner"), "inner.pipe")
@@ -117,7 +118,7 @@ def test_runs_of_one_name_do_not_meet_wherever_their_file_lies(runner, pipe, tmp
         assert f"process {first.pid}" in runner(command, again, code=3).err
     runner("plan", again)  # reads only
     (tmp_path / "go").touch()
-    assert first.wait(30) == 0
+    assert first.wait(PATIENCE) == 0
     # a run that was killed is in nobody's way, and names where it ran
     for sig in (signal.SIGKILL, signal.SIGTERM):
         (tmp_path / "begun").unlink()
@@ -126,7 +127,7 @@ def test_runs_of_one_name_do_not_meet_wherever_their_file_lies(runner, pipe, tmp
         wait_for(lambda: (tmp_path / "begun").exists(), "it runs")
         assert "https://github.com/o/r/actions/runs/42" in runner("run", again, code=3).err
         dead.send_signal(sig)
-        dead.wait(30)
+        dead.wait(PATIENCE)
         said = runner("run", again).err
         assert ("took over from a run that is dead" in said) == (sig == signal.SIGKILL)
 
@@ -178,7 +179,7 @@ def test_a_closed_stdout_does_not_stop_a_run(runner, pipe, tmp_path):
     os.close(read_end)
     process = runner.start("run", pipe(pipeline(sh("a", "echo hello"), sh("b", "touch done"))), stdout=write_end)
     os.close(write_end)
-    assert process.wait(30) == 0 and (tmp_path / "done").exists()
+    assert process.wait(PATIENCE) == 0 and (tmp_path / "done").exists()
 
 
 def test_the_journal_can_be_read_by_others_while_it_is_written(runner, pipe, tmp_path):
@@ -187,4 +188,4 @@ def test_the_journal_can_be_read_by_others_while_it_is_written(runner, pipe, tmp
     wait_for(lambda: any(e["event"] == "stage-start" for e in journal(tmp_path)), "a begins")
     assert "ended" not in runner("outputs").out
     (tmp_path / "go").touch()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
