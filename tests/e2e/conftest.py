@@ -54,7 +54,7 @@ class Endpoint:
         """A boto3 client that does not retry."""
         return boto3.client(service, endpoint_url=self.url, aws_access_key_id=self.access_key,
                             aws_secret_access_key=self.secret_key, region_name=self.region,
-                            config=Config(retries={"total_max_attempts": 1}, read_timeout=120))
+                            config=Config(retries={"total_max_attempts": 1}, read_timeout=support.PATIENCE))
 
     def aws(self, *args, check=True):
         """The stock aws CLI; returns decoded JSON (or text)."""

@@ -89,6 +89,7 @@ class Fake:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128
 
             def handle_error(self, *_):  # clients that give up are part of the tests
                 pass

@@ -45,7 +45,7 @@ class Request:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 60
+    timeout = 600
 
     def log_message(self, *_):
         pass
@@ -144,8 +144,10 @@ class Handler(BaseHTTPRequestHandler):
         right = given == "Basic " + base64.b64encode((r.password or "").encode()).decode()
         if r.password and not right and not (r.anonymous and not given) and form.get("refresh_token") != r.password:
             return self.refuse(401, "UNAUTHORIZED")
-        r.tokens += 1
-        self.reply(200, {"Content-Type": "application/json"}, json.dumps({"token": f"token-{r.tokens}", "expires_in": 3600}))
+        with r.lock:
+            r.tokens += 1
+            name = f"token-{r.tokens}"
+        self.reply(200, {"Content-Type": "application/json"}, json.dumps({"token": name, "expires_in": 3600}))
 
     def allowed(self, path):
         """With tokens: each is good for `token_uses` requests."""
@@ -153,8 +155,9 @@ class Handler(BaseHTTPRequestHandler):
         if not r.token_uses:
             return True
         name = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        r.used[name] = r.used.get(name, 0) + 1
-        if name.startswith("token-") and r.used[name] <= r.token_uses:
+        with r.lock:
+            r.used[name] = uses = r.used.get(name, 0) + 1
+        if name.startswith("token-") and uses <= r.token_uses:
             return True
         self.swallow()
         self.refuse(401, "UNAUTHORIZED", headers={"WWW-Authenticate": f'Bearer realm="{r.url}/token",service="fake",scope="x"'})
@@ -269,7 +272,7 @@ class Handler(BaseHTTPRequestHandler):
         if not r.has_referrers:
             return self.refuse(404, "NOT_FOUND")
         found = []
-        for (owner, key), (kind, data) in r.manifests.items():
+        for (owner, key), (kind, data) in list(r.manifests.items()):
             m = json.loads(data)
             if owner == repository and key == digest(data) and m.get("subject", {}).get("digest") == name:
                 found.append({"mediaType": kind, "digest": key, "size": len(data), "artifactType": m.get("artifactType")})
@@ -290,7 +293,7 @@ class FaultRegistry:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
-            request_queue_size = 64
+            request_queue_size = 128
 
             def handle_error(self, *_):
                 pass

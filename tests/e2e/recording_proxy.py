@@ -17,6 +17,7 @@ import functools
 import http.client
 import json
 import re
+import select
 import socket
 import struct
 import threading
@@ -72,18 +73,18 @@ FAULTS = {
     "reset_after": "the service acted, its answer is lost",
     "delay": "seconds=, then forwarded",
     "expired": "the token has expired",
-    "skewed": "refused as too old while the caller does not go by the service's clock, two minutes ahead of ours",
+    "skewed": "refused as too old while the caller does not go by the service's clock, four minutes ahead of ours",
     "denied": "AccessDenied, as IAM words it",
 }
 
 
-SKEW_SECONDS = 120
+SKEW_SECONDS = 240
 
 
 def goes_by(call, seconds):
-    """True when the call is dated by a clock that is so much ahead of ours, give or take a minute."""
+    """True when the call is dated by a clock that is so much ahead of ours, give or take two minutes."""
     stamp = call.headers.get("x-amz-date")
-    return not stamp or abs(calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ")) - time.time() - seconds) < 60
+    return not stamp or abs(calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ")) - time.time() - seconds) < 120
 
 
 @dataclass
@@ -97,6 +98,50 @@ class Fault:
     message: str
     seconds: float
     headers: dict
+
+
+class _Server(ThreadingHTTPServer):
+    """Knows of each connection whether something that a client sent is still being done."""
+
+    request_queue_size = 128
+
+    def __init__(self, *args):
+        self.busy, self.coming, self.lock = {}, 0, threading.Lock()
+        super().__init__(*args)
+
+    def get_request(self):
+        self.coming += 1  # before accept(): the connection is never neither here nor there
+        try:
+            connection, address = super().get_request()
+            with self.lock:
+                self.busy[connection] = True
+        finally:
+            self.coming -= 1
+        return connection, address
+
+    def close_request(self, request):
+        with self.lock:
+            self.busy.pop(request, None)
+        super().close_request(request)
+
+    def handle_error(self, *_):  # clients that are killed are part of the tests
+        pass
+
+    def at_work(self):
+        """Is a request being served?"""
+        with self.lock:
+            return any(self.busy.values())
+
+    def is_quiet(self):
+        """Nothing is being done, and nothing that has been sent is still to be read."""
+        look = select.poll()
+        look.register(self.socket, select.POLLIN)
+        with self.lock:
+            if self.coming or any(self.busy.values()) or any(c.fileno() < 0 for c in self.busy):
+                return False
+            for connection in self.busy:
+                look.register(connection, select.POLLIN)
+        return not look.poll(0)
 
 
 class RecordingProxy:
@@ -116,15 +161,27 @@ class RecordingProxy:
         class Handler(_Handler):
             owner = proxy
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.closing = False
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def close(self):
+        self.closing = True  # nothing is forwarded from now on
         self._server.shutdown()
+        self._wait(lambda: not self._server.at_work())
         self._server.server_close()
+
+    def settle(self):
+        """Until all that clients have sent is done, also what they sent before they were killed."""
+        self._wait(self._server.is_quiet)
+
+    @staticmethod
+    def _wait(condition):
+        deadline = time.monotonic() + 60
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def __enter__(self):
         return self
@@ -336,6 +393,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().setup()
 
+    def handle_one_request(self):
+        connections, lock = self.server.busy, self.server.lock
+        with lock:
+            connections[self.request] = False
+        try:
+            self.request.recv(1, socket.MSG_PEEK)  # until there is something: a request is never read and not counted
+        except OSError:
+            self.close_connection = True
+            return
+        with lock:
+            connections[self.request] = True
+        super().handle_one_request()
+
     def _read_body(self):
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             body = b""
@@ -422,6 +492,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
         elif fault and fault.kind != "reset_after":
             return self._answer(call, *fault_answer(call, fault))
+        if self.owner.closing:
+            return self._reset()
         page = self.owner.reply_to(call) or self.owner.empty_page(call)
         if page:
             return self._answer(call, *page)

@@ -2,8 +2,8 @@
 """`on_failure: rollback` of the apigw stage: a run that changes everything and then fails leaves all as it was, entry by entry."""
 
 import json
-import os
 import signal
+import threading
 
 import pytest
 
@@ -80,17 +80,20 @@ def release(runner, pipe, recorded_cloud, tmp_path):
         def kill(self, with_, at, command="run"):
             """The same, killed right after the at-th call of its rollback; returns False when there was none."""
             self.proxy.clear()
-            process = runner.start(command, self.file(with_, True), env={**recorded_cloud.env, "HUSH": "a-secret-variable"})
-            seen = []
+            seen, started = [], threading.Event()
 
             def watch(call, body):
                 seen.append(call)
                 if sum(c.service is not None for c in seen) == at:
-                    os.kill(process.pid, signal.SIGKILL)
+                    started.wait()
+                    process.kill()
                 return body
 
-            self.proxy.rewrite("*", watch)
+            self.proxy.rewrite("*", watch)  # before it starts: no call is missed
+            process = runner.start(command, self.file(with_, True), env={**recorded_cloud.env, "HUSH": "a-secret-variable"})
+            started.set()
             process.communicate()
+            self.proxy.settle()
             self.proxy.rewrites.clear()
             return process.returncode == -signal.SIGKILL
 

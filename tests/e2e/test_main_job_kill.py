@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -29,6 +30,7 @@ class Killer:
 
     def __init__(self, number, when):
         self.number, self.when, self.process, self.seen, self.last = number, when, None, 0, None
+        self.started = threading.Event()
 
     def __call__(self, call, when):
         if when == "before":
@@ -36,6 +38,7 @@ class Killer:
             call.number = self.seen
         if call.number == self.number and when == self.when:
             self.last = f"{when} {call.name} (call {self.number})"
+            self.started.wait()
             self.process.kill()
             return True
         return False
@@ -44,9 +47,11 @@ class Killer:
 def killed(runner, recorded, command, job, number, when):
     """Runs the command and kills it; says where."""
     killer = Killer(number, when)
+    recorded.proxy.watch = killer  # before it starts: no call is missed
     killer.process = runner.start(command, job, env=recorded.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    recorded.proxy.watch = killer
-    killer.process.wait(120)
+    killer.started.set()
+    killer.process.wait(support.PATIENCE)
+    recorded.proxy.settle()
     recorded.proxy.watch = None
     return killer.last
 

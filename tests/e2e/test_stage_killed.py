@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that is killed (-9) right after a call has acted, at any call of deploy and of destroy: one more run makes it right."""
 
-import os
 import signal
+import threading
 
 import pytest
 
@@ -29,15 +29,19 @@ def ship(runner, pipe, recorded_cloud):
             self.proxy.clear()
             if kill_at is None:
                 return runner(command, file, env=recorded_cloud.env)
-            process = runner.start(command, file, env=recorded_cloud.env)
+            started = threading.Event()
 
             def kill(call, body):
                 if sum(c.service is not None for c in self.proxy.calls) >= kill_at:
-                    os.kill(process.pid, signal.SIGKILL)
+                    started.wait()
+                    process.kill()
                 return body
 
-            self.proxy.rewrite("*", kill)
+            self.proxy.rewrite("*", kill)  # before it starts: no call is missed
+            process = runner.start(command, file, env=recorded_cloud.env)
+            started.set()
             process.communicate()
+            self.proxy.settle()
             self.proxy.rewrites.clear()
             return process.returncode
 
