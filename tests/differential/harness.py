@@ -100,7 +100,7 @@ def start_registry(folder, **storage):
     with open(log, "wb") as out:
         process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stdout=out, stderr=out,
                                    env={**os.environ, "OTEL_TRACES_EXPORTER": "none"})
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (listening := re.search(r"listening on (127\.0\.0\.1:\d+)", log.read_text())):
         assert process.poll() is None and time.monotonic() < deadline, f"docker-registry does not come up: {log.read_text()}"
         time.sleep(0.02)
@@ -225,7 +225,7 @@ class Builder:
         env = {**os.environ, "XDG_CACHE_HOME": str(cache), "HOME": str(cache)}
         env.pop("SOURCE_DATE_EPOCH", None)
         done = subprocess.run([*argv, str(file)], cwd=home, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", timeout=240)
+                              errors="replace", timeout=1000)
         return done.returncode, done.stdout + done.stderr, out
 
     def runner(self, case, out="layout", cache="cache", **more):
@@ -255,10 +255,10 @@ class Builder:
         name = f"localhost/{case.name}:x"
         done = subprocess.run(["buildah", *store, "bud", "--isolation", "chroot", "--tls-verify=false", "--format", "docker", "--no-cache",
                                "--timestamp", "0", *args, "-t", name, str(home / "context")], cwd=home, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, errors="replace", timeout=240)
+                              capture_output=True, text=True, errors="replace", timeout=1000)
         if done.returncode == 0:
             done = subprocess.run(["buildah", *store, "push", "-q", "--disable-compression", name, f"dir:{out}"], cwd=home, stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True, errors="replace", timeout=240)
+                                  capture_output=True, text=True, errors="replace", timeout=1000)
             subprocess.run(["buildah", *store, "rmi", "-f", name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return done.returncode, done.stdout + done.stderr, out
 

@@ -34,7 +34,7 @@ def busybox_arm64():
         for folder in ("lists/partial", "cache/archives/partial"):
             (Path(scratch) / folder).mkdir(parents=True)
         options = {"APT::Architecture": "arm64", "APT::Architectures": "arm64", "Dir::State::lists": f"{scratch}/lists", "Dir::State::status": "/dev/null",
-                   "Dir::Cache": f"{scratch}/cache", "Acquire::Languages": "none", "APT::Sandbox::User": "root"}
+                   "Dir::Cache": f"{scratch}/cache", "Acquire::Languages": "none", "Acquire::Retries": "5", "APT::Sandbox::User": "root"}
         apt = ["apt-get", "-qq", *[f"-o{k}={v}" for k, v in options.items()]]
         for command in (["update"], ["download", "busybox-static"]):
             done = subprocess.run([*apt, *command], cwd=scratch, capture_output=True, text=True)
@@ -105,7 +105,7 @@ def registered(name="runner-test-aarch64"):
                 (BINFMT / name).write_text("-1")
         finally:
             if mounted:
-                subprocess.run(["umount", BINFMT], check=True)
+                subprocess.run(["umount", "-l", BINFMT], check=True)  # others may be looking into it
 
 
 def own_instance(script, argv):

@@ -30,7 +30,7 @@ def tool(home):
         clean = {**support.clean_env(home), "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "eu-west-1", **(env or {})}
         clean = {k: v for k, v in clean.items() if v is not None}
         done = subprocess.run([support.BUILD / "tests/tools/aws", *args], input="\n".join(map(json.dumps, calls)) + "\n", env=clean,
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=support.PATIENCE)
         assert "Sanitizer" not in done.stderr, done.stderr
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         for a in answers:
@@ -280,7 +280,7 @@ def test_sso_without_a_live_token_names_the_cure(tool, files, home, expires):
     assert not got["ok"] and "aws sso login --profile sso" in got["hint"]
 
 
-REFRESHABLE = {"accessToken": "old", "clientId": "cid", "clientSecret": "csecret", "refreshToken": "rtoken", "registrationExpiresAt": stamp(9000)}
+REFRESHABLE = {"accessToken": "old", "clientId": "cid", "clientSecret": "csecret", "refreshToken": "rtoken", "registrationExpiresAt": stamp(90 * 86400)}
 
 
 @pytest.mark.parametrize("left", [-10, 600])
@@ -387,7 +387,7 @@ def test_the_addresses_of_ecs_and_ec2(home, env, want):
     """In a network of its own, where both addresses are on loopback."""
     done = subprocess.run(["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", ADDRESSES, str(Path(__file__).parent),
                            str(support.BUILD / "tests/tools/aws")],
-                          env={k: v for k, v in {**support.clean_env(home), "AWS_REGION": "eu-west-1", **env}.items() if v}, capture_output=True, text=True, timeout=60)
+                          env={k: v for k, v in {**support.clean_env(home), "AWS_REGION": "eu-west-1", **env}.items() if v}, capture_output=True, text=True, timeout=support.PATIENCE)
     assert done.returncode == 0, done.stderr
     got = json.loads(done.stdout)["answer"]
     assert (got["access_key"], got["secret_key"], got["token"]) == want
@@ -572,7 +572,7 @@ def test_keys_that_expire_while_a_stage_works_are_renewed(bench, recorded):
 
 def whoami(home, *args, env):
     return subprocess.run([support.BUILD / "libexec/runner/runner-aws", "whoami", *args], env={**support.clean_env(home), **env},
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=support.PATIENCE)
 
 
 def test_whoami_says_who_and_how(home):

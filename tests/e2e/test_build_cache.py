@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from build_context import Context
+from support import PATIENCE
 
 TWO_STAGES = """FROM scratch AS build
 COPY big /x/
@@ -187,7 +188,7 @@ def test_two_builds_at_once_on_one_cache(context, runner, tmp_path):
     for _ in range(3):
         running = [runner.start("run", c.pipeline(TWO_STAGES), cwd=c.folder) for c in contexts]
         for process in running:
-            out, err = process.communicate(timeout=100)
+            out, err = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0, out + err
         assert contexts[0].digest == contexts[1].digest
         context.write("d/f1", "changed\n")
@@ -233,6 +234,7 @@ def test_a_url_is_asked_again_and_not_fetched_again(context):
         fresh_digest(context)
     finally:
         server.shutdown()
+        server.server_close()
 
 
 def slow_server(pages):
@@ -245,7 +247,7 @@ def slow_server(pages):
         def do_GET(self):
             if self.path in pages:
                 try:
-                    barrier.wait(60)
+                    barrier.wait(PATIENCE)
                 except threading.BrokenBarrierError:
                     self.send_error(500)
                     return
@@ -272,6 +274,7 @@ def test_independent_stages_run_at_the_same_time_and_lines_say_whose_they_are(co
                       "FROM scratch\nCOPY --from=one /a /\nCOPY --from=two /b /\n")
     finally:
         server.shutdown()
+        server.server_close()
     assert "one 2/2: 1 entries" in context.text and "two 2/2: 1 entries" in context.text and "stage 3 3/3: 1 entries" in context.text
 
 
@@ -282,6 +285,7 @@ def test_the_first_failure_stops_the_other_stages(context):
         result = context.build(f"FROM scratch AS one\nADD {url}/a /\nFROM scratch AS two\nCOPY nothing /\nFROM one\nCOPY --from=two /b /\n", code=None)
     finally:
         server.shutdown()
+        server.server_close()
     assert result.code == 1 and '"nothing" is not in the build context' in result.text and "Dockerfile:4:6" in result.text
 
 

@@ -132,14 +132,12 @@ def test_kill_9_at_any_moment_leaves_a_cache_that_builds_right(context, runner):
     context.build(env={"XDG_CACHE_HOME": str(context.folder / "fresh")})
     want = context.digest
     chance = random.Random(7)
-    begin = time.monotonic()
     for i in range(20):
         context.write("d/f0", f"{i}\n")  # there is always something to do
         process = runner.start("run", file, cwd=context.folder)
         time.sleep(chance.random() * 0.25)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        assert time.monotonic() - begin < 100
     context.write("d/f0", "0\n")
     context.build()
     assert context.digest == want

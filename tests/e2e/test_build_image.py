@@ -228,6 +228,7 @@ def test_add_downloads_and_verifies(context):
         assert result.code and "404" in result.text
     finally:
         server.shutdown()
+        server.server_close()
 
 
 def test_several_platforms_make_an_index(context):

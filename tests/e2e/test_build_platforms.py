@@ -56,7 +56,7 @@ def alone(context, dockerfile, script=":", code=0, **params):
     """Builds where nothing but what `script` registers is."""
     file = context.pipeline(dockerfile, **params)
     done = subprocess.run(foreign.own_instance(script, context.runner.argv("run", file)), cwd=context.folder, env=context.runner.full_env(),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=120)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=support.PATIENCE)
     context.text = done.stdout + done.stderr
     assert code is None or done.returncode == code, context.text
     return done.returncode

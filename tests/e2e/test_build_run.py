@@ -20,7 +20,7 @@ import pytest
 
 import harness_base
 from build_context import Context, Image
-from engine import wait_for
+from engine import processes, wait_for
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="the other rungs are in test_build_rungs.py")]
 
@@ -226,18 +226,14 @@ def test_a_command_has_a_cache_twice(context, base):
 # ---- life and death ----
 
 def test_a_killed_build_leaves_nothing_that_harms(context, base):
-    file = context.pipeline(base + "RUN echo started; sleep 77777\n")
+    command = f"sleep 77777{os.getpid()}"
+    file = context.pipeline(base + f"RUN echo started; {command}\n")
     process = context.runner.start("run", file, cwd=context.folder)
-    while "started" not in process.stdout.readline():
-        pass
+    while "| started" not in (line := process.stdout.readline()):
+        assert line
     os.killpg(process.pid, 9)
-    process.communicate(timeout=60)
-    for _ in range(200):
-        if subprocess.run(["pgrep", "-fx", "sleep 77777"], capture_output=True).returncode:
-            break
-        time.sleep(0.05)
-    else:
-        raise AssertionError("it lives on")
+    process.communicate(timeout=support.PATIENCE)
+    wait_for(lambda: not processes(command), "it does not live on")
     assert out(context.build(base + "RUN echo fine > /out\n")) == "fine\n"
     steps = list((context.store.parent / "rootfs").glob("*/steps/*"))
     assert steps == []
@@ -298,7 +294,7 @@ def test_a_file_that_changes_while_its_layer_becomes_a_folder(context, base):
     wait_for(lambda: process.poll() is not None or unfinished(context, "/fs/some/large"), "the layer is written")
     with small.open("r+") as f:
         f.write("after!")
-    said = process.communicate(timeout=120)[0]
+    said = process.communicate(timeout=support.PATIENCE)[0]
     assert process.returncode == 0 and "files changed while they were read" in said, said
     image = Image.from_layout(context.folder / "layout")
     assert out(image) == out(image, "some/small")
@@ -398,7 +394,7 @@ def test_a_terminal_gets_a_shell_with_job_control(context, base):
                 seen += os.read(master, 4096)
             except OSError:
                 break
-    assert process.wait(60) == 3, process.stderr.read()
+    assert process.wait(support.PATIENCE) == 3, process.stderr.read()
     assert b"term=vt100" in seen and b"tty=yes" in seen and b"job control turned off" not in seen
     os.close(master)
 

@@ -27,6 +27,7 @@ import corners_syntax  # noqa: E402, F401
 import harness  # noqa: E402
 from cases import CASES  # noqa: E402
 from harness import Builder, Registry, consistent, differences  # noqa: E402
+from support import PATIENCE  # noqa: E402
 from tree import Image  # noqa: E402
 
 BUILD = Path(os.environ.get("RUNNER_BUILD", Path(__file__).parents[2] / "build/release")).absolute()
@@ -93,7 +94,7 @@ class World:
         env.pop("SOURCE_DATE_EPOCH", None)
         program = (self.user.build if plain else BUILD) / "bin/runner"
         done = subprocess.run([*self.wrap(rung), program, "--jobs", "2", "all.pipe"], cwd=home, env=env, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, errors="replace", timeout=500)
+                              capture_output=True, text=True, errors="replace", timeout=1000)
         out = {}
         for case in cases():
             mine = [line for line in (done.stdout + done.stderr).splitlines() if line.split(" ")[0] == case.name]
@@ -176,7 +177,7 @@ def build_one(world, rung, home):
     env = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     program = (world.user.build if plain else BUILD) / "bin/runner"
     done = subprocess.run([*world.wrap(rung), program, "b.pipe"], cwd=home, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, errors="replace", timeout=120)
+                          text=True, errors="replace", timeout=PATIENCE)
     assert done.returncode == 0 and "sandbox of RUN: " + TEXTS[rung] in done.stdout, done.stdout + done.stderr
     return done.stdout
 

@@ -69,7 +69,7 @@ def rpms(tmp_path_factory):
     for p in PACKAGES:
         spec = top / f"{p[0]}.spec"
         spec.write_text(SPEC.format(*p, epoch="" if p[3] is None else f"Epoch: {p[3]}", long="A long description.\n" * 300))
-        subprocess.run(["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}/top", "--define", f"_rpmdir {top}/out", "--target", p[5], spec],
+        subprocess.run(["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}/top", "--define", f"_rpmdir {top}/out", "--define", f"_dbpath {top}/db", "--target", p[5], spec],
                        check=True, capture_output=True)
     return sorted(str(p) for p in (top / "out").rglob("*.rpm"))
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 import lambda_images as images
 from images import Image, Registry
-from support import BUILD, Cloud, clean_env, http
+from support import BUILD, PATIENCE, Cloud, clean_env, http
 
 PROGRAM = BUILD / "libexec/runner/runner-cloud"
 
@@ -21,7 +21,7 @@ def fault(cloud):
     """fault("add", MATCH, EFFECT, ...) -> text; the command against the running cloud."""
     def run(*args, code=0):
         done = subprocess.run([PROGRAM, "fault", *map(str, args), "--state", cloud.state], env=clean_env(cloud.state.parent),
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == code, done
         return done.stdout + done.stderr
 
@@ -103,14 +103,14 @@ def test_a_delay_holds_nobody_else_up_and_ends_with_the_cloud(cloud, fault):
     cloud.client("sts").get_caller_identity()
     assert time.monotonic() - began >= 0.3
     fault("add", "sts.*", "delay", "--time", "20m")
-    waiting = subprocess.Popen(["curl", "-s", "-m", "100", "--aws-sigv4", "aws:amz:us-east-1:sts", "-u",
+    waiting = subprocess.Popen(["curl", "-s", "-m", "1000", "--aws-sigv4", "aws:amz:us-east-1:sts", "-u",
                                 f"{cloud.access_key}:{cloud.secret_key}", cloud.url, "-d", "Action=GetCallerIdentity"],
                                stdout=subprocess.DEVNULL)
     while "hit 1 of 1" not in fault("ls"):
         assert waiting.poll() is None
     cloud.client("iam").list_roles()
     assert cloud.stop() == 0
-    waiting.wait(20)
+    waiting.wait(PATIENCE)
 
 
 def test_the_registry_fails_too(cloud, fault):
@@ -187,7 +187,7 @@ def test_rules_from_a_file_hold_from_the_start(tmp_path):
 def test_a_wrong_rule_is_said(tmp_path, rule, text):
     (tmp_path / "rules.json").write_text(json.dumps([rule]))
     done = subprocess.run([PROGRAM, "--state", tmp_path / "s", "--faults", tmp_path / "rules.json"], env=clean_env(tmp_path),
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2 and text in done.stderr and "rules.json" in done.stderr
 
 

@@ -2,13 +2,14 @@
 """API Gateway's data plane in the local cloud: what callers of a deployed API see."""
 
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fake_services import Fake
-from support import http
+from support import PATIENCE, clear_of_midnight, http, nobody
 from test_cloud_apigw import TYPES, mock_api, mock_method, op, root
 
 
@@ -20,15 +21,18 @@ def api(cloud):
 @pytest.fixture
 def backend():
     """An HTTP server that answers what it was asked."""
+    over = threading.Event()
+
     def answer(seen):
         if seen.path.startswith("/slow"):
-            time.sleep(3)
+            over.wait(PATIENCE)
         body = json.dumps({"method": seen.method, "target": seen.target, "body": seen.body.decode("latin1"),
                            "headers": seen.headers})
         return 201, {"Content-Type": "application/json", "X-Backend": "yes", "Server": "fake"}, body
 
     with Fake(answer) as server:
         yield server
+        over.set()
 
 
 def call(cloud, rest, path="/", method="GET", stage="test", key=None, **more):
@@ -87,6 +91,7 @@ def test_a_key_is_asked_for(cloud, api):
 
 
 def test_a_quota_is_enforced_and_survives_a_kill(cloud, api):
+    clear_of_midnight()
     rest = mock_api(api, key=True)
     key, plan = add_key(api, rest, quota={"limit": 5, "period": "DAY"})
     assert [call(cloud, rest, key=key["value"])[0] for _ in range(3)] == [200] * 3
@@ -103,6 +108,7 @@ def test_a_quota_is_enforced_and_survives_a_kill(cloud, api):
 
 
 def test_a_quota_holds_when_many_call_at_once(cloud, api):
+    clear_of_midnight()
     rest = mock_api(api, key=True)
     key, _ = add_key(api, rest, quota={"limit": 20, "period": "MONTH"})
     with ThreadPoolExecutor(16) as pool:
@@ -117,7 +123,7 @@ def test_throttling_of_a_plan(cloud, api):
     assert [c[0] for c in codes] == [200, 200, 200, 429, 429]
     assert message(codes[4]) == (429, "Too Many Requests") and codes[4][1]["x-amzn-ErrorType"] == "TooManyRequestsException"
     api.update_usage_plan(usagePlanId=plan["id"], patchOperations=[op("replace", "/throttle/rateLimit", "1000"), op("replace", "/throttle/burstLimit", "100")])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while call(cloud, rest, key=key["value"])[0] == 429 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert time.monotonic() < deadline, "the bucket does not fill"
@@ -175,9 +181,8 @@ def test_http_proxy_passes_everything_on(cloud, api, backend):
 
 
 def test_http_proxy_fails_as_on_aws(cloud, api, backend):
-    gone = Fake(lambda seen: None)
-    gone.__exit__()
-    assert message(call(cloud, http_api(api, gone.url + "/"), "/x")) == (504, "Internal server error")
+    with nobody() as gone:
+        assert message(call(cloud, http_api(api, gone + "/"), "/x")) == (504, "Internal server error")
     rest = http_api(api, backend.url + "/slow/{proxy}", timeoutInMillis=200)
     assert message(call(cloud, rest, "/x")) == (504, "Endpoint request timed out")
 

@@ -27,7 +27,7 @@ class Api:
         self.cloud, self.gateway, self.function = cloud, cloud.client("apigateway"), cloud.client("lambda")
         image, _ = images.push(cloud, "probe", [{"probe": (probe, 0o755)}], {"Entrypoint": ["/probe"]})
         arn = self.function.create_function(
-            FunctionName="probe", Role=images.role(cloud), PackageType="Image", Code={"ImageUri": image}, Timeout=20,
+            FunctionName="probe", Role=images.role(cloud), PackageType="Image", Code={"ImageUri": image}, Timeout=60,
             Environment={"Variables": {"REPLY": json.dumps(reply)}})["FunctionArn"]
         wait(self.function, "probe")
         self.id = self.gateway.create_rest_api(name="a", binaryMediaTypes=["image/png"])["id"]
@@ -82,7 +82,7 @@ def test_failures_have_the_bodies_and_headers_of_aws(api):
 
 def test_a_function_that_is_late_ends_in_504(api):
     call = api(timeoutInMillis=200)
-    assert message(call("sleep", query="&arg=10000")) == (504, "Endpoint request timed out")
+    assert message(call("sleep", query="&arg=50000")) == (504, "Endpoint request timed out")
 
 
 @pytest.mark.parametrize("reply", [

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from images import CONFIG, IMAGE, INDEX, LAYER, Image, Registry, descriptor, digest, errors
-from support import clean_env, http
+from support import PATIENCE, clean_env, http
 
 REPO = "team/app"
 
@@ -242,7 +242,7 @@ def test_repositories_of_another_region_are_not_seen(cloud, registry):
 
 
 def skopeo(*args):
-    return subprocess.run(["skopeo", *map(str, args)], check=True, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run(["skopeo", *map(str, args)], check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
 
 
 def test_skopeo_pushes_inspects_pulls_and_deletes(cloud, registry, image, tmp_path):
@@ -266,7 +266,7 @@ def test_other_builders_push_and_pull(cloud, registry, image, tmp_path, tool):
     store = ["--root", tmp_path / "store", "--runroot", short.name, "--storage-driver", "vfs"]
 
     def run(*args, **more):
-        done = subprocess.run([tool, *map(str, [*store, *args])], env=env, text=True, capture_output=True, timeout=120, **more)
+        done = subprocess.run([tool, *map(str, [*store, *args])], env=env, text=True, capture_output=True, timeout=PATIENCE, **more)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -319,9 +319,9 @@ def test_a_large_blob_takes_little_memory(cloud, registry, tmp_path):
     name = "sha256:254bcc3fc4f27172636df4bf32de9f107f620d559b20d760197e452b97453917"
     where = registry("POST", f"/v2/{REPO}/blobs/uploads/")[1]["Location"]
     curl = ["curl", "-sS", "--fail", "-u", f"AWS:{registry.password}"]
-    subprocess.run([*curl, "-X", "PATCH", "-T", tmp_path / "blob", cloud.url + where], check=True, timeout=120)
+    subprocess.run([*curl, "-X", "PATCH", "-T", tmp_path / "blob", cloud.url + where], check=True, timeout=PATIENCE)
     assert registry("PUT", f"{where}?digest={name}")[0] == 201
-    subprocess.run([*curl, "-o", tmp_path / "back", f"{cloud.url}/v2/{REPO}/blobs/{name}"], check=True, timeout=120)
+    subprocess.run([*curl, "-o", tmp_path / "back", f"{cloud.url}/v2/{REPO}/blobs/{name}"], check=True, timeout=PATIENCE)
     assert (tmp_path / "back").stat().st_size == size
     status = (Path("/proc") / str(cloud.running.pid) / "status").read_text()
     peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))

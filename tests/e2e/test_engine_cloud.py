@@ -79,6 +79,7 @@ def refusing():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    server.server_close()
 
 
 def test_an_error_of_aws_names_operation_code_and_request(runner, pipe, tmp_path, refusing):

@@ -7,6 +7,7 @@ import re
 
 import pytest
 from engine import PATH, journal, pipeline, reasons, sh, stage, statuses, wait_for
+from support import PATIENCE
 
 
 def order(cwd):
@@ -33,7 +34,7 @@ def test_a_reference_makes_a_stage_wait(runner, pipe, tmp_path):
 
 def test_what_is_free_runs_in_parallel_and_jobs_bounds_it(runner, pipe, tmp_path):
     meet = "mkdir -p m; touch m/$RUNNER_STAGE; n=0; until [ $(ls m | wc -l) = 3 ]; do n=$((n+1)); [ $n -lt %d ]; sleep 0.05; done"
-    together = pipe(pipeline(*[sh(i, meet % 400, needs=[]) for i in "abc"]))
+    together = pipe(pipeline(*[sh(i, meet % 4000, needs=[]) for i in "abc"]))
     runner("run", "--jobs", "3", together)
     (tmp_path / "m/a").unlink()
     (tmp_path / "m/b").unlink()
@@ -292,8 +293,8 @@ def test_logs_prints_and_follows(runner, pipe, tmp_path):
     follow = runner.start("logs", "--follow", "slow")
     assert follow.stdout.readline() == "first\n"
     (tmp_path / "go").touch()
-    assert follow.communicate(timeout=30)[0] == "last\n" and follow.returncode == 0
-    assert run.wait(30) == 0
+    assert follow.communicate(timeout=PATIENCE)[0] == "last\n" and follow.returncode == 0
+    assert run.wait(PATIENCE) == 0
     assert runner("logs").out == "==> slow <==\nfirst\nlast\n==> next <==\nother\n"
     assert "did you mean" in runner("logs", "slwo", code=2).err
 

@@ -106,7 +106,7 @@ def test_notes_of_a_plan_do_not_get_into_folders_that_others_made(runner, pipe, 
     (tmp_path / "theirs").mkdir()
     prepare = 'mkdir "$TMPDIR/runner-plan-$$" && ln -s ../../theirs "$TMPDIR/runner-plan-$$/a" && exec "$@"'
     done = subprocess.run(["sh", "-c", prepare, "sh", support.BUILD / "bin/runner", "plan", *PATH, pipe(pipeline(keeper("a", "a")))],
-                          env={**support.clean_env(tmp_path), "TMPDIR": str(tmp_path / "temp")}, cwd=tmp_path, timeout=60, check=False)
+                          env={**support.clean_env(tmp_path), "TMPDIR": str(tmp_path / "temp")}, cwd=tmp_path, timeout=support.PATIENCE, check=False)
     assert done.returncode == 0
     (guessed,) = (tmp_path / "temp").iterdir()  # its own is gone
     assert (guessed / "a").is_symlink() and (tmp_path / "theirs").is_dir() and not list((tmp_path / "theirs").iterdir())

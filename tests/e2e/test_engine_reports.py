@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people, CI systems and machines are shown of a run."""
 
+import fcntl
 import os
 import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import unicodedata
 import xml.etree.ElementTree as ElementTree
 
@@ -130,18 +133,15 @@ def test_groups_of_parallel_stages_do_not_interleave(runner, pipe):
 @pytest.fixture
 def terminal(runner):
     """terminal(*args) -> (exit code, everything written to the terminal)"""
-    def run(*args, rows=24, columns=80, interrupt=None):
+    def run(*args, rows=24, columns=80, when=None, then=lambda fd: os.write(fd, b"\x03")):
+        """`then` (Ctrl-C) happens once the regular expression `when` has been seen."""
         pid, fd = pty.fork()
         if pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))  # here: before anybody asks
             os.environ.clear()
             os.environ.update(runner.full_env({"TERM": "xterm-256color"}))
             os.chdir(runner.cwd)
             os.execv(runner.program, runner.argv(*args))
-        import fcntl
-        import struct
-        import termios
-
-        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         text = b""
         while True:
             try:
@@ -149,9 +149,9 @@ def terminal(runner):
             except OSError:
                 break
             text += piece
-            if interrupt and interrupt.encode() in text:
-                os.write(fd, b"\x03")
-                interrupt = None
+            if when and re.search(when, text.decode(errors="replace")):
+                then(fd)
+                when = None
         os.close(fd)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text.decode()
     return run
@@ -180,27 +180,32 @@ def screen(text, rows=24, columns=80):
     return lines
 
 
-def test_a_terminal_gets_a_tree_that_is_redrawn_in_place(terminal, pipe):
-    code, text = terminal("run", *PATH, pipe(pipeline(sh("first", "sleep 0.4; echo v=1 >> $RUNNER_OUTPUT"), stage("second", "good"), sh("third", "true"))))
+SPINS = "[⠋⠙⠹⠸⠼]"
+
+
+def test_a_terminal_gets_a_tree_that_is_redrawn_in_place(terminal, pipe, tmp_path):
+    file = pipe(pipeline(sh("first", "until [ -e go ]; do sleep 0.02; done; echo v=1 >> $RUNNER_OUTPUT"), stage("second", "good"), sh("third", "true")))
+    code, text = terminal("run", *PATH, file, when=SPINS, then=lambda _: (tmp_path / "go").touch())
     assert code == 0
     shown = screen(text)
     assert [re.sub(r"\s+\d.*", "", line) for line in shown if line.startswith("✓")] == ["✓ first", "✓ second", "✓ third"]
-    assert re.search("[⠋⠙⠹⠸⠼] first", re.sub(r"\033\[[0-9;]*m", "", text)) and "\033[32m" in text
+    assert re.search(f"{SPINS} first", re.sub(r"\033\[[0-9;]*m", "", text)) and "\033[32m" in text
     assert any(re.search(r"created +second +thing/a", line) for line in shown)
     assert any(re.match(r"test done in .*: 3 of 3 stages ok, 1 created, 1 unchanged", line) for line in shown)
 
 
 @pytest.mark.parametrize("letter", ["ü", "漢"])
-def test_lines_of_the_tree_never_wrap(terminal, pipe, letter):
-    code, text = terminal("run", "--output", "terminal", pipe(pipeline(sh("a", "echo " + letter * 300 + "; sleep 0.4"))), columns=40)
-    assert code == 0
+def test_lines_of_the_tree_never_wrap(terminal, pipe, tmp_path, letter):
+    file = pipe(pipeline(sh("a", "echo " + letter * 300 + "; until [ -e go ]; do sleep 0.02; done")))
+    code, text = terminal("run", "--output", "terminal", file, columns=40, when=f"{SPINS}.*{letter}", then=lambda _: (tmp_path / "go").touch())
+    assert code == 0 and letter in text.partition("Outputs")[0]
     tree = text.partition("Outputs")[0]
     for line in re.sub(r"\033\[[0-9;]*[A-Za-z]", "", tree).replace("\r", "\n").splitlines():
         assert sum(1 + (unicodedata.east_asian_width(c) == "W") for c in line) <= 60, line
 
 
 def test_ctrl_c_at_a_terminal_stops_the_run(terminal, pipe):
-    code, text = terminal("run", "-v", pipe(pipeline(sh("a", "echo ready; sleep 60"))), interrupt="ready")
+    code, text = terminal("run", "-v", pipe(pipeline(sh("a", "echo ready; sleep 60"))), when="ready")
     assert code == 130 and "interrupted" in text
 
 
@@ -222,7 +227,7 @@ def test_output_that_could_not_be_written_is_no_success(runner, pipe, tmp_path, 
             os.close(read)
         command = [support.BUILD / "bin/runner", *line.split(), *([] if "list" in line else [file])]
         done = subprocess.run(command, cwd=tmp_path, env=support.clean_env(tmp_path), stdout=write, stderr=subprocess.PIPE, text=True,
-                              timeout=60, check=False)
+                              timeout=support.PATIENCE, check=False)
         os.close(write)
         assert done.returncode in (code, -signal.SIGPIPE if target is None else code), done.stderr
         assert ("cannot write to standard output" in done.stderr) == (code == 3)

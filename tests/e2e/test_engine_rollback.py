@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from engine import PATH, journal, pipeline, reasons, sh, stage, statuses, wait_for
+from support import PATIENCE
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_ctrl_c_puts_nothing_back_by_itself_and_says_so(runner, pipe, tmp_path, 
     process = runner.start("run", *PATH, file)
     wait_for(lambda: (tmp_path / "started").exists(), "x runs")
     process.send_signal(signal.SIGINT)
-    out = process.communicate(timeout=30)[0]
+    out = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130 and world("a") == ["new a"]
     assert "runner rollback" in out
 

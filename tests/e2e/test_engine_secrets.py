@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from engine import PATH, pipeline, processes, sh, stage, statuses, wait_for
+from support import PATIENCE
 
 SECRET = 'p4ss/w+rd "quoted" <&> end'
 FORMS = [SECRET, base64.b64encode(SECRET.encode()).decode(), urllib.parse.quote(SECRET, safe=""), urllib.parse.quote(SECRET),
@@ -98,7 +99,7 @@ def test_secrets_reach_no_command_line(runner, pipe, tmp_path):
     wait_for(lambda: (tmp_path / ".runner/latest/logs/two.log").exists(), "two runs")
     assert processes("never-in-argv-4711") == []
     (tmp_path / "go").touch()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_a_secret_has_no_part_in_resume_keys(runner, pipe, tmp_path):

@@ -18,7 +18,7 @@ def valgrind(runner, tmp_path, *args, code=0):
     logs.mkdir(exist_ok=True)
     done = subprocess.run(["valgrind", "-q", "--trace-children=yes", "--trace-children-skip=/bin/*,/usr/bin/*", "--leak-check=full",
                            "--errors-for-leak-kinds=definite", "--show-leak-kinds=definite", f"--log-file={logs}/%p", *runner.argv(*args)],
-                          env=runner.full_env(), cwd=runner.cwd, capture_output=True, text=True, timeout=300)
+                          env=runner.full_env(), cwd=runner.cwd, capture_output=True, text=True, timeout=1000)
     assert done.returncode == code, done.stdout + done.stderr
     return "".join(line for log in logs.iterdir() for line in log.read_text().splitlines(True) if line.startswith("=="))
 

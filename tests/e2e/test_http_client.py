@@ -4,7 +4,6 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 from email.utils import formatdate
@@ -21,7 +20,7 @@ def send(tmp_path):
 
     def run(*requests, env=None, args=(), **more):
         done = subprocess.run([support.BUILD / "tests/tools/http", *map(str, args)], input="\n".join(map(json.dumps, requests)) + "\n",
-                              env={**support.clean_env(tmp_path), **(env or {})}, capture_output=True, text=True, timeout=60, **more)
+                              env={**support.clean_env(tmp_path), **(env or {})}, capture_output=True, text=True, timeout=support.PATIENCE, **more)
         assert done.returncode == 0, done.stderr
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         return answers[0] if len(answers) == 1 else answers
@@ -195,9 +194,8 @@ def test_an_answer_that_is_no_http_is_the_servers_fault(send):
 
 
 def test_nobody_there(send):
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        port = s.getsockname()[1]
-    got = send({"url": f"http://127.0.0.1:{port}/path?secret=1"})
+    with support.nobody() as url:
+        got = send({"url": f"{url}/path?secret=1"})
     assert not got["ok"] and got["retryable"] and not got["sent"] and "secret" not in got["message"]
 
 
@@ -223,7 +221,7 @@ def test_a_cancelled_request_ends_at_once(tmp_path):
         connection, _ = quiet.accept()
         connection.recv(10)
         os.write(write_end, b"x")
-        got = json.loads(tool.communicate(timeout=10)[0])
+        got = json.loads(tool.communicate(timeout=support.PATIENCE)[0])
         connection.close()
     os.close(read_end)
     os.close(write_end)
@@ -234,8 +232,7 @@ def test_a_peer_that_closes_while_we_send_does_not_kill_us(send, tmp_path):
     """The tool runs with SIGPIPE's default action: it must come back with an error, not die."""
     (tmp_path / "blob").write_bytes(b"x" * 20_000_000)
     with raw_server(b"") as url:
-        got = send({"url": url, "method": "PUT", "body_file": str(tmp_path / "blob")},
-                   preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_DFL))
+        got = send({"url": url, "method": "PUT", "body_file": str(tmp_path / "blob")}, restore_signals=True)
     assert not got["ok"]
 
 

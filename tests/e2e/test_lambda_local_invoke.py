@@ -3,15 +3,18 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import json
 import os
 import secrets
+import signal
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 
 import lambda_images as images
+from engine import processes, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +30,7 @@ def function(cloud, probe):
     mark = "probe-" + secrets.token_hex(6)  # tells its processes from those of other tests
 
     def make(name="probe", config=None, files=None, **arguments):
+        arguments.setdefault("Timeout", 60)  # the usual 3 s may be over on a busy machine
         uri, _ = images.push(cloud, name, [{mark: (probe, 0o755), **(files or {})}],
                              {"Entrypoint": ["/" + mark], **(config or {})})
         client.create_function(FunctionName=name, Role=arn, PackageType="Image", Code={"ImageUri": uri}, **arguments)
@@ -45,27 +49,12 @@ def function(cloud, probe):
 
 
 def wait(client, name):
-    for _ in range(400):
+    while True:
         configuration = client.get_function_configuration(FunctionName=name)
         if configuration["State"] == "Active" and configuration.get("LastUpdateStatus") == "Successful":
             return configuration
         assert configuration["State"] != "Failed", configuration
         time.sleep(0.05)
-    raise AssertionError(configuration)
-
-
-def processes(word):
-    """Command lines of live processes that hold `word`."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            line = open(f"/proc/{pid}/cmdline", "rb").read().decode().replace("\0", " ")
-            state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if word in line and state != "Z":
-            found.append((int(pid), line))
-    return found
 
 
 def test_event_and_answer_cross_unchanged(function):
@@ -136,7 +125,7 @@ def test_headers_of_an_event(function):
     head = json.loads(call("headers", ClientContext=context)["text"])
     assert "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:probe" in head
     deadline = int(head.partition("Lambda-Runtime-Deadline-Ms: ")[2].split("|")[0])
-    assert 0 < deadline - time.time() * 1000 <= 3500
+    assert 0 < deadline - time.time() * 1000 <= 60500
     assert "Lambda-Runtime-Trace-Id: Root=1-" in head and 'Lambda-Runtime-Client-Context: {"custom": {"a": 1}}' in head
 
 
@@ -159,9 +148,7 @@ def test_image_config_beats_the_image(function):
 
 def test_timeout(function):
     call = function(Timeout=1)
-    began = time.monotonic()
-    answer = call("sleep", 20000)
-    assert time.monotonic() - began < 15
+    answer = call("sleep", 600000)
     assert answer["StatusCode"] == 200 and answer["FunctionError"] == "Unhandled"
     body = json.loads(answer["text"])
     assert body["errorType"] == "Sandbox.Timedout" and body["errorMessage"].endswith("Task timed out after 1.00 seconds")
@@ -216,7 +203,7 @@ def test_an_image_that_cannot_start(function, config, type_, text):
 
 
 def test_memory_limit(function):
-    call = function(Timeout=20)
+    call = function()
     assert json.loads(call("eat", 64)["text"]) == "ate 1"
     answer = call("eat", 400)
     body = json.loads(answer["text"])
@@ -231,29 +218,43 @@ def test_tmp_has_its_configured_size_whatever_the_memory(function):
 
 
 def test_response_that_is_too_large(function):
-    call = function(Timeout=20)
+    call = function()
     assert len(call("big", 6 * 1024 * 1024)["text"]) == 6 * 1024 * 1024
     body = json.loads(call("big", 6400000)["text"])
     assert body["errorType"] == "Function.ResponseSizeTooLarge"
 
 
+def end(calls, mark):
+    """Kills what works until all the calls are answered."""
+    def ended():
+        for pid in processes(mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return all(c.done() for c in calls)
+
+    wait_for(ended, "all are answered")
+
+
 def test_concurrent_calls_get_instances_of_their_own(function):
-    call = function(Timeout=30)
+    call = function(Timeout=600)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        began = time.monotonic()
-        answers = list(pool.map(lambda _: call("sleep", 700), range(4)))
-        taken = time.monotonic() - began
-    assert all("FunctionError" not in a for a in answers)
-    assert taken < 4 * 0.7  # not one after the other
+        calls = [pool.submit(call, "sleep", 500000) for _ in range(4)]
+        wait_for(lambda: len(processes(call.mark)) == 4, "four work, as none of them has ended")
+        end(calls, call.mark)
+    assert all("FunctionError" in c.result() for c in calls)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert all("FunctionError" not in a for a in pool.map(lambda _: call("sleep", 100), range(4)))
 
 
 def test_reserved_concurrency(function):
-    call = function(Timeout=30)
+    call = function(Timeout=600)
     client = call.client
     client.put_function_concurrency(FunctionName="probe", ReservedConcurrentExecutions=1)
     assert client.get_function_concurrency(FunctionName="probe")["ReservedConcurrentExecutions"] == 1
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(call, "sleep", 3000) for _ in range(2)]
+        both = [pool.submit(call, "sleep", 500000) for _ in range(2)]
+        wait_for(lambda: any(f.done() for f in both) and processes(call.mark), "one works, the other one is refused")
+        end(both, call.mark)
     [refused] = [f.exception() for f in both if f.exception()]
     assert refused.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
     assert refused.response["ResponseMetadata"]["HTTPStatusCode"] == 429
@@ -271,7 +272,7 @@ def test_event_and_dry_run(function, cloud):
 
 def messages(cloud, pattern, enough):
     """Messages of the function's log that hold `pattern`, once there are `enough`, or after a long time."""
-    for _ in range(1200):
+    for _ in range(6000):
         found = cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/probe", filterPattern=pattern)["events"]
         if len(found) >= enough:
             break
@@ -310,7 +311,7 @@ def test_an_accepted_event_outlives_a_kill(function, cloud):
 
 
 def test_fifty_calls_at_once_are_answered_each_with_its_own(function):
-    call = function(Timeout=60)
+    call = function()
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda i: json.loads(call.client.invoke(
             FunctionName="probe", Payload=json.dumps({"do": "echo", "number": i}))["Payload"].read()), range(50)))
@@ -395,11 +396,7 @@ def test_nothing_is_left_behind(function, cloud):
     call("echo")
     assert processes(call.mark)
     call.client.delete_function(FunctionName="probe")
-    for _ in range(100):
-        if not processes(call.mark):
-            break
-        time.sleep(0.05)
-    assert not processes(call.mark)
+    wait_for(lambda: not processes(call.mark), "they are gone")
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
@@ -408,10 +405,6 @@ def test_instances_end_with_the_cloud(function, cloud, how):
     call("fork")
     assert processes(call.mark)
     getattr(cloud, how)()
-    for _ in range(100):
-        if not processes(call.mark):
-            break
-        time.sleep(0.05)
-    assert not processes(call.mark)
+    wait_for(lambda: not processes(call.mark), "they are gone")
     cloud.start()
     assert "FunctionError" not in cloud.client("lambda").invoke(FunctionName="probe", Payload=b'{"do": "echo"}')

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 import lambda_images as images
 import support
-from test_lambda_local_invoke import function, probe, processes, wait  # noqa: F401
+from engine import processes
+from test_lambda_local_invoke import function, probe, wait  # noqa: F401
 
 LOCAL = "arn:aws:lambda:us-east-1:000000000000:function:"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
@@ -29,7 +30,7 @@ def refusal(call, *args, **more):
     return e.value.response["Error"]["Code"], e.value.response["Error"]["Message"]
 
 
-def until(ask, seconds=30):
+def until(ask, seconds=support.PATIENCE):
     """What `ask` gives as soon as it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -194,7 +195,7 @@ def test_provisioned_instances_run_before_anybody_calls(aliased, cloud):
     assert put["ResponseMetadata"]["HTTPStatusCode"] == 202
     assert ready(client) == {"RequestedProvisionedConcurrentExecutions": 3, "AllocatedProvisionedConcurrentExecutions": 3,
                              "AvailableProvisionedConcurrentExecutions": 3, "Status": "READY"}
-    assert len(processes(aliased.mark)) == 3
+    until(lambda: len(processes(aliased.mark)) == 3)
     answer = aliased("env", Qualifier="live")
     assert "AWS_LAMBDA_INITIALIZATION_TYPE=provisioned-concurrency" in answer["text"] and "Init Duration" not in answer["log"]
     assert "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand" in aliased("env")["text"]
@@ -261,7 +262,8 @@ def test_provisioned_instances_follow_the_alias_and_outlive_a_restart(aliased, c
     cloud.kill()
     cloud.start()
     client = cloud.client("lambda")
-    assert ready(client)["AllocatedProvisionedConcurrentExecutions"] == 2 and len(processes(aliased.mark)) == 2
+    assert ready(client)["AllocatedProvisionedConcurrentExecutions"] == 2
+    until(lambda: len(processes(aliased.mark)) == 2)  # those of the killed cloud may need a moment
     client.delete_alias(FunctionName="probe", Name="live")
     until(lambda: not processes(aliased.mark))
 

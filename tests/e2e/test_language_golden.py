@@ -18,7 +18,7 @@ def validate(case):
     env["GOLDEN_HOME"] = "/home/golden"
     done = subprocess.run(
         [BUILD / "bin/runner", "validate", "--plugin-path", BUILD / "tests/plugins", "case.pipe"],
-        cwd=case, env=env, capture_output=True, timeout=30)
+        cwd=case, env=env, capture_output=True, timeout=300)
     text = (done.stderr + done.stdout).decode("utf-8", "replace")
     text = re.sub(r"\(searched [^)]*\)", "(searched ...)", text).replace(str(case), "CASE")
     return f"{text}exit {done.returncode}\n"

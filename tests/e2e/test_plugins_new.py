@@ -15,7 +15,7 @@ def installed(tmp_path_factory):
     """PREFIX of an installation made by `make install`, moved afterwards: it must find itself."""
     root = tmp_path_factory.mktemp("install")
     subprocess.run(["make", "-C", support.SOURCE, f"B={support.BUILD}", f"DESTDIR={root}/staged", "PREFIX=/opt/runner", "install"],
-                   check=True, capture_output=True, timeout=300, env=make_env())
+                   check=True, capture_output=True, timeout=1000, env=make_env())
     shutil.move(root / "staged/opt/runner", root / "moved")
     return root / "moved"
 
@@ -34,7 +34,7 @@ def work(installed, tmp_path):
            "TMPDIR": str(tmp_path)}
 
     def run(*argv, cwd=tmp_path, code=0, **more):
-        done = subprocess.run(argv, cwd=cwd, env=env | more, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(argv, cwd=cwd, env=env | more, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=support.PATIENCE)
         assert done.returncode == code, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
@@ -111,7 +111,7 @@ def test_the_example_builds_and_passes_its_test(work, tmp_path):
 def test_uninstall_leaves_nothing(tmp_path):
     def make(target):
         subprocess.run(["make", "-C", support.SOURCE, f"B={support.BUILD}", f"PREFIX={tmp_path}/p", target], check=True,
-                       capture_output=True, timeout=300, env=make_env())
+                       capture_output=True, timeout=1000, env=make_env())
 
     make("install")
     assert (tmp_path / "p/share/man/man1/runner.1").is_file()

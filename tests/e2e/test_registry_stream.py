@@ -37,13 +37,13 @@ class Stream:
         return sum(q.received for q in self.registry.seen if q.method == "PATCH")
 
     def wait_for(self, condition):
-        end = time.monotonic() + 60
+        end = time.monotonic() + support.PATIENCE
         while not condition():
             assert time.monotonic() < end and self.process.poll() is None
             time.sleep(0.01)
 
     def finish(self):
-        out = self.process.communicate(timeout=60)[0]
+        out = self.process.communicate(timeout=support.PATIENCE)[0]
         assert self.process.returncode == 0
         return json.loads(out)
 

@@ -8,13 +8,13 @@ import shutil
 import signal
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 import sandbox_root
 from engine import wait_for
+from support import PATIENCE
 
 BUILD = Path(os.environ.get("RUNNER_BUILD", "build/release")).absolute()
 IS_ROOT = os.getuid() == 0
@@ -70,7 +70,7 @@ class Box:
             kwargs.update(user=self.user.uid, group=self.user.gid, extra_groups=[])
         return subprocess.Popen(list(map(str, argv)), **kwargs)
 
-    def run(self, *options, command, timeout=60):
+    def run(self, *options, command, timeout=PATIENCE):
         process = self.start(*options, command=command)
         out, err = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -117,11 +117,8 @@ def alive(mark):
 
 
 def gone(mark):
-    for _ in range(200):
-        if not alive(mark):
-            return True
-        time.sleep(0.025)
-    return False
+    wait_for(lambda: not alive(mark), "they are gone")
+    return True
 
 
 def test_the_rung_is_what_was_asked_for(box):
@@ -245,9 +242,8 @@ def test_no_descriptor_leaks(box):
 
 def test_background_processes_end_with_it(box):
     mark = f"10{os.getpid()}{RUNGS.index(box.rung)}"
-    began = time.monotonic()
     done = box.run(*box.changes(), command=f"sleep {mark} & (sleep {mark} &) ; sleep {mark} > /dev/null 2>&1 & echo done")
-    assert done.stdout == "done\n" and time.monotonic() - began < 20
+    assert done.stdout == "done\n"
     assert gone(mark)
 
 
@@ -261,19 +257,19 @@ def test_cancelled_politely_then_hard(box):
     process = box.start(*box.changes(), command=f"trap 'echo stopping; exit 3' TERM; echo ready; sleep {mark} & wait")
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out == "stopping\n" and process.returncode == 125 and err.startswith("cancelled: ")
     assert gone(mark)
     process = box.start(*box.changes(), command=f"trap '' TERM; echo ready; while :; do sleep {mark}; done")
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert gone(mark)
 
 
 def test_timeout(box):
     mark = f"12{os.getpid()}{RUNGS.index(box.rung)}"
-    done = box.run(*box.changes(), "--timeout", 300, command=f"sleep {mark}")
+    done = box.run(*box.changes(), "--timeout", 2000, command=f"sleep {mark}")
     assert done.returncode == 125 and done.stderr.startswith("timeout: ")
     assert gone(mark)
 
@@ -284,7 +280,7 @@ def test_it_dies_with_its_caller(box):
     assert process.stdout.readline() == "ready\n"
     wait_for(lambda: alive(mark), "the command sleeps")
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert gone(mark)
 
 
@@ -297,7 +293,7 @@ def test_programs_that_cannot_be_executed(box):
                           (["/script"], "its interpreter is not"), (["/noexec"], "exec /noexec: Exec format error")):
         argv = list(map(str, box.argv(*box.changes(), command=command, script=False)))
         ids = {"user": box.user.uid, "group": box.user.gid, "extra_groups": []} if box.user else {}
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd=box.folder, **ids)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, cwd=box.folder, **ids)
         assert done.returncode == 125 and text in done.stderr
     done = box.run(*box.changes(), "--cwd", "/nowhere", command="true")
     assert done.returncode == 125 and "not-found: working directory /nowhere" in done.stderr
@@ -341,7 +337,7 @@ def test_doctor_names_the_rung_and_the_cure():
     if not IS_ROOT:
         pytest.skip("needs root")
     done = subprocess.run([BUILD / "tests/tools/lockdown", BUILD / "libexec/runner/runner-doctor", "--json", "--dir", "/tmp"],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=PATIENCE)
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["rung"] == "chroot" and not told["overlay"]
     assert "seccompProfile" in told["cure"] and "security_opt" in told["cure"]

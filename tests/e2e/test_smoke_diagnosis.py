@@ -6,6 +6,7 @@ import json
 import pytest
 
 import lambda_images as images
+from support import clear_of_midnight
 
 PROXY = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/%s/invocations"
 KEY = "a-key-of-at-least-twenty-characters"
@@ -23,7 +24,8 @@ class Api:
         self.runner, self.pipe, self.cloud = runner, pipe, cloud
         self.api, self.functions = cloud.direct.client("apigateway"), cloud.direct.client("lambda")
         uri, _ = images.push(cloud.direct, "app", [{"probe": (probe, 0o755)}], {"Entrypoint": ["/probe"]})
-        self.functions.create_function(FunctionName="fn", Role=images.role(cloud.direct), PackageType="Image", Code={"ImageUri": uri})
+        self.functions.create_function(FunctionName="fn", Role=images.role(cloud.direct), PackageType="Image", Code={"ImageUri": uri},
+                                       Timeout=60)
         self.functions.get_waiter("function_active_v2").wait(FunctionName="fn", WaiterConfig={"Delay": 0.05})
         self.id = self.api.create_rest_api(name="a")["id"]
         self.resource = self.add("predict", "POST", apiKeyRequired=True)
@@ -112,13 +114,14 @@ CAUSES = {
     "no function": (other_function, {"path": "gone"}, ["function:nobody", "does not exist"]),
     "stopped": (stopped, {}, ["is stopped", "reserved concurrency is 0"]),
     "malformed": (None, {}, ["did not answer {\"statusCode\"", "/aws/lambda/fn"]),
-    "timeout": (slow, {"path": "slow", "headers": {"do": "sleep", "arg": "2000"}}, ["longer than the integration waits (50 ms"]),
+    "timeout": (slow, {"path": "slow", "headers": {"do": "sleep", "arg": "50000"}}, ["longer than the integration waits (50 ms"]),
 }
 
 
 @pytest.mark.parametrize("cause", CAUSES)
 def test_the_cause_of_a_refusal_is_told(api, cause):
     prepare, changes, words = CAUSES[cause]
+    clear_of_midnight()
     if prepare:
         prepare(api)
     failed = api.smoke(**changes)

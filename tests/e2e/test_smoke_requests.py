@@ -2,11 +2,12 @@
 """The smoke-test stage: what it sends, what it accepts, how it waits, and what it says when it fails."""
 
 import json
-import time
+import threading
 
 import pytest
 
 from fake_services import Fake, reply_json
+from support import PATIENCE, nobody
 
 
 @pytest.fixture
@@ -84,9 +85,8 @@ def test_with_retry_for_any_difference_is_tried_again(smoke):
 
 def test_time_is_up_one_day(smoke):
     with Fake(lambda seen: (503, {}, "down")) as fake:
-        begin = time.monotonic()
-        failed = smoke(url=fake.url, retry_for="1s", code=1)
-    assert len(fake.seen) >= 2 and time.monotonic() - begin < 20
+        failed = smoke(url=fake.url, retry_for="5s", code=1)
+    assert len(fake.seen) >= 2
     assert "tries" in failed.text and "got 503" in failed.text and "down" in failed.text
 
 
@@ -115,14 +115,15 @@ def test_refusals_of_api_gateway_are_explained(smoke, reply, headers, words):
 
 
 def test_nobody_there_is_a_failure_with_the_address(smoke):
-    with Fake(lambda seen: None) as fake:
-        url = fake.url
-    assert url in smoke(url=url, retry_for="0s", code=1).text
+    with nobody() as url:
+        assert url in smoke(url=url, retry_for="0s", code=1).text
 
 
 def test_a_slow_answer_hits_the_timeout(smoke):
-    with Fake(lambda seen: time.sleep(3) or (200, {}, "")) as fake:
+    over = threading.Event()
+    with Fake(lambda seen: over.wait(PATIENCE) and (200, {}, "")) as fake:
         failed = smoke(url=fake.url, timeout="200ms", retry_for="0s", code=1)
+        over.set()
     assert "timed out" in failed.text.lower() or "timeout" in failed.text.lower()
 
 

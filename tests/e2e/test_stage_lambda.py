@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 import lambda_images as images
 
 FN = "fn"
+UNHURRIED = {"timeout": "60s"}  # the usual 3 s may be over on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -284,20 +285,20 @@ def test_what_cannot_be_is_refused_before_any_call(runner, pipe, changes, words)
 
 
 def test_the_test_event_decides_about_version_and_alias(stage, push):
-    event = {"test_event": {"do": "echo", "x": 1}, "test_expect": {"x": 1}}
+    event = {"test_event": {"do": "echo", "x": 1}, "test_expect": {"x": 1}, **UNHURRIED}
     stage(alias="live", **event)
     assert stage.proxy.count("lambda.Invoke") == 1
     stage(alias="live", **event)
     assert stage.writes() == []
-    failed = stage(alias="live", code=1, image=push("two"), test_event={"do": "echo", "x": 2}, test_expect={"x": 1})
+    failed = stage(alias="live", code=1, image=push("two"), test_event={"do": "echo", "x": 2}, test_expect={"x": 1}, **UNHURRIED)
     assert "x: expected 1, got 2" in failed.text
     assert stage.alias()["FunctionVersion"] == "1" and stage.versions() == ["1"]
-    failed = stage(alias="live", code=1, test_event={"do": "fail", "arg": "broken"})
+    failed = stage(alias="live", code=1, test_event={"do": "fail", "arg": "broken"}, **UNHURRIED)
     assert "log" in failed.text and "REPORT RequestId" in failed.text
 
 
 def test_a_shift_moves_the_alias_in_two_steps(stage, push):
-    more = {"alias": "live", "shift": {"weight": "10%", "for": "1s"}, "test_event": {"do": "echo"}}
+    more = {"alias": "live", "shift": {"weight": "10%", "for": "1s"}, "test_event": {"do": "echo"}, **UNHURRIED}
     stage(**more)
     assert stage.writes() == ["CreateFunction", "PublishVersion", "CreateAlias"]
     planned = stage("plan", image=push("two"), **more)
@@ -314,7 +315,7 @@ def test_a_shift_moves_the_alias_in_two_steps(stage, push):
 
 
 def test_a_shift_whose_test_fails_goes_back(stage, push):
-    more = {"alias": "live", "shift": {"weight": 0.25, "for": "1s"}, "test_event": {"do": "count"}, "test_expect": None}
+    more = {"alias": "live", "shift": {"weight": 0.25, "for": "1s"}, "test_event": {"do": "count"}, "test_expect": None, **UNHURRIED}
     stage(**more)
     two = push("two")
     stage.proxy.fault("lambda.Invoke", "error", status=400, code="InvalidRequestContentException", message="broken on purpose", skip=2, times=9)
@@ -339,7 +340,7 @@ def test_an_interrupted_shift_is_finished_by_the_next_run(stage, push):
 
 # ---- faults ---------------------------------------------------------------------------------------
 
-CREATED = {"tags": {"a": "b"}, "alias": "live", "log_retention": 7, "reserved_concurrency": 3, "test_event": {"do": "echo"}}
+CREATED = {"tags": {"a": "b"}, "alias": "live", "log_retention": 7, "reserved_concurrency": 3, "test_event": {"do": "echo"}, **UNHURRIED}
 CREATING = ["GetFunction", "ListVersionsByFunction", "GetAlias", "CreateFunction", "PublishVersion", "CreateAlias", "PutFunctionConcurrency", "Invoke",
             "DescribeLogGroups", "CreateLogGroup", "PutRetentionPolicy"]
 UPDATING = ["GetFunction", "ListVersionsByFunction", "GetAlias", "UpdateFunctionConfiguration", "UpdateFunctionCode", "TagResource", "PublishVersion",
@@ -417,7 +418,7 @@ def test_what_passes_is_waited_for(stage, push, operation, status, error, messag
 def test_a_role_that_never_becomes_assumable_ends_with_the_cure(stage):
     stage.proxy.fault("lambda.CreateFunction", "error", times=99, status=400, code="InvalidParameterValueException",
                       message="The role defined for the function cannot be assumed by Lambda.")
-    failed = stage(code=1, role_wait="1s")
+    failed = stage(code=1, role_wait="5s")
     assert "lambda.amazonaws.com" in failed.text and "trust policy" in failed.text and "trying again in 1 s" in failed.text, failed.text
 
 

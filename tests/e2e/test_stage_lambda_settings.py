@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import lambda_images as images
-from test_stage_lambda import FN, moto_stage, probe, push, stage  # noqa: F401
+from test_stage_lambda import FN, UNHURRIED, moto_stage, probe, push, stage  # noqa: F401
 
 PUBLIC = ["FunctionURLAllowPublicAccess", "FunctionURLAllowInvokeAction"]
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:q"
@@ -130,7 +130,7 @@ def test_a_setting_is_planned_written_alone_and_repaired(stage, setting):  # noq
 
 
 ALL = {"alias": "live", "async": ASYNC, "provisioned_concurrency": 1, "url": {"auth": "NONE", "cors": CORS}, "recursive_loop": "Allow",
-       "dead_letter": QUEUE, "kms_key": "arn:aws:kms:us-east-1:000000000000:key/k"}
+       **UNHURRIED, "dead_letter": QUEUE, "kms_key": "arn:aws:kms:us-east-1:000000000000:key/k"}
 
 
 def test_all_of_them_in_one_run_and_none_in_the_second(stage):  # noqa: F811
@@ -157,7 +157,7 @@ def test_all_of_them_in_one_run_and_none_in_the_second(stage):  # noqa: F811
 
 
 def test_without_an_alias_they_belong_to_the_function(stage):  # noqa: F811
-    more = {"async": ASYNC, "url": {"auth": "NONE"}}
+    more = {"async": ASYNC, "url": {"auth": "NONE"}, **UNHURRIED}
     stage(**more)
     assert get(stage, "get_function_event_invoke_config", None)["MaximumRetryAttempts"] == 1
     url = get(stage, "get_function_url_config", None)["FunctionUrl"]
@@ -167,7 +167,7 @@ def test_without_an_alias_they_belong_to_the_function(stage):  # noqa: F811
 
 
 def test_provisioned_instances_follow_the_alias(stage, push):  # noqa: F811
-    more = {"alias": "live", "provisioned_concurrency": 2}
+    more = {"alias": "live", "provisioned_concurrency": 2, **UNHURRIED}
     stage(**more)
     stage(image=push("two"), **more)
     assert stage.writes() == ["UpdateFunctionCode", "PublishVersion", "UpdateAlias"]

@@ -36,7 +36,7 @@ def release(runner, pipe, recorded_cloud, programs):
             return f"{uri.rpartition(':')[0]}@{digest}"
 
         def __call__(self, kind, command="run", code=0, function=None, api=None, on_failure="rollback", flags=()):
-            with_ = {"function_name": "fn", "image": self.image(kind), "role": self.role, "alias": "live", **(function or {})}
+            with_ = {"function_name": "fn", "image": self.image(kind), "role": self.role, "alias": "live", "timeout": "28s", **(function or {})}
             routes = {"api_name": "a", "resource": "predict", "method": "POST", "function": "${{ stages.fn.qualified_arn }}", "stage": "test", **(api or {})}
             file = pipe({"name": "p", "defaults": {"on_failure": on_failure}, "stages": [
                 {"id": "fn", "uses": "lambda", "with": with_}, {"id": "api", "uses": "apigw", "with": routes},
@@ -73,7 +73,7 @@ def release(runner, pipe, recorded_cloud, programs):
 def test_a_bad_release_is_put_back_and_the_old_one_answers(release):
     release("good", function={"environment": {"MODE": "old", "SECRET": "hush"}, "reserved_concurrency": 3})
     before = release.state()
-    failed = release("bad", code=1, function={"environment": {"MODE": "new"}, "memory": 256, "timeout": "9s", "reserved_concurrency": 4},
+    failed = release("bad", code=1, function={"environment": {"MODE": "new"}, "memory": 256, "timeout": "27s", "reserved_concurrency": 4},
                      api={"resource": "v2/predict", "tracing": True})
     assert release.state() == before and release.ask() == (200, "[4, 25]"), failed
     put_back = failed.out.partition("Put back")[2]

@@ -152,7 +152,7 @@ static void a_command_gets_input_and_gives_output(void **state)
 	static const char *const argv[] = { "sh", "-c", "cat; echo oops >&2; exit 7", NULL };
 	RN_AUTO(rn_buf_clear) struct rn_buf out = RN_BUF_INIT, errors = RN_BUF_INIT;
 	struct rn_error err = { 0 };
-	assert_int_equal(rn_run(argv, NULL, "hello", &out, &errors, 10000, &err), 7);
+	assert_int_equal(rn_run(argv, NULL, "hello", &out, &errors, 60000, &err), 7);
 	assert_string_equal(rn_buf_str(&out), "hello");
 	assert_string_equal(rn_buf_str(&errors), "oops\n");
 }
@@ -163,7 +163,7 @@ static void a_command_that_ignores_much_input_does_no_harm(void **state)
 	static const char *const argv[] = { "true", NULL };
 	RN_AUTO(rn_freep) char *big = rn_alloc(1 << 20);
 	memset(big, 'x', (1 << 20) - 1);
-	assert_int_equal(rn_run(argv, NULL, big, NULL, NULL, 10000, NULL), 0);
+	assert_int_equal(rn_run(argv, NULL, big, NULL, NULL, 60000, NULL), 0);
 }
 
 static void commands_are_bounded_in_time_and_output(void **state)
