@@ -27,9 +27,15 @@ MASK = "ffffffffffffff00fffffffffffffffffeffffff"
 def busybox_arm64():
     """Path of a static busybox for arm64, fetched once; dpkg is not told of a second architecture."""
     kept = KEPT / "busybox-arm64"
-    if kept.exists():
-        return kept
     KEPT.mkdir(parents=True, exist_ok=True)
+    with open(KEPT / "busybox.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            _fetch_busybox(kept)
+    return kept
+
+
+def _fetch_busybox(kept):
     with tempfile.TemporaryDirectory(dir=KEPT) as scratch:
         for folder in ("lists/partial", "cache/archives/partial"):
             (Path(scratch) / folder).mkdir(parents=True)
@@ -42,7 +48,6 @@ def busybox_arm64():
         package = next(Path(scratch).glob("busybox-static_*.deb"))
         subprocess.run(["dpkg-deb", "-x", package, f"{scratch}/out"], check=True)
         os.rename(f"{scratch}/out/bin/busybox", kept)
-    return kept
 
 
 def base(folder, arm_files=None):

@@ -99,6 +99,13 @@ def write_pipe(path, content):
     return path
 
 
+def _readable(fd, seconds):
+    """Not select(), which takes no number above 1023."""
+    look = select.poll()
+    look.register(fd, select.POLLIN)
+    return look.poll(seconds * 1000)
+
+
 class Cloud:
     """`runner-cloud` on a state folder; usable as a context manager."""
 
@@ -130,7 +137,7 @@ class Cloud:
     def _read_ready(fd):
         text, deadline = b"", time.monotonic() + PATIENCE
         while not text.endswith(b"\n\n") and (left := deadline - time.monotonic()) > 0:
-            if select.select([fd], [], [], left)[0]:
+            if _readable(fd, left):
                 piece = os.read(fd, 65536)
                 if not piece:
                     break
@@ -162,7 +169,7 @@ class Cloud:
             with contextlib.suppress(OSError):
                 pidfd = os.pidfd_open(self.pid)
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                select.select([pidfd], [], [], PATIENCE)
+                _readable(pidfd, PATIENCE)
                 os.close(pidfd)
             process.kill()
             process.wait()

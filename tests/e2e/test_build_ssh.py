@@ -79,7 +79,7 @@ class Place:
         (self.home / "b.pipe").write_text(json.dumps({"name": "b", "stages": [{"id": "image", "uses": "oci-build", "with": given}]}))
         self.own()
         done = subprocess.run([*self.wrap, str(self.build_folder / "bin/runner"), "b.pipe"], cwd=self.home, env=self.env,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=support.PATIENCE)
         assert done.returncode == code, done.stdout
         return done.stdout, None if code else Image.from_layout(self.home / "layout")
 
@@ -170,7 +170,7 @@ class Server:
         self.loop, ready = asyncio.new_event_loop(), threading.Event()
         self.thread = threading.Thread(target=self.loop.run_until_complete, args=(self.serve(ready),))
         self.thread.start()
-        assert ready.wait(60)
+        assert ready.wait(support.PATIENCE)
 
     async def serve(self, ready):
         self.done = asyncio.Event()
@@ -199,7 +199,7 @@ class Server:
 
     def close(self):
         self.loop.call_soon_threadsafe(self.done.set)
-        self.thread.join(60)
+        self.thread.join(support.PATIENCE)
         assert not self.thread.is_alive()
         self.loop.close()
 
