@@ -104,6 +104,34 @@ static char *print(const cJSON *j, int pretty)
 	return s;
 }
 
+/* Length of the valid UTF-8 sequence at s (at most n bytes); 0 when there is none. */
+static size_t sequence(const char *s, size_t n)
+{
+	for (size_t k = 1; k <= 4 && k <= n; k++)
+		if (rn_utf8_valid(s, k))
+			return k;
+	return 0;
+}
+
+/* Takes the text and returns it with U+FFFD for each byte that is no UTF-8. */
+static char *as_utf8(char *text)
+{
+	RN_AUTO(rn_freep) char *owned = text;
+	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
+	size_t n = strlen(text);
+	if (rn_utf8_valid(text, n))
+		return rn_take(&owned);
+	for (size_t i = 0; i < n;) {
+		size_t k = sequence(text + i, n - i);
+		if (k)
+			rn_buf_add(&b, text + i, k);
+		else
+			rn_buf_adds(&b, "\xef\xbf\xbd");
+		i += k ? k : 1;
+	}
+	return rn_buf_take(&b);
+}
+
 char *rn_json_print(const cJSON *j)
 {
 	return print(j, 0);
@@ -151,7 +179,7 @@ char *rn_json_canonical(const cJSON *j)
 {
 	struct rn_buf b = RN_BUF_INIT;
 	canonical(j, &b);
-	return rn_buf_take(&b);
+	return as_utf8(rn_buf_take(&b));
 }
 
 static void pretty(const cJSON *j, int depth, struct rn_buf *b)
@@ -180,7 +208,7 @@ char *rn_json_pretty(const cJSON *j)
 {
 	struct rn_buf b = RN_BUF_INIT;
 	pretty(j, 0, &b);
-	return rn_buf_take(&b);
+	return as_utf8(rn_buf_take(&b));
 }
 
 bool rn_json_equal(const cJSON *a, const cJSON *b)
@@ -204,15 +232,6 @@ bool rn_json_subset(const cJSON *want, const cJSON *have)
 		return !w && !h;
 	}
 	return rn_json_equal(want, have);
-}
-
-/* Length of the valid UTF-8 sequence at s (at most n bytes); 0 when there is none. */
-static size_t sequence(const char *s, size_t n)
-{
-	for (size_t k = 1; k <= 4 && k <= n; k++)
-		if (rn_utf8_valid(s, k))
-			return k;
-	return 0;
 }
 
 int rn_json_quote(struct rn_buf *b, const char *s, size_t n)
@@ -240,18 +259,5 @@ int rn_json_quote(struct rn_buf *b, const char *s, size_t n)
 
 char *rn_json_print_utf8(const cJSON *j)
 {
-	RN_AUTO(rn_freep) char *text = rn_json_print(j);
-	RN_AUTO(rn_buf_clear) struct rn_buf b = RN_BUF_INIT;
-	size_t n = strlen(text);
-	if (rn_utf8_valid(text, n))
-		return rn_take(&text);
-	for (size_t i = 0; i < n;) {
-		size_t k = sequence(text + i, n - i);
-		if (k)
-			rn_buf_add(&b, text + i, k);
-		else
-			rn_buf_adds(&b, "\xef\xbf\xbd");
-		i += k ? k : 1;
-	}
-	return rn_buf_take(&b);
+	return as_utf8(rn_json_print(j));
 }

@@ -30,9 +30,9 @@ cJSON *rn_json_path(const cJSON *j, const char *path);
 char *rn_json_print(const cJSON *j);
 /** The same, with U+FFFD for bytes in its strings that are no UTF-8: paths and headers from outside. */
 char *rn_json_print_utf8(const cJSON *j);
-/** Compact text with members sorted bytewise: equal documents give equal text. New string. */
+/** Compact text with members sorted bytewise: equal documents give equal text. U+FFFD as above. New string. */
 char *rn_json_canonical(const cJSON *j);
-/** Indented by two blanks; new string. */
+/** Indented by two blanks, U+FFFD as above; new string. */
 char *rn_json_pretty(const cJSON *j);
 /** Deep equality; order of members does not matter, order of items does. */
 bool rn_json_equal(const cJSON *a, const cJSON *b);

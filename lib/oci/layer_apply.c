@@ -318,18 +318,22 @@ static int put(struct apply *a, const struct layer_entry *e, struct rn_error *er
 	return e->type == LAYER_HARDLINK ? put_hardlink(a, parent, name, e, err) : put_other(a, parent, name, e, err);
 }
 
-/* Deepest first, so that a folder without write permission does not lock out what is below. */
+/* Deepest first, so that a folder without write permission does not lock out what is below. Of two entries the last one counts. */
 static void finish_dirs(struct apply *a)
 {
+	RN_AUTO(rn_map_clear) struct rn_map done = { 0 };
 	while (a->n_late) {
 		struct late_dir *d = &a->late[--a->n_late];
+		RN_AUTO(rn_freep) char *path = rn_take(&d->path);
+		if (rn_map_get(&done, path))
+			continue;
+		rn_map_set(&done, path, a);
 		const struct timespec times[2] = { { .tv_sec = d->mtime }, { .tv_sec = d->mtime } };
-		RN_AUTO(rn_closep) int fd = rn_open_in_root(a->root, d->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (fd >= 0) {
-			(void)!fchmod(fd, d->mode);
-			(void)!futimens(fd, times);
-		}
-		free(d->path);
+		RN_AUTO(rn_closep) int fd = rn_open_in_root(a->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (fd < 0)
+			continue;
+		(void)!fchmod(fd, d->mode);
+		(void)!futimens(fd, times);
 	}
 	free(a->late);
 }

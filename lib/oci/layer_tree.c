@@ -341,6 +341,16 @@ static void copy_xattrs(struct layer_tree *t, const struct layer_entry *e, struc
 	n->n_xattrs = e->n_xattrs;
 }
 
+/* The node for an entry. A file that was there keeps its own: hard links to it go on having its content (origin). */
+static struct layer_node *node_for(struct layer_tree *t, struct layer_node *dir, const char *name, const struct layer_node *target)
+{
+	size_t len = strlen(name);
+	const struct layer_node *old = child(dir, name, len);
+	if (old && old->type != LAYER_DIR && old != target)
+		remove_child(dir, name, len);
+	return &make_child(t, dir, name, len)->pub;
+}
+
 static int put(struct layer_tree *t, const struct layer_entry *e, uint64_t offset, struct rn_error *err)
 {
 	const char *name;
@@ -352,7 +362,7 @@ static int put(struct layer_tree *t, const struct layer_entry *e, uint64_t offse
 		if (!target || target->type == LAYER_DIR)
 			return rn_fail(err, RN_EINVAL, "hard link \"%s\" has no target \"%s\"", e->path, e->link);
 	}
-	struct layer_node *n = dir ? &make_child(t, dir, name, strlen(name))->pub : layer_tree_root(t);
+	struct layer_node *n = dir ? node_for(t, dir, name, target) : layer_tree_root(t);
 	if (n == target)
 		return 0;
 	if (e->type != LAYER_DIR)

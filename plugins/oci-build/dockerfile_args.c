@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool blank(char c)
@@ -235,14 +236,25 @@ static char *one_word(const char *text, bool keep)
 	return rc == 0 && words.n == 1 ? rn_strdup(words.v[0]) : NULL;
 }
 
-bool df_heredoc_word(const char *word, struct df_heredoc *ret)
+/* What follows "<<" or "3<<-"; NULL when the word does not begin so. */
+static const char *behind_mark(const char *word, bool *ret_tabs)
 {
 	const char *p = word + strspn(word, "0123456789");
 	if (!rn_starts(p, "<<"))
-		return false;
+		return NULL;
 	p += 2;
-	bool tabs = *p == '-';
-	p += tabs;
+	*ret_tabs = *p == '-';
+	return p + *ret_tabs;
+}
+
+bool df_heredoc_word(const char *word, struct df_heredoc *ret)
+{
+	bool tabs;
+	const char *p = behind_mark(word, &tabs);
+	if (!p)
+		return false;
+	while (blank(*p))
+		p++;
 	if (!*p || strchr(p, '<'))
 		return false;
 	RN_AUTO(rn_freep) char *plain = one_word(p, false);
@@ -262,21 +274,54 @@ static void add_heredoc(struct df_reading *r, const struct df_heredoc *h, size_t
 	i->heredocs[i->n_heredocs++].at = df_line_at(r->line, from, length);
 }
 
+static bool is_bare_mark(const char *word, size_t n)
+{
+	bool tabs;
+	RN_AUTO(rn_freep) char *text = rn_strndup(word, n);
+	const char *rest = behind_mark(text, &tabs);
+	return rest && !*rest;
+}
+
+/* The end of the shell's word that begins at `at`; of "<< EOF" with its name. */
+static size_t shell_word_end(const struct df_reading *r, size_t at)
+{
+	/* whatever the escape directive says: BuildKit does the same */
+	struct df_reading shell = *r;
+	shell.escape = '\\';
+	size_t end = word_end(&shell, at);
+	if (!is_bare_mark(r->line->text + at, end - at))
+		return end;
+	size_t name = end;
+	while (blank(r->line->text[name]))
+		name++;
+	return r->line->text[name] ? word_end(&shell, name) : end;
+}
+
+/* Is the byte at `to` within $((…)), where << shifts? */
+static bool in_arithmetic(const char *s, size_t from, size_t to)
+{
+	bool inside = false;
+	for (; from + 1 < to; from++) {
+		if (s[from] == '(' && s[from + 1] == '(')
+			inside = true;
+		else if (s[from] == ')' && s[from + 1] == ')')
+			inside = false;
+	}
+	return inside;
+}
+
 int df_find_heredocs(struct df_reading *r)
 {
 	const char *s = r->line->text;
 	if (!strstr(s, "<<"))
 		return 0;
-	/* words as a shell sees them, whatever the escape directive says: BuildKit does the same */
-	struct df_reading shell = *r;
-	shell.escape = '\\';
 	for (size_t at = r->at; at < r->line->len;) {
 		while (blank(s[at]))
 			at++;
-		size_t end = word_end(&shell, at);
+		size_t end = shell_word_end(r, at);
 		RN_AUTO(rn_freep) char *word = rn_strndup(s + at, end - at);
 		struct df_heredoc h;
-		if (df_heredoc_word(word, &h)) {
+		if (!in_arithmetic(s, r->at, at) && df_heredoc_word(word, &h)) {
 			if (r->to->n_heredocs == 64)
 				return df_reading_fail(r, at, end - at, "more than 64 heredocs in one instruction");
 			add_heredoc(r, &h, at, end - at);
@@ -284,4 +329,18 @@ int df_find_heredocs(struct df_reading *r)
 		at = end;
 	}
 	return 0;
+}
+
+void df_join_heredoc_words(struct df_words *w)
+{
+	for (size_t i = 0; i + 1 < w->n; i++) {
+		if (!is_bare_mark(w->v[i].text, strlen(w->v[i].text)))
+			continue;
+		char *joined = rn_asprintf("%s%s", w->v[i].text, w->v[i + 1].text);
+		free(w->v[i].text);
+		w->v[i].text = joined;
+		free(w->v[i + 1].text);
+		memmove(w->v + i + 1, w->v + i + 2, (w->n - i - 2) * sizeof(*w->v));
+		w->n--;
+	}
 }

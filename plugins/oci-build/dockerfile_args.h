@@ -39,7 +39,9 @@ int df_read_text(struct df_reading *r);
 int df_read_pairs(struct df_reading *r, bool bare);
 /** The <<NAME words of the line; bodies are empty yet. */
 int df_find_heredocs(struct df_reading *r);
-/** Is the word a heredoc ("<<EOF")? Fills name (new string) and form. */
+/** Makes one word of "<<" and the name behind blanks, as "<<EOF" is one. */
+void df_join_heredoc_words(struct df_words *w);
+/** Is the word a heredoc ("<<EOF", "<< EOF")? Fills name (new string) and form. */
 bool df_heredoc_word(const char *word, struct df_heredoc *ret);
 
 #endif

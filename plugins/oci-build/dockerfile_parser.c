@@ -153,6 +153,8 @@ static int check_copy(struct df_reading *r)
 {
 	struct df_words *w = &r->to->words;
 	const char *op = df_op_name(r->to->op);
+	if (!r->to->json)
+		df_join_heredoc_words(w);
 	if (w->n < 2) {
 		df_fail(r->source, w->v[0].at, r->err, RN_EINVAL, "%s needs at least one source and a destination", op);
 		return -1;
@@ -306,11 +308,37 @@ static int read_heredocs(struct df_lexer *lexer, struct df_reading *r, struct df
 	return 0;
 }
 
+/* Bytes at the beginning of s[0..n) that are UTF-8. */
+static size_t utf8_length(const char *s, size_t n)
+{
+	size_t at = 0;
+	for (size_t k = 1; k <= 4 && at + k <= n;) {
+		bool valid = rn_utf8_valid(s + at, k);
+		at += valid ? k : 0;
+		k = valid ? 1 : k + 1;
+	}
+	return at;
+}
+
+/*
+ * What gets into the image's configuration, which is JSON, has to be UTF-8. Names of files (COPY, ADD) and commands (RUN) do not
+ * have to; in the history such bytes become U+FFFD.
+ */
+static int check_utf8(struct df_reading *r)
+{
+	const char *s = r->line->text;
+	size_t bad = utf8_length(s, r->line->len);
+	if (r->to->op == DF_COPY || r->to->op == DF_ADD || r->to->op == DF_RUN || bad == r->line->len)
+		return 0;
+	df_reading_fail(r, bad, 1, "the byte 0x%02x is no UTF-8, and an image's configuration can hold nothing else", (unsigned char)s[bad]);
+	return rn_hint(r->err, "save the Dockerfile as UTF-8");
+}
+
 static int parse_line(struct dockerfile *d, struct df_lexer *lexer, const struct df_line *line, struct rn_error *err)
 {
 	RN_AUTO(instruction_freep) struct df_instruction *i = rn_alloc(sizeof(*i));
 	struct df_reading r = { .source = d->source, .line = line, .escape = d->escape, .to = i, .err = err };
-	if (read_instruction(&r) < 0)
+	if (read_instruction(&r) < 0 || check_utf8(&r) < 0)
 		return -1;
 	i->last_line = line->last;
 	if (read_heredocs(lexer, &r, i->trigger ? i->trigger : i, &i->last_line) < 0)

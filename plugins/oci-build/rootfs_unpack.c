@@ -25,10 +25,22 @@ static int open_inside(int root, const char *path)
 	return rn_open_in_root(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
+/* The folder that holds `path`. A missing one is made: the layer itself has an entry for it, which says what it is like. */
+static int open_above(int root, const char *path)
+{
+	RN_AUTO(rn_freep) char *above = rn_path_dir(path);
+	int fd = open_inside(root, above);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	RN_AUTO(rn_closep) int parent = open_above(root, above);
+	if (parent < 0 || (mkdirat(parent, rn_path_base(above), 0700) < 0 && errno != EEXIST))
+		return -1;
+	return open_inside(parent, rn_path_base(above));
+}
+
 static int make_dir(const struct unpack_job *j, int root, const struct unpack_dir *d, struct rn_error *err)
 {
-	RN_AUTO(rn_freep) char *above = rn_path_dir(d->path);
-	RN_AUTO(rn_closep) int parent = open_inside(root, above);
+	RN_AUTO(rn_closep) int parent = open_above(root, d->path);
 	if (parent < 0 || (mkdirat(parent, rn_path_base(d->path), 0700) < 0 && errno != EEXIST))
 		return rn_fail(err, RN_EIO, "make folder \"%s\": %m", d->path);
 	RN_AUTO(rn_closep) int fd = open_inside(parent, rn_path_base(d->path));

@@ -13,7 +13,7 @@
  * Part of every key, with the version of the program: what another version made may have other bytes. To be raised
  * whenever a step of equal key would make another layer than before.
  */
-#define STEP_KEY_VERSION "3"
+#define STEP_KEY_VERSION "4"
 
 struct step_key {
 	struct key_parts parts;

@@ -288,7 +288,7 @@ def differences(ours, theirs, ignore):
 
 
 def unmet(image, expect):
-    """Lines that say which expectation an image does not meet."""
+    """Lines that say which expectation an image does not meet. Of a path: None (absent), how its facts begin, or the bytes that it holds."""
     facts, settings, out = image.describe(), image.settings(), []
     for name, want in expect.items():
         if name.startswith("config."):
@@ -300,6 +300,9 @@ def unmet(image, expect):
         elif want is None:
             if name in facts:
                 out.append(f"/{name}: should not be there, is [{facts[name]}]")
+        elif isinstance(want, bytes):
+            if facts.get(name, "").split(" ")[3:5] != [str(len(want)), hashlib.sha256(want).hexdigest()[:12]]:
+                out.append(f"/{name}: wanted a file with {want!r}, got [{facts.get(name)}]")
         elif not facts.get(name, "").startswith(want):
             out.append(f"/{name}: wanted [{want}...], got [{facts.get(name)}]")
     return out
