@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -60,7 +59,7 @@ static _Noreturn void become_stage(const cJSON *spec, pid_t parent, int out, int
 	if (null < 0 || kept < 0 || answers < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
 	    dup3(kept, 3, O_CLOEXEC) < 0 || dup3(answers, 4, O_CLOEXEC) < 0)
 		_exit(125);
-	syscall(SYS_close_range, 5u, ~0u, 0u);
+	rn_close_range(5, ~0u, false);
 	worker_stage(spec, 3, 4);
 }
 

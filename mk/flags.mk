@@ -11,7 +11,9 @@ OPTIMIZE ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wvla \
 	-Wwrite-strings -Wswitch-enum -Wundef -Wpointer-arith -Wold-style-definition \
 	-Wno-missing-field-initializers
-HARDENING := -fstack-protector-strong -fstack-clash-protection -fcf-protection
+MACHINE := $(shell $(CC) -dumpmachine)
+X86_64 := $(filter x86_64-%,$(MACHINE))
+HARDENING := -fstack-protector-strong -fstack-clash-protection $(if $(X86_64),-fcf-protection,$(if $(filter aarch64-%,$(MACHINE)),-mbranch-protection=standard))
 ifneq ($(filter -O0,$(OPTIMIZE))$(SANITIZE),)
 HARDENING += -U_FORTIFY_SOURCE
 else
@@ -39,7 +41,6 @@ libs_of = $(shell $(PKG_CONFIG) --libs $(sort $(foreach p,$(1),$(PKGS_$(p)))) 2>
 
 # ISA-L inflates base layers on x86-64, where pkg-config finds it; zlib does it elsewhere, since on arm64 ISA-L before 2.32
 # takes valid streams for damaged (intel/isa-l#316). One of two sources is left out for that.
-X86_64 := $(filter x86_64-%,$(shell $(CC) -dumpmachine))
 ISAL := $(if $(X86_64),$(shell $(PKG_CONFIG) --exists libisal && echo yes))
 LEFT_OUT := lib/oci/gunzip_$(if $(ISAL),no_isal,isal).c
 

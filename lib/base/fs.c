@@ -3,14 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int rn_write_full(int fd, const void *data, size_t n)
@@ -316,20 +314,6 @@ size_t rn_hole(int fd, off_t at, size_t max)
 		return (uint64_t)(data - at) < max ? (size_t)(data - at) : max;
 	bool trailing = errno == ENXIO && fstat(fd, &st) == 0 && st.st_size >= at && (uint64_t)(st.st_size - at) >= max;
 	return trailing ? max : 0;
-}
-
-int rn_open_in_root(int root_fd, const char *path, int flags, mode_t mode)
-{
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	for (int tries = 0;; tries++) {
-		long fd = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-		if (fd >= 0 || errno != EAGAIN || tries > 100) /* EAGAIN: raced with a rename */
-			return (int)fd;
-	}
 }
 
 int rn_end_output(int code, int failed)

@@ -60,6 +60,8 @@ size_t rn_hole(int fd, off_t at, size_t max);
  * links cannot leave it). Returns a descriptor or -1 with errno.
  */
 int rn_open_in_root(int root_fd, const char *path, int flags, mode_t mode);
+/** The same without openat2, a component at a time and without following any link by the kernel; for kernels that do not have it. */
+int rn_open_in_root_steps(int root_fd, const char *path, int flags, mode_t mode);
 
 /** Exclusive (or shared) advisory lock on `path`, made when missing. `wait`: block, else RN_EEXISTS when held. Returns a descriptor that holds the lock until closed, or -1. */
 int rn_lock_file(const char *path, bool shared, bool wait, struct rn_error *err);

@@ -4,6 +4,7 @@
 #include "fs.h"
 #include "time.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,6 +31,44 @@ enum { STACK_SIZE = 128 << 10 };
 #endif
 
 /* Only async-signal-safe calls from here to exec: the parent may have threads. */
+
+static void close_one(unsigned fd, bool at_exec)
+{
+	if (at_exec)
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	else
+		close((int)fd);
+}
+
+/* Those that /proc names, without memory of the heap: other threads may be at it. False when there is no /proc. */
+static bool close_named(unsigned first, unsigned last, bool at_exec)
+{
+	int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return false;
+	_Alignas(struct dirent64) char room[4096];
+	for (ssize_t n; (n = getdents64(dir, room, sizeof(room))) > 0;)
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *e = (const struct dirent64 *)(room + at);
+			at += e->d_reclen;
+			unsigned fd = e->d_name[0] == '.' ? ~0u : (unsigned)strtoul(e->d_name, NULL, 10);
+			if (fd >= first && fd <= last && fd != (unsigned)dir && fd != ~0u)
+				close_one(fd, at_exec);
+		}
+	close(dir);
+	return true;
+}
+
+void rn_close_range(unsigned first, unsigned last, bool at_exec)
+{
+	if (syscall(SYS_close_range, first, last, at_exec ? 4u /* CLOSE_RANGE_CLOEXEC, Linux 5.11 */ : 0u) == 0 ||
+	    close_named(first, last, at_exec))
+		return;
+	long most = sysconf(_SC_OPEN_MAX);
+	unsigned end = most > 0 && most < 65536 ? (unsigned)most : 65536u;
+	for (unsigned fd = first; fd <= last && fd < end; fd++)
+		close_one(fd, at_exec);
+}
 
 static int place_fds(const struct rn_spawn *s, int report_fd)
 {
@@ -69,9 +108,8 @@ static int place_fds(const struct rn_spawn *s, int report_fd)
 		for (size_t i = 0; i < s->n_fds; i++)
 			if ((unsigned)s->fds[i].to >= from && (unsigned)s->fds[i].to < next)
 				next = (unsigned)s->fds[i].to;
-		if (next > from && close_range(from, next == ~0u ? ~0u : next - 1, 4 /* CLOSE_RANGE_CLOEXEC */) < 0 &&
-		    errno != ENOSYS && errno != EINVAL)
-			return -1;
+		if (next > from)
+			rn_close_range(from, next == ~0u ? ~0u : next - 1, true);
 		if (next == ~0u)
 			return 0;
 		from = next + 1;

@@ -27,6 +27,11 @@ struct rn_spawn {
 
 /** Starts it; all other descriptors are closed in the child, signals are reset. Returns the pid or -1 (also when exec fails). */
 pid_t rn_spawn(const struct rn_spawn *s, struct rn_error *err);
+/**
+ * Closes the descriptors from `first` to `last`, at once or (`at_exec`) when a program is started: close_range(2), and one by one where the
+ * kernel (before Linux 5.9) or a container's filter does not have that. May be called between fork or vfork and exec.
+ */
+void rn_close_range(unsigned first, unsigned last, bool at_exec);
 /** True when the child has ended; it is not reaped. Where there is no pidfd_open (old kernels, valgrind), look every RN_WITHOUT_PIDFD_MS. */
 bool rn_ended(pid_t pid);
 enum { RN_WITHOUT_PIDFD_MS = 20 };

@@ -3,6 +3,7 @@
 #include "process.h"
 
 #include "base/fs.h"
+#include "base/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,7 +150,7 @@ static int place_fds(const struct sandbox_spec *s, struct rn_error *err)
 	for (size_t i = 0; i < s->n_fds; i++)
 		if ((moved[i] = fcntl(s->fds[i].from, F_DUPFD_CLOEXEC, top)) < 0)
 			return rn_fail(err, RN_EIO, "descriptor %d: %m", s->fds[i].to);
-	syscall(SYS_close_range, 3, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+	rn_close_range(3, ~0u, true);
 	for (size_t i = 0; i < s->n_fds; i++)
 		if (dup2(moved[i], s->fds[i].to) < 0)
 			return rn_fail(err, RN_EIO, "descriptor %d: %m", s->fds[i].to);

@@ -267,7 +267,7 @@ class Generator:
     def metadata(self, stage):
         n = self.rng.randrange(100)
         return self.pick(f"LABEL l{n % 5}={self.value(stage)} \"key {n % 3}\"=\"v {n}\"", f"EXPOSE {n + 1} {n + 2}/udp", f"STOPSIGNAL {self.pick('SIGINT', '9', 'SIGUSR1')}",
-                         f"HEALTHCHECK --interval={n + 1}s --retries={n} CMD check {n}", f'HEALTHCHECK --timeout=2m CMD ["a", "{n}"]', "HEALTHCHECK NONE",
+                         f"HEALTHCHECK --interval={n + 1}s --retries={n + 1} CMD check {n}", f'HEALTHCHECK --timeout=2m CMD ["a", "{n}"]', "HEALTHCHECK NONE",
                          f"LABEL legacy the {n}  value", f"MAINTAINER someone {n}", "# a comment", f'ENTRYPOINT ["/e{n}", "a b"]\nCMD ["c", "{n}"]', f"ENTRYPOINT run {n}\nCMD x  $y {n}")
 
     def onbuild(self, stage):

@@ -3,11 +3,14 @@
  * Makes of this process what a locked-down container gives: lockdown COMMAND...
  * runs COMMAND with the capabilities of a default container (no CAP_SYS_ADMIN) and a
  * seccomp filter that refuses unshare, namespaces by clone, mount and its kin.
+ * lockdown --old-kernel COMMAND...
+ * runs COMMAND without the system calls that came after Linux 5.0, nothing else.
  */
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -19,6 +22,26 @@ static const int KEPT[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
 
 static const char *const REFUSED[] = { "unshare", "mount",   "umount2",  "pivot_root", "setns",      "open_tree",
 				       "fsopen",  "fsmount", "fspick", "move_mount", "mount_setattr" };
+
+static const char *const NEW[] = { "pidfd_send_signal", "io_uring_setup", "open_tree",	 "move_mount",		    "fsopen",	      "fsconfig",
+				   "fsmount",		"fspick",	  "pidfd_open",	 "clone3",		    "close_range",    "openat2",
+				   "pidfd_getfd",	"faccessat2",	  "epoll_pwait2", "landlock_create_ruleset", "mount_setattr", "fchmodat2" };
+
+static int filter_new(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int rc = ctx ? 0 : -1;
+	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	for (size_t i = 0; rc == 0 && i < sizeof(NEW) / sizeof(*NEW); i++) {
+		int number = seccomp_syscall_resolve_name(NEW[i]);
+		if (number != __NR_SCMP_ERROR) /* newer than this libseccomp */
+			rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), number, 0);
+	}
+	if (rc == 0)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return rc;
+}
 
 static int filter(void)
 {
@@ -42,11 +65,13 @@ static int filter(void)
 
 int main(int argc, char **argv)
 {
-	if (argc < 2 || filter() < 0) {
+	bool old = argc > 1 && strcmp(argv[1], "--old-kernel") == 0;
+	argv += old;
+	if (argc < (old ? 3 : 2) || (old ? filter_new() : filter()) < 0) {
 		fprintf(stderr, "lockdown: cannot\n");
 		return 125;
 	}
-	unsigned long long kept = 0;
+	unsigned long long kept = old ? ~0ull : 0;
 	for (size_t i = 0; i < sizeof(KEPT) / sizeof(*KEPT); i++)
 		kept |= 1ull << KEPT[i];
 	for (int c = 0; c < 64; c++)
