@@ -49,6 +49,10 @@ void apply_undo(struct apply *a);
 
 /** Makes `path` (folder or empty file) with its parents if missing, noting what it made unless `keep`. */
 int target_make(struct apply *a, int root, const char *path, bool folder, bool keep, struct rn_error *err);
+/** Path in the root `root` of what is open as `fd`, with no link in it: new string, NULL when it lies elsewhere. */
+char *target_path(int root, int fd);
+/** Refuses to lay a folder (`folder`) over a file, or a file over a folder: RN_EINVAL. */
+int target_other_kind(const char *target, bool folder, struct rn_error *err);
 /** Opens the parent folder of `path` inside `root`; *ret_name is its last component, borrowed. */
 int target_parent(int root, const char *path, const char **ret_name, struct rn_error *err);
 void undo_add(struct apply *a, enum undo_kind kind, const char *path, const char *other);

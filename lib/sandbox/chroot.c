@@ -29,32 +29,61 @@ static int make_aside(struct apply *a, struct rn_error *err)
 	return 0;
 }
 
-/* Clears `path` for something of ours; what was there is noted to come back. Returns its parent folder. */
-static int clear_place(struct apply *a, const char *path, const char **ret_name, struct rn_error *err)
+/* Where something of ours goes. */
+struct place {
+	int parent;
+	char *path; /* no link in it */
+	const char *name;
+};
+
+static void place_clear(struct place *p)
 {
+	rn_closep(&p->parent);
+	free(p->path);
+}
+
+/* A mount follows links to the place that they name; so does this. */
+static char *follow(struct apply *a, const char *path, bool folder, struct rn_error *err)
+{
+	const char *name;
 	RN_AUTO(rn_freep) char *dir = rn_path_dir(path);
 	if (strcmp(dir, "/") && target_make(a, a->root, dir, true, false, err) < 0)
-		return -1;
-	int parent = target_parent(a->root, path, ret_name, err);
-	if (parent < 0)
-		return -1;
+		return NULL;
+	RN_AUTO(rn_closep) int parent = target_parent(a->root, path, &name, err);
 	struct stat st;
-	if (fstatat(parent, *ret_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		undo_add(a, UNDO_REMOVE, path, NULL);
-		return parent;
-	}
-	if (make_aside(a, err) < 0) {
-		close(parent);
+	if (parent < 0)
+		return NULL;
+	bool link = fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+	if (link && target_make(a, a->root, path, folder, false, err) < 0)
+		return NULL;
+	RN_AUTO(rn_closep) int end = link ? rn_open_in_root(a->root, path, O_PATH, 0) : -1;
+	RN_AUTO(rn_freep) char *real = target_path(a->root, link ? end : parent);
+	if (!real)
+		rn_fail(err, RN_EIO, "find %s in the root: %m", path);
+	return !real || link ? rn_take(&real) : rn_path_join(real, name);
+}
+
+/* Clears `path` for something of ours; what was there is noted to come back. */
+static int clear_place(struct apply *a, const char *path, bool folder, struct place *ret, struct rn_error *err)
+{
+	struct stat st;
+	ret->path = follow(a, path, folder, err);
+	ret->parent = ret->path ? target_parent(a->root, ret->path, &ret->name, err) : -1;
+	if (ret->parent < 0)
 		return -1;
+	if (fstatat(ret->parent, ret->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		undo_add(a, UNDO_REMOVE, ret->path, NULL);
+		return 0;
 	}
+	if (S_ISDIR(st.st_mode) != folder)
+		return target_other_kind(path, folder, err);
+	if (make_aside(a, err) < 0)
+		return -1;
 	RN_AUTO(rn_freep) char *other = rn_asprintf("%s/%u", a->aside, a->names++);
-	if (renameat(parent, *ret_name, AT_FDCWD, other) < 0) {
-		rn_fail(err, RN_EIO, "put %s aside: %m", path);
-		close(parent);
-		return -1;
-	}
-	undo_add(a, UNDO_RESTORE, path, other);
-	return parent;
+	if (renameat(ret->parent, ret->name, AT_FDCWD, other) < 0)
+		return rn_fail(err, RN_EIO, "put %s aside: %m", path);
+	undo_add(a, UNDO_RESTORE, ret->path, other);
+	return 0;
 }
 
 int chroot_node(struct apply *a, const struct plan_op *op, struct rn_error *err)
@@ -75,59 +104,57 @@ int chroot_node(struct apply *a, const struct plan_op *op, struct rn_error *err)
 
 int chroot_copy_in(struct apply *a, const struct plan_op *op, struct rn_error *err)
 {
-	const char *name;
-	RN_AUTO(rn_closep) int parent = clear_place(a, op->target, &name, err);
+	struct stat st;
 	RN_AUTO(rn_freep) char *real = realpath(op->source, NULL);
-	if (parent < 0)
-		return -1;
-	if (!real)
+	if (!real || stat(real, &st) < 0)
 		return rn_fail(err, RN_ENOTFOUND, "bind source %s: %m", op->source);
-	return copy_tree(AT_FDCWD, real, parent, name, err);
+	RN_AUTO(place_clear) struct place p = { .parent = -1 };
+	if (clear_place(a, op->target, S_ISDIR(st.st_mode), &p, err) < 0)
+		return -1;
+	return copy_tree(AT_FDCWD, real, p.parent, p.name, err);
 }
 
 int chroot_move_in(struct apply *a, const struct plan_op *op, struct rn_error *err)
 {
-	const char *name;
-	RN_AUTO(rn_closep) int parent = clear_place(a, op->target, &name, err);
-	if (parent < 0)
+	struct stat st;
+	bool folder = stat(op->source, &st) < 0 || S_ISDIR(st.st_mode);
+	RN_AUTO(place_clear) struct place p = { .parent = -1 };
+	if (clear_place(a, op->target, folder, &p, err) < 0)
 		return -1;
-	if (renameat(AT_FDCWD, op->source, parent, name) < 0) {
+	if (renameat(AT_FDCWD, op->source, p.parent, p.name) < 0) {
 		rn_fail(err, errno == ENOENT ? RN_ENOTFOUND : RN_EIO, "move %s to %s in the root: %m", op->source,
 			op->target);
 		return rn_hint(err, "without mounts, a writable folder must lie on the root's file system");
 	}
-	undo_add(a, UNDO_MOVE_OUT, op->target, op->source);
+	undo_add(a, UNDO_MOVE_OUT, p.path, op->source);
 	return 0;
 }
 
 int chroot_link_in(struct apply *a, const struct plan_op *op, struct rn_error *err)
 {
-	const char *name;
-	RN_AUTO(rn_closep) int parent = clear_place(a, op->target, &name, err);
-	if (parent < 0)
+	RN_AUTO(place_clear) struct place p = { .parent = -1 };
+	if (clear_place(a, op->target, true, &p, err) < 0)
 		return -1;
-	return symlinkat(op->text, parent, name) == 0 ? 0 : rn_fail(err, RN_EIO, "make the link %s in the root: %m", op->target);
+	return symlinkat(op->text, p.parent, p.name) == 0 ? 0 : rn_fail(err, RN_EIO, "make the link %s in the root: %m", op->target);
 }
 
 int chroot_fresh_dir(struct apply *a, const struct plan_op *op, struct rn_error *err)
 {
-	const char *name;
-	RN_AUTO(rn_closep) int parent = clear_place(a, op->target, &name, err);
-	if (parent < 0)
+	RN_AUTO(place_clear) struct place p = { .parent = -1 };
+	if (clear_place(a, op->target, true, &p, err) < 0)
 		return -1;
-	if (mkdirat(parent, name, 0700) < 0 || fchmodat(parent, name, op->mode & 07777, 0) < 0)
+	if (mkdirat(p.parent, p.name, 0700) < 0 || fchmodat(p.parent, p.name, op->mode & 07777, 0) < 0)
 		return rn_fail(err, RN_EIO, "make %s in the root: %m", op->target);
 	return 0;
 }
 
 int chroot_write(struct apply *a, const struct plan_op *op, struct rn_error *err)
 {
-	const char *name;
 	const struct sandbox_file *f = op->file;
-	RN_AUTO(rn_closep) int parent = clear_place(a, op->target, &name, err);
-	if (parent < 0)
+	RN_AUTO(place_clear) struct place p = { .parent = -1 };
+	if (clear_place(a, op->target, false, &p, err) < 0)
 		return -1;
-	RN_AUTO(rn_closep) int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	RN_AUTO(rn_closep) int fd = openat(p.parent, p.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || rn_write_full(fd, f->data, f->size) < 0 || fchown(fd, f->uid, f->gid) < 0 ||
 	    fchmod(fd, f->mode & 07777) < 0)
 		return rn_fail(err, RN_EIO, "write %s in the root: %m", op->target);

@@ -56,6 +56,13 @@ static int open_target(struct apply *a, const char *target, struct rn_error *err
 	return fd;
 }
 
+/* `fd`: the mount point. */
+static void undo_mount(struct apply *a, int fd, const char *target)
+{
+	RN_AUTO(rn_freep) char *real = target_path(a->root, fd);
+	undo_add(a, UNDO_UNMOUNT, real ? real : target, NULL);
+}
+
 int mount_at(struct apply *a, const char *target, const char *type, unsigned long flags, const char *data,
 	     struct rn_error *err)
 {
@@ -63,8 +70,8 @@ int mount_at(struct apply *a, const char *target, const char *type, unsigned lon
 	if (fd < 0)
 		return -1;
 	if (mount(type, fd_path(fd).s, type, flags, data) < 0)
-		return rn_fail(err, RN_EIO, "mount %s at %s: %m", type, target);
-	undo_add(a, UNDO_UNMOUNT, target, NULL);
+		return errno == ENOTDIR ? target_other_kind(target, true, err) : rn_fail(err, RN_EIO, "mount %s at %s: %m", type, target);
+	undo_mount(a, fd, target);
 	return 0;
 }
 
@@ -73,9 +80,11 @@ int mount_bind(struct apply *a, int source, const char *target, struct rn_error 
 	RN_AUTO(rn_closep) int fd = open_target(a, target, err);
 	if (fd < 0)
 		return -1;
+	struct stat st;
 	if (mount(fd_path(source).s, fd_path(fd).s, NULL, MS_BIND | MS_REC, NULL) < 0)
-		return rn_fail(err, RN_EIO, "bind at %s: %m", target);
-	undo_add(a, UNDO_UNMOUNT, target, NULL);
+		return errno == ENOTDIR && fstat(fd, &st) == 0 ? target_other_kind(target, !S_ISDIR(st.st_mode), err) :
+								 rn_fail(err, RN_EIO, "bind at %s: %m", target);
+	undo_mount(a, fd, target);
 	return 0;
 }
 

@@ -102,6 +102,8 @@ static int discard_file(struct apply *a, const struct plan_op *op, int source, i
 	while ((n = read(real, chunk, sizeof(chunk))) > 0)
 		if (rn_write_full(copy, chunk, (size_t)n) < 0)
 			return rn_fail(err, RN_EIO, "copy %s: %m", op->source);
+	if (fchown(copy, st.st_uid, st.st_gid) < 0 && errno != EINVAL && errno != EPERM)
+		return rn_fail(err, RN_EIO, "set the owner of %s: %m", op->target);
 	if (fchmod(copy, st.st_mode & 07777) < 0)
 		return rn_fail(err, RN_EIO, "copy %s: %m", op->source);
 	return mount_bind(a, copy, op->target, err);

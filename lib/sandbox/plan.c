@@ -89,27 +89,69 @@ static void plan_root(struct plan *p, const struct sandbox_spec *s)
 	}
 }
 
+/* ---- what the caller lays over it ------------------------------------------------------------------ */
+
+/* One of the caller's, of any kind. */
+struct wish {
+	const char *target;
+	const struct sandbox_tmpfs *tmpfs;
+	const struct sandbox_bind *bind;
+	const struct sandbox_file *file;
+	size_t number;
+};
+
+/* What lies in another comes after it, or would be hidden; at one target the last one is seen. */
+static int compare_wishes(const void *one, const void *two)
+{
+	const struct wish *a = one, *b = two;
+	int c = strcmp(a->target, b->target);
+	return c ? c : a->number < b->number ? -1 : a->number > b->number;
+}
+
+static struct wish *wishes_of(const struct sandbox_spec *s, size_t *ret_n)
+{
+	struct wish *v = rn_alloc((s->n_tmpfs + s->n_binds + s->n_files + 1) * sizeof(*v));
+	size_t n = 0;
+	for (size_t i = 0; i < s->n_tmpfs; i++, n++)
+		v[n] = (struct wish){ .target = s->tmpfs[i].target, .tmpfs = &s->tmpfs[i], .number = n };
+	for (size_t i = 0; i < s->n_binds; i++, n++)
+		v[n] = (struct wish){ .target = s->binds[i].target, .bind = &s->binds[i], .number = n };
+	for (size_t i = 0; i < s->n_files; i++, n++)
+		v[n] = (struct wish){ .target = s->files[i].target, .file = &s->files[i], .number = n };
+	qsort(v, n, sizeof(*v), compare_wishes);
+	*ret_n = n;
+	return v;
+}
+
+static mode_t tmpfs_mode(const struct sandbox_tmpfs *t)
+{
+	return t->mode ? t->mode : 01777;
+}
+
+static void plan_wish(struct plan *p, const struct sandbox_spec *s, const struct wish *w)
+{
+	if (w->tmpfs) {
+		struct plan_op *t = add(p, PLAN_TMPFS, NULL, w->target);
+		t->size = w->tmpfs->size;
+		t->mode = tmpfs_mode(w->tmpfs);
+	} else if (w->bind) {
+		struct plan_op *o = add(p, w->bind->discard ? PLAN_BIND_DISCARD : PLAN_BIND, w->bind->source, w->target);
+		o->flags = w->bind->discard ? (s->host->userxattr ? PLAN_USERXATTR : 0u) : w->bind->writable ? PLAN_WRITABLE : 0u;
+		o->text = w->bind->discard ? w->bind->scratch : NULL;
+	} else {
+		add(p, PLAN_CONTENT, NULL, w->target)->file = w->file;
+	}
+}
+
 static void plan_mounts(struct plan *p, const struct sandbox_spec *s)
 {
+	size_t n;
+	RN_AUTO(rn_freep) struct wish *wishes = wishes_of(s, &n);
 	plan_root(p, s);
 	if (!s->bare)
 		plan_kernel_files(p, s);
-	for (size_t i = 0; i < s->n_tmpfs; i++) {
-		struct plan_op *t = add(p, PLAN_TMPFS, NULL, s->tmpfs[i].target);
-		t->size = s->tmpfs[i].size;
-		t->mode = s->tmpfs[i].mode ? s->tmpfs[i].mode : 01777;
-	}
-	for (size_t i = 0; i < s->n_binds; i++) {
-		const struct sandbox_bind *b = &s->binds[i];
-		struct plan_op *o = add(p, b->discard ? PLAN_BIND_DISCARD : PLAN_BIND, b->source, b->target);
-		o->flags = b->writable ? PLAN_WRITABLE : 0u;
-		if (b->discard) {
-			o->text = b->scratch;
-			o->flags = s->host->userxattr ? PLAN_USERXATTR : 0u;
-		}
-	}
-	for (size_t i = 0; i < s->n_files; i++)
-		add(p, PLAN_CONTENT, NULL, s->files[i].target)->file = &s->files[i];
+	for (size_t i = 0; i < n; i++)
+		plan_wish(p, s, &wishes[i]);
 	if (s->rootfs && s->read_only && !s->host->overlay)
 		add(p, PLAN_READ_ONLY, NULL, "/");
 	if (s->hostname)
@@ -120,24 +162,28 @@ static void plan_mounts(struct plan *p, const struct sandbox_spec *s)
 }
 
 /* What is written to must be the source itself, which is in one place: where it is wanted again is a link. */
-static void plan_chroot_bind(struct plan *p, const struct sandbox_spec *s, size_t i)
+static void plan_chroot_bind(struct plan *p, const struct wish *wishes, size_t i)
 {
-	const struct sandbox_bind *b = &s->binds[i];
+	const struct sandbox_bind *b = wishes[i].bind;
 	if (!b->writable || b->discard) {
 		add(p, PLAN_COPY_IN, b->source, b->target);
 		return;
 	}
-	for (size_t k = 0; k < i; k++)
-		if (s->binds[k].writable && !s->binds[k].discard && strcmp(s->binds[k].source, b->source) == 0) {
-			add(p, PLAN_LINK_IN, NULL, b->target)->text = s->binds[k].target;
+	for (size_t k = 0; k < i; k++) {
+		const struct sandbox_bind *other = wishes[k].bind;
+		if (other && other->writable && !other->discard && strcmp(other->source, b->source) == 0) {
+			add(p, PLAN_LINK_IN, NULL, b->target)->text = other->target;
 			return;
 		}
+	}
 	add(p, PLAN_MOVE_IN, b->source, b->target);
 }
 
 /* Without mounts: nodes, copies and moves inside the folder, all undone at the end. */
 static void plan_chroot(struct plan *p, const struct sandbox_spec *s)
 {
+	size_t n;
+	RN_AUTO(rn_freep) struct wish *wishes = wishes_of(s, &n);
 	if (!s->bare) {
 		add(p, PLAN_DIR, NULL, "/proc")->mode = 0555;
 		add(p, PLAN_DIR, NULL, "/sys")->mode = 0555;
@@ -150,13 +196,14 @@ static void plan_chroot(struct plan *p, const struct sandbox_spec *s)
 		}
 		add(p, PLAN_FRESH_DIR, NULL, "/dev/shm")->mode = 01777;
 	}
-	for (size_t i = 0; i < s->n_tmpfs; i++)
-		add(p, PLAN_FRESH_DIR, NULL, s->tmpfs[i].target)->mode =
-			s->tmpfs[i].mode ? s->tmpfs[i].mode : 01777;
-	for (size_t i = 0; i < s->n_binds; i++)
-		plan_chroot_bind(p, s, i);
-	for (size_t i = 0; i < s->n_files; i++)
-		add(p, PLAN_WRITE, NULL, s->files[i].target)->file = &s->files[i];
+	for (size_t i = 0; i < n; i++) {
+		if (wishes[i].bind)
+			plan_chroot_bind(p, wishes, i);
+		else if (wishes[i].tmpfs)
+			add(p, PLAN_FRESH_DIR, NULL, wishes[i].target)->mode = tmpfs_mode(wishes[i].tmpfs);
+		else
+			add(p, PLAN_WRITE, NULL, wishes[i].target)->file = wishes[i].file;
+	}
 	add(p, PLAN_CHROOT, s->rootfs, "/");
 }
 

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,6 +46,27 @@ static int make_link_target(struct apply *a, int root, const char *path, int par
 	return make(a, root, clean, folder, keep, depth + 1, err);
 }
 
+char *target_path(int root, int fd)
+{
+	char link[32], top[PATH_MAX], real[PATH_MAX];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
+	ssize_t n = readlink(link, top, sizeof(top) - 1);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t m = readlink(link, real, sizeof(real) - 1);
+	if (n < 0 || m < n || memcmp(top, real, (size_t)n) != 0)
+		return NULL;
+	real[m] = '\0';
+	return rn_strdup(m > n ? real + n : "/");
+}
+
+/* What was made is found again at the end, also when the program changed the links that lead there. */
+static void undo_made(struct apply *a, int root, enum undo_kind kind, int parent, const char *name, const char *path)
+{
+	RN_AUTO(rn_freep) char *dir = target_path(root, parent);
+	RN_AUTO(rn_freep) char *real = dir ? rn_path_join(dir, name) : NULL;
+	undo_add(a, kind, real ? real : path, NULL);
+}
+
 static int make_one(struct apply *a, int root, const char *path, bool folder, bool keep, int depth,
 		    struct rn_error *err)
 {
@@ -53,16 +76,21 @@ static int make_one(struct apply *a, int root, const char *path, bool folder, bo
 		return -1;
 	if (folder && mkdirat(parent, name, 0755) == 0) {
 		if (!keep)
-			undo_add(a, UNDO_REMOVE_DIR, path, NULL);
+			undo_made(a, root, UNDO_REMOVE_DIR, parent, name, path);
 		return 0;
 	}
 	if (!folder) {
 		RN_AUTO(rn_closep) int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 		if (fd >= 0) {
 			if (!keep)
-				undo_add(a, UNDO_REMOVE_FILE, path, NULL);
+				undo_made(a, root, UNDO_REMOVE_FILE, parent, name, path);
 			return 0;
 		}
+	}
+	if (errno == EROFS) {
+		rn_fail(err, RN_EIO, "make %s in the root: %m", path);
+		return rn_hint(err, "it lies in something that is mounted read-only and has no such %s: make it there, or mount that writable",
+			       folder ? "folder" : "file");
 	}
 	if (errno != EEXIST)
 		return rn_fail(err, RN_EIO, "make %s in the root: %m", path);
@@ -86,6 +114,13 @@ static int make(struct apply *a, int root, const char *path, bool folder, bool k
 			return 0;
 		*p = '/';
 	}
+}
+
+int target_other_kind(const char *target, bool folder, struct rn_error *err)
+{
+	rn_fail(err, RN_EINVAL, "%s is a %s, and what is to be mounted there is a %s", target, folder ? "file" : "folder",
+		folder ? "folder" : "file");
+	return rn_hint(err, "choose another target");
 }
 
 int target_make(struct apply *a, int root, const char *path, bool folder, bool keep, struct rn_error *err)

@@ -90,7 +90,8 @@ static const struct runner_param params[] = {
 			     "any other image."),
 	RUNNER_PARAM(struct build_params, secrets,
 		     .help = "Secrets for RUN --mount=type=secret, by id: {file: PATH}, {env: NAME}, {value: TEXT}, or a text, which is the "
-			     "path of a file if there is one and else the secret. They enter neither a layer nor the history nor a log. GIT_AUTH_TOKEN and "
+			     "path of a file if there is one and else the secret. They enter neither a layer nor the history nor a log; a TEXT that stands in the "
+			     "pipeline file itself, instead of ${{ secrets.NAME }}, is in the journal of the run. GIT_AUTH_TOKEN and "
 			     "GIT_AUTH_HEADER, or the same with .HOST[:PORT], are what ADD of a private git repository gives its host.",
 		     .example = "{pip: {file: ~/.netrc}, token: '${{ secrets.token }}'}"),
 	RUNNER_PARAM(struct build_params, ssh,

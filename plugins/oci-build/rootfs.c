@@ -397,10 +397,17 @@ static int make_layer(struct rootfs_step *s, struct fs_state *state, const struc
 		      bool *ret_empty, struct rn_error *err)
 {
 	struct build *b = s->rootfs->b;
+	struct layer_tree *tree = fs_state_tree(state, b, err);
+	RN_AUTO(rn_strv_clear) struct rn_strv covered = { 0 };
+	for (size_t i = 0; tree && i < c->n_covered; i++) {
+		/* what lies behind a link was covered where the link leads */
+		char *real = layer_tree_resolve(tree, c->covered[i], NULL);
+		rn_strv_take(&covered, real ? real : rn_strdup(c->covered[i]));
+	}
 	const struct diff_job job = {
-		.store = b->store, .base = fs_state_tree(state, b, err), .root = s->upper ? s->upper : s->root,
+		.store = b->store, .base = tree, .root = s->upper ? s->upper : s->root,
 		.lowers = (const char *const *)s->lowers.v, .n_lowers = state->n_layers ? s->lowers.n : 0, .before = s->before,
-		.covered = c->covered, .n_covered = c->n_covered, .epoch = b->epoch,
+		.covered = (const char *const *)covered.v, .n_covered = covered.n, .epoch = b->epoch,
 		.options = *c->options, .single_id = rootfs_single_id(s->rootfs), .uid = c->uid, .gid = c->gid,
 		.cancelled = on_cancel, .ctx = b,
 	};

@@ -256,25 +256,36 @@ static int split_fields(const char *text, struct rn_strv *ret, struct rn_error *
 	}
 }
 
-static int find_type(const struct rn_strv *fields, struct run_mount *m, struct rn_error *err)
+static int read_type(struct run_mount *m, const char *name, struct rn_error *err)
 {
+	for (size_t n = 0; n < RN_LEN(type_names); n++)
+		if (strcasecmp(name, type_names[n]) == 0) {
+			m->type = (enum mount_type)n;
+			return 0;
+		}
+	rn_fail(err, RN_EINVAL, "--mount has no type \"%s\"", name);
+	const char *near = rn_nearest(name, type_names, RN_LEN(type_names));
+	return near ? rn_hint(err, "did you mean %s?", near) : rn_hint(err, "types are bind, cache, tmpfs, secret and ssh");
+}
+
+/* *ret_known: false while the type is a variable that has no value yet. */
+static int find_type(const struct rn_strv *fields, const struct reading *r, bool *ret_known)
+{
+	struct run_mount *m = r->m;
 	m->type = MOUNT_BIND;
+	*ret_known = true;
 	for (size_t i = 0; i < fields->n; i++) {
 		RN_AUTO(rn_freep) char *field = rn_strdup(fields->v[i]);
 		char *equals = strchr(field, '=');
 		if (!equals || equals - field != 4 || strncasecmp(field, "type", 4) != 0)
 			continue;
-		size_t found = RN_LEN(type_names);
-		for (size_t n = 0; n < RN_LEN(type_names); n++)
-			if (strcasecmp(equals + 1, type_names[n]) == 0)
-				found = n;
-		if (found == RN_LEN(type_names)) {
-			rn_fail(err, RN_EINVAL, "--mount has no type \"%s\"", equals + 1);
-			const char *near = rn_nearest(equals + 1, type_names, RN_LEN(type_names));
-			return near ? rn_hint(err, "did you mean %s?", near) :
-				      rn_hint(err, "types are bind, cache, tmpfs, secret and ssh");
-		}
-		m->type = (enum mount_type)found;
+		bool variable = strchr(equals, '$');
+		*ret_known = !variable || r->expand;
+		if (!*ret_known)
+			continue;
+		RN_AUTO(rn_freep) char *name = variable ? r->expand(r->ctx, equals + 1) : rn_strdup(equals + 1);
+		if (!name || read_type(m, name, r->err) < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -307,18 +318,19 @@ int run_mount_parse(const char *text, mount_expand *expand, void *ctx, struct ru
 {
 	RN_AUTO(rn_strv_clear) struct rn_strv fields = { 0 };
 	RN_AUTO(run_mount_clear) struct run_mount m = { 0 };
-	if (split_fields(text, &fields, err) < 0 || find_type(&fields, &m, err) < 0)
-		return -1;
 	struct reading r = { .m = &m, .expand = expand, .ctx = ctx, .err = err };
+	bool known;
+	if (split_fields(text, &fields, err) < 0 || find_type(&fields, &r, &known) < 0)
+		return -1;
 	for (size_t i = 0; i < fields.n; i++) {
 		char *value = strchr(fields.v[i], '=');
 		if (value)
 			*value++ = '\0';
 		r.key = rn_lower(fields.v[i]);
-		if (!rn_streq(r.key, "type") && set_option(&r, value) < 0)
+		if (!rn_streq(r.key, "type") && (known || rn_streq(r.key, "from")) && set_option(&r, value) < 0)
 			return -1;
 	}
-	if (finish(&m, r.readonly_given, err) < 0)
+	if (known && finish(&m, r.readonly_given, err) < 0)
 		return -1;
 	*ret = m;
 	m = (struct run_mount){ 0 };

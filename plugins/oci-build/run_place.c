@@ -49,6 +49,15 @@ static void make_env(struct run_place *x)
 		rn_strv_add(&x->env, x->mounts.env.v[i]);
 }
 
+/* What a mount of the step lays there is meant to be seen. */
+static void add_host_file(struct run_place *x, const char *target, const struct rn_buf *text)
+{
+	for (size_t i = 0; i < x->mounts.targets.n; i++)
+		if (rn_streq(x->mounts.targets.v[i], target))
+			return;
+	run_mounts_file(&x->mounts, target, rn_buf_str(text), text->len, 0644);
+}
+
 /* Names are looked up as on this machine; nothing of it is in a layer. */
 static void add_host_files(struct run_place *x)
 {
@@ -60,8 +69,8 @@ static void add_host_files(struct run_place *x)
 		if (rn_read_file("/etc/hosts", HOST_FILE_MAX, &own, NULL) == 0)
 			rn_buf_add(&x->hosts, own.p, own.len);
 	}
-	run_mounts_file(&x->mounts, "/etc/resolv.conf", rn_buf_str(&x->resolv), x->resolv.len, 0644);
-	run_mounts_file(&x->mounts, "/etc/hosts", rn_buf_str(&x->hosts), x->hosts.len, 0644);
+	add_host_file(x, "/etc/resolv.conf", &x->resolv);
+	add_host_file(x, "/etc/hosts", &x->hosts);
 	if (x->r->script)
 		run_mounts_file(&x->mounts, x->r->script_path, x->r->script, strlen(x->r->script), 0755);
 }

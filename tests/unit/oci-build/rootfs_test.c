@@ -234,6 +234,35 @@ static void variables_of_mounts_wait_for_their_values(void **state)
 	assert_int_equal(run_mount_parse("type=cache,target=/c,uid=${y}z", expand, NULL, &m, &err), -1);
 }
 
+static char *secret_type(void *ctx, const char *value)
+{
+	(void)ctx;
+	return rn_replace(value, "$t", "secret");
+}
+
+static void the_type_of_a_mount_may_be_a_variable(void **state)
+{
+	(void)state;
+	struct rn_error err = { 0 };
+	struct run_mount m = { 0 };
+	const char *text = "type=$t,id=a,required,env=A";
+	assert_int_equal(run_mount_parse(text, NULL, NULL, &m, &err), 0);
+	assert_null(m.from);
+	run_mount_clear(&m);
+	assert_int_equal(run_mount_parse(text, secret_type, NULL, &m, &err), 0);
+	assert_int_equal(m.type, MOUNT_SECRET);
+	assert_true(m.required);
+	assert_string_equal(m.env, "A");
+	run_mount_clear(&m);
+	assert_int_equal(run_mount_parse("from=stage,type=$t,target=/m", NULL, NULL, &m, &err), 0);
+	assert_string_equal(m.from, "stage");
+	run_mount_clear(&m);
+	assert_int_equal(run_mount_parse("from=stage,type=$t,target=/m", secret_type, NULL, &m, &err), -1);
+	assert_non_null(strstr(err.msg, "type=secret has no option \"from\""));
+	assert_int_equal(run_mount_parse("type=$x,target=/m", expand, NULL, &m, &err), -1);
+	assert_non_null(strstr(err.msg, "no type \"12\""));
+}
+
 static void secrets_have_four_forms(void **state)
 {
 	(void)state;
@@ -294,6 +323,7 @@ int main(void)
 		cmocka_unit_test(implied_folders_stay_inside),
 		cmocka_unit_test(an_index_that_leads_out_of_the_root_is_not_taken),
 		cmocka_unit_test(variables_of_mounts_wait_for_their_values),
+		cmocka_unit_test(the_type_of_a_mount_may_be_a_variable),
 		cmocka_unit_test(secrets_have_four_forms),
 		cmocka_unit_test(a_new_folder_survives_who_sweeps),
 	};
