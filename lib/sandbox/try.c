@@ -230,14 +230,14 @@ static void try_extras(struct trial *t)
 	     h->cgroup ? NULL : "limits hold for each process alone; for the whole, delegate a cgroup (systemd: Delegate=yes)");
 }
 
-/* Why not the one above: the first failed rung that has a cure. */
+/* Why not the one above: the first failed rung that has a cure. Where nothing works it is the last: it asks for least. */
 static const cJSON *better(const struct trial *t)
 {
-	const cJSON *c;
+	const cJSON *c, *found = NULL;
 	cJSON_ArrayForEach(c, t->checks)
-		if (!rn_json_bool(c, "ok", false) && rn_json_str(c, "cure"))
-			return c;
-	return NULL;
+		if (!rn_json_bool(c, "ok", false) && rn_json_str(c, "cure") && (!found || t->host.rung == SANDBOX_NONE))
+			found = c;
+	return found;
 }
 
 static cJSON *result(struct trial *t)

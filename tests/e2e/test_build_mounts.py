@@ -151,10 +151,11 @@ class Bench:
         if rung in self.said:
             return self.said[rung]
         home = self.folder / rung
+        self.said[rung] = home, "it was not built"
         harness_base.layout(home / "base")
         (home / "all.pipe").write_text(json.dumps({"name": "all", "stages": [self.write(home, case) for case in CASES]}))
         process = start(self.user, rung, home, "--jobs", "2", "all.pipe")
-        said = process.communicate(timeout=300)[0]
+        said = process.communicate(timeout=support.PATIENCE)[0]
         assert process.returncode == 0, said
         self.said[rung] = home, said
         return self.said[rung]
@@ -162,8 +163,6 @@ class Bench:
 
 def start(user, rung, home, *argv):
     """runner on a rung, in a folder that it may write."""
-    if rung == "mapped" and not shutil.which("newuidmap"):
-        pytest.skip("needs newuidmap")
     ids = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
     wrap = {"root": [], "mapped": ids, "single-id": [*ids, "--no-new-privs"], "chroot": [support.BUILD / "tests/tools/lockdown"]}[rung]
     if rung in ("mapped", "single-id") and not (home / "cache").exists():
@@ -171,6 +170,13 @@ def start(user, rung, home, *argv):
     env = {**support.clean_env(home), "XDG_CACHE_HOME": str(home / "cache"), "TOKEN": SECRET}
     return subprocess.Popen([*map(str, wrap), str(user.build / "bin/runner"), *map(str, argv)], cwd=home, env=env, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+
+
+@pytest.fixture(params=RUNGS)
+def rung(request):
+    if request.param == "mapped" and not shutil.which("newuidmap"):
+        pytest.skip("needs newuidmap")
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +187,6 @@ def bench(plain_user):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize("rung", RUNGS)
 def test_mounts(bench, rung, case):
     home, said = bench.build(rung)
     mine = "\n".join(line for line in said.splitlines() if line.split(" ")[0] == case.name)
@@ -203,7 +208,6 @@ def test_mounts(bench, rung, case):
     assert not any(SECRET.encode() in data for data in image.layers) and SECRET not in said
 
 
-@pytest.mark.parametrize("rung", RUNGS)
 def test_a_failed_step_is_entered_with_its_mounts(plain_user, rung):
     home = plain_user.path(f"look-{rung}")
     harness_base.layout(home / "base")
@@ -218,7 +222,7 @@ def test_a_failed_step_is_entered_with_its_mounts(plain_user, rung):
 
     def run(*argv, code):
         process = start(plain_user, rung, home, *argv)
-        said = process.communicate(timeout=120)[0]
+        said = process.communicate(timeout=support.PATIENCE)[0]
         assert process.returncode == code, said
         return said
 
@@ -252,7 +256,7 @@ def two(runner, tmp_path):
     yield Context(runner, tmp_path / "one"), Context(runner, tmp_path / "two"), f"FROM oci-layout://{tmp_path}/base\n"
     for process in runner.begun:
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=support.PATIENCE)
 
 
 def begin(context, text):
@@ -262,7 +266,7 @@ def begin(context, text):
 
 
 def end(process):
-    said = process.communicate(timeout=120)[0]
+    said = process.communicate(timeout=support.PATIENCE)[0]
     assert process.returncode == 0, said
     return said
 

@@ -247,6 +247,21 @@ def test_background_processes_end_with_it(box):
     assert gone(mark)
 
 
+def test_what_ended_without_a_parent_is_reaped(box):
+    """A process that nobody waits for stays in the process table until init takes it."""
+    orphan = "orphan=$( (sleep 0.05 > /dev/null & echo $!) )"
+    if box.rung != "chroot":
+        done = box.run(*box.changes(), command=f"{orphan}; cat /proc/1/comm; while test -e /proc/$orphan; do sleep 0.02; done; echo reaped")
+        assert done.stdout == "runner-sandbox\nreaped\n", done.stderr
+        return
+    process = box.start(*box.changes(), command=f"{orphan}; echo $orphan; until test -e /go; do sleep 0.02; done")
+    pid = process.stdout.readline().strip()
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "it is reaped")
+    assert pid.isdigit() and process.poll() is None
+    (box.root / "go").touch()
+    assert process.communicate(timeout=PATIENCE) == ("", "") and process.returncode == 0
+
+
 def test_a_signal_is_told(box):
     done = box.run(*box.changes(), command="kill -9 $$")
     assert done.returncode == 137 and box.report()["signal"] == "9"
@@ -333,13 +348,70 @@ def test_several_on_one_root(box):
     assert [d.stdout for d in done] == [f"{i}\n" for i in range(8)]
 
 
-def test_doctor_names_the_rung_and_the_cure():
+def doctor(user, *before, code=0, folder="/tmp"):
+    """What `runner doctor --json` says when it is started by `before`."""
+    done = subprocess.run([*map(str, before), Path(user.build) / "bin/runner", "doctor", "--json", "--dir", folder], capture_output=True, text=True,
+                          timeout=PATIENCE, env={"PATH": os.environ["PATH"], "HOME": str(user.home)})
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def as_user(uid, *more):
+    return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *more]
+
+
+def test_doctor_names_the_rung_and_the_cure(plain_user):
     if not IS_ROOT:
         pytest.skip("needs root")
-    done = subprocess.run([BUILD / "tests/tools/lockdown", BUILD / "libexec/runner/runner-doctor", "--json", "--dir", "/tmp"],
-                          capture_output=True, text=True, timeout=PATIENCE)
-    told = json.loads(done.stdout)
-    assert done.returncode == 0 and told["rung"] == "chroot" and not told["overlay"]
+    told = doctor(plain_user, BUILD / "tests/tools/lockdown")
+    assert told["rung"] == "chroot" and not told["overlay"]
     assert "seccompProfile" in told["cure"] and "security_opt" in told["cure"]
     failed = [c for c in told["checks"] if not c["ok"]]
     assert any("Operation not permitted" in c["detail"] for c in failed) and all(c.get("cure") for c in failed if c["name"] != "overlay")
+
+
+NO_IDS = 3000000000  # a user without a line in /etc/subuid
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_doctor_says_what_a_range_of_ids_needs(plain_user):
+    """The rung, why not the one above it, and the setting that cures it."""
+    told = doctor(plain_user, *as_user(NO_IDS))
+    assert told["rung"] == "single-id" and "no subordinate ids" in told["summary"] and "usermod --add-subuids" in told["cure"]
+    told = doctor(plain_user, *as_user(plain_user.uid, "--no-new-privs"))
+    assert told["rung"] == "single-id" and "newuidmap failed" in told["summary"] and "allowPrivilegeEscalation: true" in told["cure"]
+    assert [f for f in told["facts"] if f["name"] == "no_new_privs"][0]["value"] == "yes"
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_doctor_says_what_stands_in_the_way_of_all(plain_user):
+    """Where nothing can run, the cure is what makes something run, not what would make that better."""
+    for user in (plain_user.uid, NO_IDS):
+        told = doctor(plain_user, BUILD / "tests/tools/lockdown", *as_user(user), code=3)
+        assert told["rung"] == "none" and "seccompProfile" in told["cure"] and "one id" in told["summary"]
+
+
+@pytest.mark.skipif(not IS_ROOT or not shutil.which("newuidmap"), reason="needs root and newuidmap")
+def test_a_machine_without_user_namespaces(plain_user):
+    """The limit is that of a user namespace made for it, so that the machine's stays."""
+    folder = plain_user.path("none")
+    (folder / "context").mkdir()
+    sandbox_root.make(folder / "context/root")
+    text = "FROM scratch\nCOPY root /\n"
+    for name, more in (("copies", ""), ("runs", "RUN true\n")):
+        (folder / f"context/{name}").write_text(text + more)
+        (folder / f"{name}.pipe").write_text(json.dumps({"name": name, "stages": [{"id": "image", "uses": "oci-build", "with": {
+            "context": "context", "dockerfile": name, "layout": f"{name}.layout"}}]}))
+    subprocess.run(["chmod", "-R", "a+rwX", folder], check=True)
+    forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec "
+    before = [*as_user(plain_user.uid), "unshare", "--user", "--map-root-user", "--map-auto", "sh", "-c",
+              forbid + 'setpriv --reuid=5 --regid=5 --clear-groups --bounding-set=-all "$@"', "sh"]
+    told = doctor(plain_user, *before, code=3, folder=folder)
+    assert told["rung"] == "none" and "limit of user namespaces" in told["summary"] and "sysctl -w user.max_user_namespaces=" in told["cure"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_CACHE_HOME": f"{folder}/cache"}
+    for name, code in (("copies", 0), ("runs", 3)):
+        done = subprocess.run([*map(str, before), plain_user.build / "bin/runner", f"{name}.pipe"], cwd=folder, env=env, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == code, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "runs:3:1" in said and "RUN cannot execute anything on this machine" in said and "sysctl -w user.max_user_namespaces=" in said
+    assert (folder / "copies.layout/index.json").exists() and not (folder / "runs.layout/index.json").exists()
