@@ -4,7 +4,6 @@
 import errno
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
