@@ -23,7 +23,7 @@ static const struct {
 } variables[] = {
 	{ "RUNNER_PLUGIN_PATH", "folders with plugins, separated by \":\"; searched after --plugin-path" },
 	{ "XDG_DATA_HOME", "the user's plugins are in runner/plugins below it (default ~/.local/share)" },
-	{ "XDG_CACHE_HOME", "caches are in runner/ below it (default ~/.cache)" },
+	{ "XDG_CACHE_HOME", "caches are in runner/ below it (default ~/.cache, and .runner/cache of the working folder where there is no home to write to)" },
 	{ "RUNNER_CACHE_SIZE", "how large caches may grow before what was not used for the longest goes (default 20GB, 0: any size)" },
 	{ "RUNNER_STOP_GRACE", "how long a stage that is stopped has to end by itself before it is killed (default 5s, at most 1h)" },
 	{ "NO_COLOR", "when not empty: no colours" },

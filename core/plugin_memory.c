@@ -27,7 +27,7 @@ enum {
 
 static char *folder(void)
 {
-	RN_AUTO(rn_freep) char *cache = self_cache();
+	RN_AUTO(rn_freep) char *cache = rn_cache_dir();
 	return cache ? rn_path_join(cache, "plugins") : NULL;
 }
 

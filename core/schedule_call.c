@@ -163,7 +163,7 @@ static cJSON *make_info(const struct node *n)
 	if (scratch)
 		add_path(info, "scratch", scratch);
 	add_path(info, "state", rn_asprintf("%s/state/%s/%s", o->root, o->pipeline->name, n->stage->id));
-	char *cache = self_cache();
+	char *cache = rn_cache_dir();
 	add_path(info, "cache", cache ? cache : rn_asprintf("%s/cache", o->root));
 	add_path(info, "libexec", self_libexec());
 	return info;

@@ -40,13 +40,3 @@ char *self_libexec(void)
 	RN_AUTO(rn_freep) char *prefix = self_prefix();
 	return rn_path_join(prefix, "libexec/runner");
 }
-
-char *self_cache(void)
-{
-	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	if (base && base[0] == '/')
-		return rn_path_join(base, "runner");
-	if (home && home[0] == '/')
-		return rn_path_join(home, ".cache/runner");
-	return NULL;
-}

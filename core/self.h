@@ -9,7 +9,5 @@ const char *self_exec(void);
 char *self_prefix(void);
 /** PREFIX/libexec/runner. New string. */
 char *self_libexec(void);
-/** Folder of the user's caches, $XDG_CACHE_HOME/runner or ~/.cache/runner; NULL when neither is set. New string. */
-char *self_cache(void);
 
 #endif

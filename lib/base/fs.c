@@ -177,6 +177,29 @@ char *rn_path_home(const char *base, const char *path)
 	return rn_path_abs(home ? home : base, home ? path + 2 : path);
 }
 
+/* False where this user may not make or write to that folder. Other faults are told by who uses it. */
+static bool is_allowed(const char *dir)
+{
+	RN_AUTO(rn_freep) char *at = rn_strdup(dir);
+	while (access(at, W_OK | X_OK) < 0) {
+		if (errno != ENOENT)
+			return errno != EACCES && errno != EROFS;
+		char *above = rn_path_dir(at);
+		free(at);
+		at = above;
+	}
+	return true;
+}
+
+char *rn_cache_dir(void)
+{
+	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	if (base && base[0] == '/')
+		return rn_path_join(base, "runner");
+	RN_AUTO(rn_freep) char *dir = home && home[0] == '/' ? rn_path_join(home, ".cache/runner") : NULL;
+	return dir && is_allowed(dir) ? rn_take(&dir) : NULL;
+}
+
 const char *rn_path_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');

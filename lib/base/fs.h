@@ -33,6 +33,12 @@ char *rn_path_clean(const char *path);
 char *rn_path_abs(const char *base, const char *path);
 /** The same for a path as people write it: "~/" is $HOME where that is set. New string. */
 char *rn_path_home(const char *base, const char *path);
+/**
+ * The folder of this user's caches: $XDG_CACHE_HOME/runner, else $HOME/.cache/runner where that can be written to (XDG Base Directory
+ * Specification). NULL: neither is set to an absolute path, or the home is a read-only or somebody else's one, as with `docker run --user`.
+ * It may not exist yet. New string.
+ */
+char *rn_cache_dir(void);
 /** Borrowed last component of a path without a trailing slash. */
 const char *rn_path_base(const char *path);
 /** Folder part; "." when there is none. New string. */

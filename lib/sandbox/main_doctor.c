@@ -121,10 +121,8 @@ static void print_cache(const char *cache)
 
 static char *cache_dir(void)
 {
-	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	if (xdg && *xdg == '/')
-		return rn_asprintf("%s/runner/rootfs", xdg);
-	return home && *home == '/' ? rn_asprintf("%s/.cache/runner/rootfs", home) : NULL;
+	RN_AUTO(rn_freep) char *cache = rn_cache_dir();
+	return cache ? rn_path_join(cache, "rootfs") : NULL;
 }
 
 static void print_json(const struct sandbox_host *h, const char *dir)

@@ -23,14 +23,6 @@
 /* What stays behind without its blob (names of layers of a registry's cache, lists of files) is kept this long after its last change. */
 #define LEFTOVER_MS (30 * DAY_MS)
 
-char *cache_disk_folder(void)
-{
-	const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	if (base && *base == '/')
-		return rn_path_join(base, "runner");
-	return home && *home == '/' ? rn_path_join(home, ".cache/runner") : NULL;
-}
-
 int cache_disk_limit(uint64_t *ret, struct rn_error *err)
 {
 	const char *text = getenv("RUNNER_CACHE_SIZE");

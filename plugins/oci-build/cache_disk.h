@@ -11,8 +11,6 @@
 
 #define CACHE_SIZE_DEFAULT UINT64_C(20000000000)
 
-/** $XDG_CACHE_HOME/runner or ~/.cache/runner; NULL: there is no home. New string. */
-char *cache_disk_folder(void);
 /** RUNNER_CACHE_SIZE in bytes, else the default; 0: no limit. RN_EINVAL. */
 int cache_disk_limit(uint64_t *ret, struct rn_error *err);
 

@@ -224,14 +224,14 @@ static int read_option(int c, struct options *o, struct rn_error *err)
 	}
 }
 
-/* Where no home is, a run keeps its cache beside its other state. New string. */
+/* Without a home to write to, a run keeps its cache beside its other state. New string. */
 static char *find_cache(struct rn_error *err)
 {
-	char *cache = cache_disk_folder();
+	char *cache = rn_cache_dir();
 	if (!cache && rn_exists(".runner/cache"))
 		cache = rn_path_abs(NULL, ".runner/cache");
 	if (!cache) {
-		rn_fail(err, RN_ENOTFOUND, "neither XDG_CACHE_HOME nor HOME says where the cache is");
+		rn_fail(err, RN_ENOTFOUND, "neither XDG_CACHE_HOME nor a HOME that can be written to says where the cache is");
 		rn_hint(err, "set XDG_CACHE_HOME (the cache is in runner/ below it) or HOME to an absolute path; without both, a run keeps its cache in "
 			     ".runner/cache of its working folder: go there");
 	}

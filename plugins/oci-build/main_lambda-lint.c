@@ -101,9 +101,8 @@ static void warn(void *ctx, const char *text)
 /* Where layers are kept: with those of oci-build. */
 static int open_store(struct subject *s, struct rn_error *err)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	RN_AUTO(rn_freep) char *dir = cache && *cache ? rn_asprintf("%s/runner/oci", cache) :
-							rn_asprintf("%s/.cache/runner/oci", home ? home : "/tmp");
+	RN_AUTO(rn_freep) char *cache = rn_cache_dir();
+	RN_AUTO(rn_freep) char *dir = rn_path_join(cache ? cache : ".runner/cache", "oci");
 	s->store = blob_store_open(dir, err);
 	return s->store ? 0 : -1;
 }

@@ -221,6 +221,22 @@ def test_no_home_at_all(context, tmp_path):
     assert "COPY d d" in cache(context, "ls", env=nowhere).out  # where the run kept it
 
 
+def test_a_home_of_somebody_else(plain_user):
+    """As in `docker run --user` and in OpenShift: HOME is / or another's folder."""
+    work = plain_user.path("elsewhere")
+    harness_base.layout(work / "base")
+    (work / "Dockerfile").write_text(f"FROM oci-layout://{work}/base\nRUN echo ran > /out\n")
+    (work / "b.pipe").write_text("name: b\nstages:\n  - {id: image, uses: oci-build, with: {context: ., layout: out}}\n")
+
+    def run(*args):
+        return plain_user.run(["env", "-u", "XDG_CACHE_HOME", "HOME=/", plain_user.build / "bin/runner", *args], cwd=work).text
+
+    run("b.pipe")
+    assert "1 of 1 steps that make layers came from the cache" in run("b.pipe")
+    assert "echo ran > /out" in run("cache", "ls")
+    assert (work / ".runner/cache/oci").is_dir() and not os.path.exists("/.cache/runner")
+
+
 def test_a_home_that_cannot_be_written(context, tmp_path):
     (tmp_path / "file").touch()
     said = context.build("FROM scratch\nCOPY d d\n", env={"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": None}, code=None)
