@@ -25,6 +25,7 @@ enum {
 	OUTPUT_CHUNK = 65536,
 	EVENT_READS = 4, /* of 64 KiB each: more than a pipe holds */
 	LINGER_MS = 300, /* for `exec > >(tee log)` and the like to finish by themselves */
+	UNDO_MS = 1000,  /* for a sandbox, whose stage was killed, to put back what it moved */
 	REAP_MS = 10000,
 	DRAIN_MS = 2000,
 };
@@ -222,15 +223,26 @@ static void supervise(struct supervisor *s)
 	}
 }
 
+/* A killed stage's sandboxes see its end, and put back what would be lost (caches) or stay (secrets) without mounts. */
+static void let_undo(struct supervisor *s, struct tree_keep stage)
+{
+	int64_t end = rn_now_ms() + UNDO_MS;
+	kill(-s->stage, SIGKILL); /* not reaped yet, so the number is still ours */
+	while ((!s->ended || tree_count(stage) > 0) && rn_now_ms() < end)
+		wait_some(s, rn_now_ms() + 20);
+}
+
 static void clean_up(struct supervisor *s, struct rn_buf *names, size_t *ret_killed)
 {
 	struct tree_keep stage = { &s->stage, 1 };
 	siginfo_t end = { 0 };
-	bool clean = s->ended && !s->stopping && !s->orphaned &&
-		     waitid(P_PID, (id_t)s->stage, &end, WEXITED | WNOWAIT) == 0 && end.si_code == CLD_EXITED;
+	bool exited = s->ended && waitid(P_PID, (id_t)s->stage, &end, WEXITED | WNOWAIT) == 0 && end.si_code == CLD_EXITED;
+	bool clean = exited && !s->stopping && !s->orphaned;
 	int64_t linger = rn_now_ms() + LINGER_MS;
 	while (clean && !s->orphaned && rn_now_ms() < linger && tree_count(stage) > 0)
 		wait_some(s, rn_now_ms() + 20);
+	if (!exited)
+		let_undo(s, stage);
 	*ret_killed = tree_kill(stage, REAP_MS, names);
 	kill(-s->stage, SIGKILL); /* not reaped yet, so the number is still ours */
 	*ret_killed += tree_kill(s->ended ? stage : (struct tree_keep){ 0 }, REAP_MS, names);

@@ -10,6 +10,7 @@ import tarfile
 
 import pytest
 
+import harness_base
 from images import CONFIG, IMAGE, LAYER, descriptor, digest
 from oci_context import Context, Layout, is_root, noise
 
@@ -167,5 +168,12 @@ def test_a_full_disk_leaves_no_half_layer(context, tmp_path):
         left = [p for p in (small / "runner/oci").rglob("*") if p.is_file() and p.stat().st_size > 100000]
         assert left == [], "nothing half stays"
         context.build("FROM scratch\nCOPY little /little\n", env=env)
+        harness_base.layout(tmp_path / "base")
+        base = f"FROM oci-layout://{tmp_path}/base\n"
+        for command in ("dd if=/dev/zero of=/big bs=1M count=20", "dd if=/dev/urandom of=/big bs=512k count=5 2>/dev/null"):
+            result = context.build(f"{base}RUN {command}\n", code=None, env=env)  # the command itself, or the layer of what it made
+            assert result.code in (1, 3) and "No space left" in result.text and "Dockerfile:2" in result.text, result.text
+            assert not list((small / "runner").glob("rootfs/*/steps/*")), "nothing half stays"
+        context.build(f"{base}RUN echo fine > /out\n", env=env)
     finally:
         subprocess.run(["umount", "-l", small], check=True)

@@ -16,17 +16,18 @@ import pytest
 import harness_base
 import support
 from build_context import Context
-from engine import wait_for
-from test_build_rungs import contents
+from engine import processes, wait_for
+from test_build_rungs import contents, linked_base
 from tree import Image
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="makes the plain user and the locked-down container itself")]
 
 RUNGS = ["root", "mapped", "single-id", "chroot"]
+WHOLE = "-whole"  # the layers of the base cannot be stacked: the root is a folder, compared before and after
 SECRET = "a-secret-of-mounts"
 LENGTH = f"{len(SECRET)}\n"
-LINKS = "RUN mkdir /real && echo old > /real/f && ln -s /real /way && ln -s real/f /to-f && ln -s ../srv/new /etc/dangling\n"
-MADE = ["etc/dangling", "real", "real/f", "to-f", "way"]
+LINKS = "RUN mkdir /there && echo old > /there/f && ln -s /there /byway && ln -s there/f /to-f && ln -s ../srv/new /etc/dangling\n"
+MADE = ["etc/dangling", "there", "there/f", "to-f", "byway"]
 
 
 class Case:
@@ -68,12 +69,12 @@ CASES = [
     Case("secret-over-a-file", f"RUN {secret(',target=/etc/motd')} wc -c < /etc/motd > /out\nRUN cat /etc/motd > /out2\n",
          {"out": LENGTH, "out2": "hello\n"}),
     Case("relative-with-dots", "WORKDIR /w\nRUN --mount=source=dir/../dir/sub,target=../m/./n/../o ls /m/o > /out\n", {"out": "two.txt\n"}, ["w"]),
-    Case("through-links", f"{LINKS}RUN {secret(',target=/to-f')} wc -c < /real/f > /out && ls -l /to-f | cut -c1 >> /out\n"
-         "RUN --mount=source=a.txt,target=/way/f cat /real/f > /out2\nRUN --mount=source=dir,target=/way ls /real > /out3\n"
-         f"RUN {secret(',target=/etc/dangling')} wc -c < /srv/new > /out4\nRUN ls /srv /way > /out5; cat /real/f >> /out5\n",
-         {"out": LENGTH + "l\n", "out2": "a\n", "out3": "one.txt\nsub\n", "out4": LENGTH, "out5": "/srv:\n\n/way:\nf\nold\n"}, MADE),
-    Case("link-that-is-replaced", f"{LINKS}RUN --mount=type=cache,id=m6,target=/way/c echo x > /way/c/f && rm /way && echo y > /way\n"
-         "RUN --mount=type=cache,id=m6,target=/c cat /c/f /way > /out\n", {"out": "x\ny\n"}, MADE),
+    Case("through-links", f"{LINKS}RUN {secret(',target=/to-f')} wc -c < /there/f > /out && ls -l /to-f | cut -c1 >> /out\n"
+         "RUN --mount=source=a.txt,target=/byway/f cat /there/f > /out2\nRUN --mount=source=dir,target=/byway ls /there > /out3\n"
+         f"RUN {secret(',target=/etc/dangling')} wc -c < /srv/new > /out4\nRUN ls /srv /byway > /out5; cat /there/f >> /out5\n",
+         {"out": LENGTH + "l\n", "out2": "a\n", "out3": "one.txt\nsub\n", "out4": LENGTH, "out5": "/byway:\nf\n\n/srv:\nold\n"}, MADE),
+    Case("link-that-is-replaced", f"{LINKS}RUN --mount=type=cache,id=m6,target=/byway/c echo x > /byway/c/f && rm /byway && echo y > /byway\n"
+         "RUN --mount=type=cache,id=m6,target=/c cat /c/f /byway > /out\n", {"out": "x\ny\n"}, MADE),
     Case("folder-over-a-file", "RUN --mount=source=dir,target=/etc/motd true\n", fails=["/etc/motd is a file", "mounted there is a folder"]),
     Case("file-over-a-folder", "RUN --mount=source=a.txt,target=/srv true\n", fails=["/srv is a folder", "mounted there is a file"]),
     Case("tmpfs-over-a-file", "RUN --mount=type=tmpfs,target=/etc/motd true\n", fails=["/etc/motd is a file", "mounted there is a folder"]),
@@ -107,6 +108,9 @@ CASES = [
          stages=f"ONBUILD RUN --mount=source=dir,target=/m {secret()} ls /m > /out && wc -c < /run/secrets/tok >> /out\n"),
     Case("heredoc-with-a-secret", f"RUN {secret()} <<EOF\nwc -c < /run/secrets/tok > /out\nEOF\nRUN {secret()} <<EOF\n#!/bin/sh\nwc -c < /run/secrets/tok > /out2\nEOF\n",
          {"out": LENGTH, "out2": LENGTH}),
+    Case("shell-of-its-own", 'SHELL ["/bin/sh", "-c", "echo $0 $1 > /out; eval \\"$1\\"", "zero"]\nRUN echo x > /out2\nRUN ["/bin/touch", "/out3"]\n',
+         {"out": "zero echo x > /out2\n", "out2": "x\n", "out3": ""}),
+    Case("shell-that-stops", 'SHELL ["/bin/sh", "-e", "-c"]\nRUN false; true\n', fails=["the command exited with status 1"]),
     # how it ends, and what is left
     Case("status", "RUN exit 9\n", fails=["the command exited with status 9"]),
     Case("signal", "RUN kill -11 $$\n", fails=["the command was killed by signal 11 (SIGSEGV)"]),
@@ -152,9 +156,9 @@ class Bench:
             return self.said[rung]
         home = self.folder / rung
         self.said[rung] = home, "it was not built"
-        harness_base.layout(home / "base")
+        linked_base(home / "base") if rung.endswith(WHOLE) else harness_base.layout(home / "base")
         (home / "all.pipe").write_text(json.dumps({"name": "all", "stages": [self.write(home, case) for case in CASES]}))
-        process = start(self.user, rung, home, "--jobs", "2", "all.pipe")
+        process = start(self.user, rung.removesuffix(WHOLE), home, "--jobs", "2", "all.pipe")
         said = process.communicate(timeout=support.PATIENCE)[0]
         assert process.returncode == 0, said
         self.said[rung] = home, said
@@ -169,13 +173,17 @@ def start(user, rung, home, *argv):
         subprocess.run(["chown", "-R", "-h", f"{user.uid}:{user.gid}", home], check=True)
     env = {**support.clean_env(home), "XDG_CACHE_HOME": str(home / "cache"), "TOKEN": SECRET}
     return subprocess.Popen([*map(str, wrap), str(user.build / "bin/runner"), *map(str, argv)], cwd=home, env=env, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", process_group=0)
+
+
+def need(rung):
+    if rung == "mapped" and not shutil.which("newuidmap"):
+        pytest.skip("needs newuidmap")
 
 
 @pytest.fixture(params=RUNGS)
 def rung(request):
-    if request.param == "mapped" and not shutil.which("newuidmap"):
-        pytest.skip("needs newuidmap")
+    need(request.param)
     return request.param
 
 
@@ -187,8 +195,11 @@ def bench(plain_user):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_mounts(bench, rung, case):
-    home, said = bench.build(rung)
+@pytest.mark.parametrize("where", [*RUNGS, "root" + WHOLE, "mapped" + WHOLE])
+def test_mounts(bench, where, case):
+    rung = where.removesuffix(WHOLE)
+    need(rung)
+    home, said = bench.build(where)
     mine = "\n".join(line for line in said.splitlines() if line.split(" ")[0] == case.name)
     layout = home / "done" / case.name
     out, fails = case.expected(rung)
@@ -200,7 +211,7 @@ def test_mounts(bench, rung, case):
         return
     assert (layout / "index.json").exists(), mine + said[-3000:]
     image = Image.from_layout(layout)
-    made = [tarfile.open(fileobj=io.BytesIO(data)).getnames() for data in image.layers[1:]]
+    made = [tarfile.open(fileobj=io.BytesIO(data)).getnames() for data in image.layers[3 if where != rung else 1:]]
     assert {name for names in made for name in names} == set(out) | case.also, made
     for path, text in out.items():
         found = contents(image, path).decode()
@@ -240,6 +251,32 @@ def test_a_failed_step_is_entered_with_its_mounts(plain_user, rung):
     assert "whole\ncached\nbound\n" + LENGTH + "b\n" in before
     assert "/w\nb\n" in run("shell", "b.pipe", "image:4", "--", "/bin/sh", "-c", "pwd; echo $A; ls /home/app", code=0)
     nowhere()
+    assert not list((home / "cache/runner/rootfs").glob("*/steps/*"))
+
+
+def test_a_build_that_is_killed_hard(plain_user, rung):
+    """Nobody can tell the command to end: it ends, its cache is where it was, and the secret lies nowhere."""
+    home = plain_user.path(f"killed-{rung}")
+    harness_base.layout(home / "base")
+    (home / "context").mkdir()
+    sleep = f"sleep 8{os.getpid()}"
+    text = (f"FROM oci-layout://{home}/base\nRUN --mount=type=cache,id=k,target=/c echo one >> /c/f\n"
+            "RUN --mount=type=cache,id=k,target=/c --mount=type=tmpfs,target=/t --mount=type=secret,id=tok echo two >> /c/f; echo x > /half; "
+            f"wc -c < /run/secrets/tok; echo begun; {sleep}\n")
+    (home / "context/Dockerfile").write_text(text)
+    (home / "b.pipe").write_text(json.dumps({"name": "b", "stages": [{"id": "image", "uses": "oci-build", "with": {
+        "context": "context", "layout": "layout", "secrets": {"tok": {"env": "TOKEN"}}}}]}))
+    process = start(plain_user, rung, home, "b.pipe")
+    while "| begun" not in (line := process.stdout.readline()):
+        assert line
+    os.killpg(process.pid, 9)
+    wait_for(lambda: not processes(sleep), "the command ends")
+    wait_for(lambda: subprocess.run(["grep", "-rqsF", SECRET, home]).returncode != 0, "the secret is gone")
+    wait_for(lambda: [p.read_text() for p in (home / "cache/runner/rootfs").glob("mounts/*/*/f")] == ["one\ntwo\n"], "the cache is there")
+    process.communicate(timeout=support.PATIENCE)
+    (home / "context/Dockerfile").write_text(text.replace(sleep, "test $(ls /half) && cat /c/f > /out"))
+    said = end(start(plain_user, rung, home, "b.pipe"))
+    assert contents(Image.from_layout(home / "layout"), "out") == b"one\ntwo\ntwo\n" and said.count("| cached") == 1
     assert not list((home / "cache/runner/rootfs").glob("*/steps/*"))
 
 
