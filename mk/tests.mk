@@ -36,6 +36,11 @@ check-unit: deps-test
 	@$(MAKE) --no-print-directory all unit-tests test-plugins fuzz-replays
 	@RUNNER_BUILD=$(abspath $(B)) python3 tests/check.py --only unit
 
+## check-arm64     cross-build for arm64 in a Debian of its own and run the unit tests by qemu (root)
+check-arm64: | build
+	$(call install,mmdebstrap qemu-user-static)
+	@scripts/arm64.sh $(filter-out libc6-dev libisal-dev,$(filter %-dev,$(DEPS_BUILD))) libcmocka-dev
+
 # programs that tests drive: tests/tools/NAME.c
 TEST_TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(wildcard tests/tools/*.c))
 $(B)/tests/tools/%: $(B)/obj/tests/tools/%.o $(call archives,stage sandbox oci aws http yaml base)
@@ -51,4 +56,4 @@ $(B)/tests/plugins/%.so: $(B)/obj/tests/plugins/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -o $@ $^ $(RN_LDFLAGS)
 test-plugins: $(TEST_PLUGINS)
-.PHONY: check check-unit test-tools test-plugins
+.PHONY: check check-unit check-arm64 test-tools test-plugins
