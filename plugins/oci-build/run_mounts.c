@@ -139,7 +139,8 @@ static int add_ssh(struct step *s, const struct run_mount *m, struct df_at at, c
 	const struct unpack_dir facts = { .mode = m->has_mode ? m->mode : 0600, .uid = m->uid, .gid = m->gid };
 	if (rootfs_own(place->rootfs, socket, &facts, s->err) < 0)
 		return step_locate(s, at);
-	rn_strv_addf(&ret->env, "SSH_AUTH_SOCK=%s", target);
+	if (ret->n_agents == 1 && !run_spec_env(r, "SSH_AUTH_SOCK")) /* as BuildKit: of several the first, and ENV may name another */
+		rn_strv_addf(&ret->env, "SSH_AUTH_SOCK=%s", target);
 	ret->binds[ret->n_binds++] = (struct sandbox_bind){ .source = keep(ret, rn_take(&socket)), .target = target, .writable = true };
 	return 0;
 }

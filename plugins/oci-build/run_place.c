@@ -5,6 +5,7 @@
 
 #include "base/fs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define HOST_FILE_MAX ((size_t)1 << 20)
@@ -38,6 +39,18 @@ static int find_user(struct run_place *x)
 	return 0;
 }
 
+void run_place_set_env(struct run_place *x, const char *text)
+{
+	size_t n = strcspn(text, "=") + 1;
+	for (size_t i = 0; i < x->env.n; i++)
+		if (strncmp(x->env.v[i], text, n) == 0) {
+			free(x->env.v[i]);
+			x->env.v[i] = rn_strdup(text);
+			return;
+		}
+	rn_strv_add(&x->env, text);
+}
+
 static void make_env(struct run_place *x)
 {
 	const char *home = x->user.home && *x->user.home ? x->user.home : "/";
@@ -46,7 +59,7 @@ static void make_env(struct run_place *x)
 	if (!run_spec_env(x->r, "HOME"))
 		rn_strv_addf(&x->env, "HOME=%s", home);
 	for (size_t i = 0; i < x->mounts.env.n; i++)
-		rn_strv_add(&x->env, x->mounts.env.v[i]);
+		run_place_set_env(x, x->mounts.env.v[i]);
 }
 
 /* What a mount of the step lays there is meant to be seen. */

@@ -20,6 +20,8 @@ struct run_place {
 /** Makes it for a step. run_place_clear frees, also after a failure. */
 int run_place_make(struct step *s, const struct run_spec *r, struct run_place *ret);
 void run_place_clear(struct run_place *x);
+/** Sets a variable, NAME=VALUE: it takes the place of one of the same name. */
+void run_place_set_env(struct run_place *x, const char *text);
 /** What the sandbox is told; borrows from `x`. */
 void run_place_sandbox(const struct run_place *x, struct sandbox_spec *ret);
 

@@ -198,8 +198,9 @@ static int run_program(struct session *x, struct run_place *p, struct rn_error *
 	struct sandbox_spec spec;
 	struct sandbox_status status = { 0 };
 	RN_AUTO(sandbox_freep) struct sandbox *box = NULL;
-	if (x->term)
-		rn_strv_addf(&p->env, "TERM=%s", x->term);
+	RN_AUTO(rn_freep) char *term = x->term ? rn_asprintf("TERM=%s", x->term) : NULL;
+	if (term)
+		run_place_set_env(p, term);
 	run_place_sandbox(p, &spec);
 	spec.argv = (const char *const *)x->argv.v;
 	spec.stdin_fd = x->fds[0];

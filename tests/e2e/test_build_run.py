@@ -194,6 +194,13 @@ def test_secrets_are_nowhere(context, base):
             assert word.encode() not in data, path
 
 
+def test_a_secrets_variable_takes_the_place_of_others(context, base):
+    """No shell in between, which would hide a second value."""
+    context.build(base + 'ENV T=plain\nARG U=arg\nRUN --mount=type=secret,id=t,env=T --mount=type=secret,id=t,env=U ["/bin/busybox", "env"]\n',
+                  secrets={"t": {"value": "correct-horse-battery"}})
+    assert sorted(re.findall(r"image \| ([TU]=.*)", context.text)) == ["T=***", "U=***"]
+
+
 def test_secrets_do_not_count_for_the_cache_but_their_absence_fails(context, base):
     text = base + "RUN --mount=type=secret,id=t,required=true cat /run/secrets/t > /dev/null; echo x > /out\n"
     context.build(text, secrets={"t": "first-value-of-it"})

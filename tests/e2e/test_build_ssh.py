@@ -107,11 +107,20 @@ def test_a_client_in_run_speaks_to_the_agent(place):
     assert files(image) == {"out": place.one.public + "\n/run/buildkit/ssh_agent.0\n"}, said
 
 
+def test_the_variable_names_one_agent(place):
+    """Of several mounts the first; ENV may name another one. As BuildKit does. No shell in between, which would hide a second value."""
+    step = 'RUN --mount=type=ssh --mount=type=ssh,id=two ["/bin/busybox", "env"]\n'
+    both = {"default": "agent/agent", "two": str(place.two.socket)}
+    for before, number in (("", 0), ("ENV SSH_AUTH_SOCK=/run/buildkit/ssh_agent.1\n", 1)):
+        said, _ = place.build(before + step, ssh=both)
+        assert re.findall(r"\| SSH_AUTH_SOCK=(.*)", said) == [f"/run/buildkit/ssh_agent.{number}"], said
+
+
 def test_two_agents_at_their_places(place):
-    said, image = place.build("RUN --mount=type=ssh,id=one,target=/a/sock --mount=type=ssh,id=two SSH_AUTH_SOCK=/a/sock ssh-add -L > /out && "
-                              "ssh-add -L >> /out && echo $SSH_AUTH_SOCK >> /out\n",
+    said, image = place.build("RUN --mount=type=ssh,id=one,target=/a/sock --mount=type=ssh,id=two ssh-add -L > /out && "
+                              "SSH_AUTH_SOCK=/run/buildkit/ssh_agent.1 ssh-add -L >> /out && echo $SSH_AUTH_SOCK >> /out\n",
                               ssh={"one": str(place.one.socket), "two": str(place.two.socket)})
-    assert files(image)["out"] == f"{place.one.public}\n{place.two.public}\n/run/buildkit/ssh_agent.1\n", said
+    assert files(image)["out"] == f"{place.one.public}\n{place.two.public}\n/a/sock\n", said
 
 
 def test_the_socket_belongs_to_whom_the_mount_says(plain_user):
