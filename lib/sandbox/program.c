@@ -16,7 +16,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#define BUSY_MS 5000
 
 static int enter_root(const struct plan *plan, int root, struct rn_error *err)
 {
@@ -89,13 +92,28 @@ static int give_up(const struct sandbox_spec *s, const struct plan *plan, struct
 	return caps_set(s->keep_caps && (s->uid == 0 || !plan->set_ids), err);
 }
 
+/*
+ * A program that was just unpacked may still be open for writing in a child that another thread of the same process is
+ * about to turn into something else: that ends by itself in a moment.
+ */
+static int execute_file(const char *file, char *const *argv, char *const *env)
+{
+	for (int waited_ms = 0; waited_ms < BUSY_MS; waited_ms++) {
+		execve(file, argv, env);
+		if (errno != ETXTBSY)
+			return -1;
+		nanosleep(&(const struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	return execve(file, argv, env);
+}
+
 /* The command as execvpe(3) would find it in the PATH it is going to have. */
 static int execute(const struct sandbox_spec *s)
 {
 	char *const *argv = (char *const *)s->argv;
 	char *const *env = (char *const *)s->env;
 	if (strchr(argv[0], '/'))
-		return execve(argv[0], argv, env);
+		return execute_file(argv[0], argv, env);
 	const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	for (size_t i = 0; s->env && s->env[i]; i++)
 		if (rn_starts(s->env[i], "PATH="))
@@ -105,7 +123,7 @@ static int execute(const struct sandbox_spec *s)
 	int kept = ENOENT;
 	for (size_t i = 0; i < dirs.n; i++) {
 		RN_AUTO(rn_freep) char *file = rn_path_join(*dirs.v[i] ? dirs.v[i] : ".", argv[0]);
-		execve(file, argv, env);
+		execute_file(file, argv, env);
 		if (errno == EACCES)
 			kept = EACCES; /* go on: a later one may be executable */
 		else if (errno != ENOENT && errno != ENOTDIR)
