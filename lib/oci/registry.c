@@ -244,12 +244,15 @@ static int send_authorised(struct registry *r, struct registry_call *c, const ch
 	}
 }
 
-static void on_retry(void *ctx, unsigned attempt, int64_t delay_ms, const char *reason)
+/* Without the query, which may hold what only this registry is to see. */
+static void tell_retry(struct registry *r, const struct registry_call *c, unsigned attempt, int64_t delay_ms, const char *reason)
 {
 	char wait[32];
-	RN_AUTO(rn_freep) char *text =
-		rn_asprintf("try %u failed (%s), the next in %s", attempt, reason, rn_format_duration(delay_ms, wait, sizeof(wait)));
-	registry_tell(ctx, REGISTRY_RETRY, false, NULL, 0, text);
+	const char *path = c->path ? c->path : "/blobs/uploads/";
+	RN_AUTO(rn_freep) char *text = rn_asprintf("%s %s%.*s: try %u failed (%s), the next in %s", c->http.method ? c->http.method : "GET",
+						   c->repository ? c->repository : "", (int)strcspn(path, "?"), path, attempt, reason,
+						   rn_format_duration(delay_ms, wait, sizeof(wait)));
+	registry_tell(r, REGISTRY_RETRY, c->push, NULL, 0, text);
 }
 
 int registry_call(struct registry *r, struct registry_call *c, struct http_response *ret, struct rn_error *err)
@@ -267,7 +270,7 @@ int registry_call(struct registry *r, struct registry_call *c, struct http_respo
 		if (delay < 0)
 			break;
 		RN_AUTO(rn_freep) char *reason = rc < 0 ? rn_strdup(err->msg) : rn_asprintf("status %d", ret->status);
-		on_retry(r, attempt, delay, reason);
+		tell_retry(r, c, attempt, delay, reason);
 		if (rn_sleep_ms(delay, r->options.cancel_fd) < 0) {
 			rc = rn_fail(err, RN_ECANCELLED, "stopped");
 			break;

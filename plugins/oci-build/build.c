@@ -239,6 +239,8 @@ static void on_blob(void *ctx, const struct registry_event *e)
 		snprintf(what, sizeof(what), "%s manifest", e->push ? "push" : "pull");
 	if (e->step == REGISTRY_MOVING)
 		b->host->progress(b->stage, what, e->done, e->total, "bytes");
+	else if (e->step == REGISTRY_RETRY && !e->blob)
+		build_log(b, RUNNER_WARN, "%s; trying again", e->text);
 	else if (e->step == REGISTRY_RETRY)
 		build_log(b, RUNNER_WARN, "%s: %s; trying again", what, e->text);
 	else

@@ -88,7 +88,7 @@ def test_links_never_lead_out_of_the_image(context):
     result = build(context, contexts, "FROM base\nCOPY --from=base /out/passwd /x\n", code=1)
     assert "passwd" in result.text and "Dockerfile:2:" in result.text
     result = build(context, contexts, "FROM base\nCOPY a /loop/x\n", code=1)
-    assert "links" in result.text or "loop" in result.text
+    assert "too many links on the way" in result.text and "Dockerfile:2:6" in result.text
 
 
 @pytest.mark.skipif(not is_root(), reason="needs root")
@@ -108,7 +108,7 @@ def test_the_last_of_two_entries_counts(context):
 def test_a_wrong_diff_id_is_noticed(context):
     raw = tar(entry("f", data=b"x"))
     result = build(context, layout(context, raw, diff_id="sha256:" + "0" * 64), code=1)
-    assert digest(raw) in result.text or "diff" in result.text
+    assert f"unpacks to {digest(raw)}, the image says sha256:{0:064}" in result.text
 
 
 @pytest.mark.parametrize("cut", [10, 60, 200])
@@ -116,13 +116,13 @@ def test_a_truncated_layer_is_noticed(context, cut):
     raw = tar(entry("f", data=noise(100000)))
     blob = gzip.compress(raw, mtime=0)
     result = build(context, layout(context, raw, blob=blob[:-cut]), code=1)
-    assert "cut off" in result.text or "damaged" in result.text
+    assert "the layer is cut off: its compressed stream has no end" in result.text and "Dockerfile:2:" in result.text
     assert context.leftovers() == []
 
 
 def test_junk_is_no_layer(context):
     result = build(context, layout(context, b"", blob=b"this is no archive " * 100, diff_id="sha256:" + "0" * 64), code=1)
-    assert "Dockerfile:1" in result.text or "Dockerfile:2" in result.text
+    assert "not a tar archive" in result.text and "Dockerfile:2:" in result.text
 
 
 def test_a_blob_that_is_not_what_its_name_says_is_refused(context):
@@ -140,7 +140,7 @@ def test_a_file_that_is_promised_but_not_there_is_noticed(context):
     header.size = 40 << 30
     blob = gzip.compress(header.tobuf(tarfile.PAX_FORMAT), mtime=0) + gzip.compress(bytes(64 << 20), 9, mtime=0) * 2
     result = build(context, layout(context, b"", blob=blob, diff_id="sha256:" + "0" * 64), code=1)
-    assert "damaged" in result.text or "cut off" in result.text
+    assert "the layer is damaged" in result.text and "needed 42949672960 bytes" in result.text
     assert context.leftovers() == []
 
 
@@ -149,7 +149,7 @@ def test_names_and_attributes_have_limits(context):
     assert "longer than the limit" in result.text
     huge = entry("f", data=b"x", pax_headers={"SCHILY.xattr.user.big": "v" * (2 << 20)})
     result = build(context, layout(context, tar(huge), name="base2"), code=1)
-    assert "extended attributes" in result.text or "damaged" in result.text
+    assert "Special header too large" in result.text and context.leftovers() == []
 
 
 @pytest.mark.skipif(not is_root(), reason="mounts a small file system")
