@@ -190,6 +190,21 @@ static int check_no_cache(const char *text)
 	return 0;
 }
 
+/* A kind of context that other builders have would else be taken for the name of a folder. */
+static int check_contexts(struct runner_stage *rs, const struct runner_host *host, const struct runner_map *contexts)
+{
+	for (size_t i = 0; i < contexts->n; i++) {
+		const char *value = contexts->v[i].value;
+		bool image = rn_starts(value, "docker-image://") || rn_starts(value, "oci-layout://");
+		if (image || (!strstr(value, "://") && !rn_starts(value, "target:") && !rn_starts(value, "input:") && !rn_starts(value, "git@")))
+			continue;
+		RN_AUTO(rn_freep) char *text = rn_asprintf("the named context %s is neither a folder nor an image", contexts->v[i].key);
+		return config_error(rs, host, "build_contexts", text,
+				    "give a folder, docker-image://NAME or oci-layout://PATH; a repository or a URL is a source of ADD");
+	}
+	return 0;
+}
+
 static int check(struct runner_stage *rs, const struct runner_host *host, const void *params_)
 {
 	const struct build_params *p = params_;
@@ -213,7 +228,9 @@ static int check(struct runner_stage *rs, const struct runner_host *host, const 
 		return config_error(rs, host, "compression", "Lambda takes gzip layers only", "leave compression out");
 	if (host->is_known(rs, "secrets") && run_secrets_check(p->secrets.text, &err) < 0)
 		return config_error(rs, host, "secrets", err.msg, err.hint);
-	return check_mirrors(rs, host, p) < 0 ? -1 : check_platforms(rs, host, p);
+	if (check_contexts(rs, host, &p->build_contexts) < 0 || check_mirrors(rs, host, p) < 0)
+		return -1;
+	return check_platforms(rs, host, p);
 }
 
 /* ---- run, plan, destroy ------------------------------------------------------------------------ */

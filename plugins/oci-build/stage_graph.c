@@ -5,6 +5,8 @@
 #include "run_mount.h"
 #include "run_shell.h"
 
+#include "oci/reference.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,12 +57,26 @@ static int read_globals(struct stage_graph *g, const struct df_instruction *i, s
 	return 0;
 }
 
+/* As people write an image's name, without :latest; what is no such name stays as it is. */
+static char *context_name(const char *name)
+{
+	RN_AUTO(reference_clear) struct reference ref = { 0 };
+	if (reference_parse(name, &ref, NULL) < 0)
+		return rn_strdup(name);
+	if (ref.tag && rn_streq(ref.tag, "latest") && !digest_is_set(&ref.digest))
+		rn_freep(&ref.tag);
+	return reference_familiar(&ref);
+}
+
 const char *stage_graph_context(const struct stage_graph *g, const char *name)
 {
 	const struct runner_map *m = &g->b->params->build_contexts;
-	for (size_t i = 0; i < m->n; i++)
-		if (strcasecmp(m->v[i].key, name) == 0)
+	RN_AUTO(rn_freep) char *wanted = m->n ? context_name(name) : NULL;
+	for (size_t i = 0; i < m->n; i++) {
+		RN_AUTO(rn_freep) char *have = context_name(m->v[i].key);
+		if (strcasecmp(have, wanted) == 0)
 			return m->v[i].value;
+	}
 	return NULL;
 }
 

@@ -90,7 +90,7 @@ size_t stage_graph_steps(const struct stage_graph *g);
 /** What --from of an instruction in `in` names: an earlier stage, or NULL for an image or named context. -1 for a name or number that cannot be (shown in `source`, where the flag stands). */
 int stage_graph_from(struct stage_graph *g, const struct df_source *source, const struct build_stage *in,
 		     const struct df_flag *flag, struct build_stage **ret, struct rn_error *err);
-/** Value of a named context of `build_contexts`; NULL: none of that name. */
+/** Value of a named context of `build_contexts` (alpine is docker.io/library/alpine:latest, as in docker's own); NULL: none of that name. */
 const char *stage_graph_context(const struct stage_graph *g, const char *name);
 
 #endif

@@ -3,12 +3,15 @@
 
 import hashlib
 import io
+import json
 import os
 import subprocess
 import tarfile
 
 import pytest
 
+import build_context
+import harness_base
 from oci_context import Context, Layout, is_root
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
@@ -49,6 +52,27 @@ def built(runner, tmp_path):
         f.write(b"island")
     context.build("FROM scratch\nADD corners.tar /\nCOPY sparse /sparse\n", layout="layout", tags=["example.com/corners:v1"])
     return context
+
+
+@pytest.mark.skipif(not is_root(), reason="sets a capability")
+def test_capabilities_and_set_id_bits_go_through_every_copy_and_run(runner, tmp_path):
+    """A change of owner would take both away in the file system: here they are in the layer."""
+    context = build_context.Context(runner, tmp_path / "work")
+    harness_base.layout(tmp_path / "base")
+    os.setxattr(context.write("cap", "x", 0o755), "security.capability", CAPABILITY)
+    context.write("suid", "y", 0o6755)
+    image = context.build(
+        f"FROM oci-layout://{tmp_path}/base AS a\nCOPY cap suid /a/\nCOPY --chown=5:6 cap suid /b/\nCOPY --chmod=4711 cap suid /c/\nCOPY --link --chown=1 cap /d/\n"
+        "RUN mv /a/cap /a/moved && ln /a/moved /a/second && chown 3:3 /b/suid && chmod 2755 /b/suid\n"
+        "FROM scratch\nCOPY --from=a /a /1/\nCOPY --from=a --chown=7:8 /a /2/\nCOPY --parents --from=a /b/./cap /b/./suid /c/cap /c/suid /d/cap /\n")
+    tree = image.describe()
+    capable = json.dumps({"security.capability": CAPABILITY.hex()})
+    x, y = (f"1 {hashlib.sha256(data).hexdigest()[:12]}" for data in (b"x", b"y"))
+    assert {path: facts for path, facts in tree.items() if facts.startswith("file")} == {
+        "1/moved": f"file 0755 0:0 {x} {capable}", "1/second": f"file 0755 0:0 {x} {capable} = 1/moved", "1/suid": f"file 6755 0:0 {y}",
+        "2/moved": f"file 0755 7:8 {x} {capable}", "2/second": f"file 0755 7:8 {x} {capable} = 2/moved", "2/suid": f"file 6755 7:8 {y}",
+        "cap": f"file 0755 5:6 {x} {capable}", "suid": f"file 2755 3:3 {y}",
+        "c/cap": f"file 4711 0:0 {x} {capable}", "c/suid": f"file 4711 0:0 {y}", "d/cap": f"file 0755 1:1 {x} {capable}"}
 
 
 def sparse_content():

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """oci-build: layouts that other tools read, digests that do not depend on the machine, errors at their place."""
 
+import hashlib
 import http.server
+import io
 import json
 import os
 import subprocess
 import tarfile
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
 import harness_base
 from build_context import Context, Image
+from fault_registry import FaultRegistry
 
 @pytest.fixture
 def context(runner, tmp_path):
@@ -199,6 +204,25 @@ def test_named_contexts(context, tmp_path):
     assert tree["b"].startswith("file 0644 0:0 12") and tree["base"].split()[3] == tree["again"].split()[3]
 
 
+def test_a_named_context_replaces_an_image_however_its_name_is_written(context):
+    harness_base_line(context)
+    context.write("a", "a")
+    layout = f"oci-layout://{context.folder.parent}/base"
+    forms = ("alpine", "alpine:latest", "docker.io/library/alpine", "docker.io/alpine:latest")
+    for asked, given in zip(forms, forms[1:] + forms[:1]):
+        image = context.build(f"FROM {asked}\nCOPY a /\nCOPY --from={given} /etc/motd /motd\n", build_contexts={given: layout})
+        assert {"a", "motd", "bin/busybox"} <= set(image.describe())
+    tagged = {"alpine:3": layout, "registry.example.com:5000/team/alpine": layout}
+    image = context.build("FROM alpine:3\nCOPY --from=registry.example.com:5000/team/alpine:latest /etc/motd /motd\n", build_contexts=tagged)
+    assert "motd" in image.describe()
+
+
+@pytest.mark.parametrize("value", ["https://github.com/o/r.git", "target:build", "input:x", "git@github.com:o/r.git"])
+def test_a_context_of_another_kind_is_refused_in_words(context, value):
+    failed = context.build("FROM scratch\nCOPY Dockerfile /\n", code=1, build_contexts={"more": value})
+    assert "the named context more is neither a folder nor an image" in failed.text and "source of ADD" in failed.text
+
+
 def test_add_downloads_and_verifies(context):
     body = b"remote content\n"
 
@@ -216,11 +240,10 @@ def test_add_downloads_and_verifies(context):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
-    import hashlib
     good = "sha256:" + hashlib.sha256(body).hexdigest()
     try:
         image = context.build(f"FROM scratch\nADD --checksum={good} {url}/ok/file.txt /d/\nADD --chmod=644 {url}/ok/x?q=1 /named\n")
-        assert facts(image, "d/file.txt").startswith("file 0600 0:0 15")
+        assert facts(image, "d/file.txt") == f"file 0600 0:0 15 {good[7:19]}"
         assert facts(image, "named").startswith("file 0644 0:0 15")
         result = context.build(f"FROM scratch\nADD --checksum=sha256:{'0' * 64} {url}/ok /d/\n", code=None)
         assert result.code and good in result.text and "Dockerfile:2:" in result.text
@@ -229,6 +252,37 @@ def test_add_downloads_and_verifies(context):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_add_of_a_url_is_unpacked_when_told(context):
+    with tarfile.open(context.write("../packed.tgz"), "w:gz") as tar:
+        member = tarfile.TarInfo("in/f")
+        member.size, member.uid = 3, 5
+        tar.addfile(member, io.BytesIO(b"abc"))
+    with FaultRegistry() as store:  # any HTTP server
+        data = (context.folder / "packed.tgz").read_bytes()
+        store.add_blob("app", data)
+        url = f"{store.url}/v2/app/blobs/sha256:{hashlib.sha256(data).hexdigest()}"
+        tree = context.build(f"FROM scratch\nADD --unpack {url} /u/\nADD {url} /k\nADD --unpack=true --chown=3:4 {url} /o/\n").describe()
+    inner = hashlib.sha256(b"abc").hexdigest()[:12]
+    assert tree["u/in/f"] == f"file 0644 5:0 3 {inner}" and tree["o/in/f"] == f"file 0644 3:4 3 {inner}"
+    assert tree["k"] == f"file 0600 0:0 {len(data)} {hashlib.sha256(data).hexdigest()[:12]}"
+
+
+def test_text_that_is_no_utf8_makes_valid_json(context, runner):
+    odd = b"f\xff".decode("utf-8", "surrogateescape")
+    context.write(odd, "odd")
+    context.write("Dockerfile", b"# Andr\xe9\nFROM scratch\nCOPY f\xff /x/\nCOPY <<EOF /latin1\n\xe9\nEOF\n")
+    image = context.build()
+    assert f"x/{odd}" in image.describe() and facts(image, "latin1").endswith(hashlib.sha256(b"\xe9\n").hexdigest()[:12])
+    assert [h["created_by"] for h in image.config["history"]] == ["COPY f\ufffd /x/", "COPY <<EOF /latin1"]
+    first = context.digest
+    assert context.build(source_date_epoch=0) and context.cached == 2 and context.digest == first
+    kept = json.loads(runner("cache", "ls", "--json", cwd=context.folder).out)
+    assert "COPY f\ufffd /x/" in {r["created_by"] for r in kept["results"]}
+    context.write("Dockerfile", b"FROM scratch\nLABEL a=\xc3\xa9 b=\xe9\n")
+    failed = context.build(code=1)
+    assert "the byte 0xe9 is no UTF-8" in failed.text and "Dockerfile:2:14" in failed.text
 
 
 def test_several_platforms_make_an_index(context):
@@ -246,6 +300,32 @@ def test_docker_archive_and_labels_and_annotations(context):
     assert image.manifest["annotations"] == {"who": "me"}
     seen = json.loads(subprocess.run(["skopeo", "inspect", "--config", f"docker-archive:{context.folder}/image.tar"], capture_output=True, check=True).stdout)
     assert seen["config"]["Labels"] == {"x": "1", "y": "2"}
+
+
+@pytest.fixture
+def podman():
+    """podman(*args) -> what it prints, with a store of its own. It refuses longer paths."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as store:
+        place = ["--root", f"{store}/root", "--runroot", f"{store}/run", "--storage-driver", "vfs"]
+        yield lambda *args: subprocess.run(["podman", *place, *args], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="podman keeps images as root here")
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
+def test_podman_loads_the_docker_archive(context, podman, compression):
+    context.write("a", "content\n")
+    tags = ["example.com/a:1", "example.com/other:2"]
+    image = context.build('FROM scratch\nCOPY --chown=5:6 --chmod=4711 a /d/\nENV E=1\nCMD ["/d/a"]\n', archive="image.tar", tags=tags, compression=compression)
+    podman("load", "-i", context.folder / "image.tar")
+    for tag in tags:
+        seen = json.loads(podman("image", "inspect", tag))[0]
+        assert seen["Id"] == image.manifest["config"]["digest"][7:] and seen["Config"]["Cmd"] == ["/d/a"] and "E=1" in seen["Config"]["Env"]
+    root = Path(podman("image", "mount", tags[0]).strip())
+    try:
+        status = (root / "d/a").stat()
+        assert (root / "d/a").read_text() == "content\n" and (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o4711, 5, 6)
+    finally:
+        podman("image", "unmount", tags[0])
 
 
 def test_an_unused_build_argument_is_said(context):
@@ -269,7 +349,6 @@ def test_hard_links_of_an_archive_stay_links(context):
     with tarfile.open(path, "w") as tar:
         info = tarfile.TarInfo("one")
         info.size = 3
-        import io
         tar.addfile(info, io.BytesIO(b"abc"))
         link = tarfile.TarInfo("two")
         link.type, link.linkname = tarfile.LNKTYPE, "one"
@@ -279,7 +358,6 @@ def test_hard_links_of_an_archive_stay_links(context):
 
 
 def test_an_archive_that_leaves_the_root_is_kept_inside(context):
-    import io
     path = context.folder / "context/t.tar"
     with tarfile.open(path, "w") as tar:
         for name in ("../../outside", "/absolute"):

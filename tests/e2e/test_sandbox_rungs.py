@@ -417,6 +417,7 @@ def test_a_machine_without_user_namespaces(plain_user):
     assert "runs:3:1" in said and "RUN cannot execute anything on this machine" in said and "sysctl -w user.max_user_namespaces=" in said
     assert (folder / "copies.layout/index.json").exists() and not (folder / "runs.layout/index.json").exists()
 
+
 @pytest.mark.parametrize("box", ["chroot"], indirect=True)  # an overlay does not mind
 def test_a_program_that_is_still_open_for_writing_is_waited_for(box):
     """As one that was just unpacked is in a child that another thread is starting."""
