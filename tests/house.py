@@ -5,6 +5,8 @@
 Prints "ok RULE" or "FAILED RULE: where" lines; exits 1 when a rule is broken.
 """
 
+import ast
+import builtins
 import os
 import re
 import subprocess
@@ -140,6 +142,23 @@ def unsafe_calls():
                 yield f"{path.relative_to(SOURCE)}:{number}: {name}()"
 
 
+def names_of_nothing():
+    """Names that a Python file of the tests uses and that nothing in it makes: an import that got lost. It would fail in the middle of a test alone."""
+    for path in sorted((SOURCE / "tests").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        made = {*dir(builtins), "__file__"}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                made |= {(a.asname or a.name).partition(".")[0] for a in node.names}
+            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                made.add(node.id)
+            else:
+                made |= {getattr(node, key) for key in ("name", "arg") if isinstance(getattr(node, key, None), str)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id not in made:
+                yield f"{path.relative_to(SOURCE)}:{node.lineno}: {node.id}"
+
+
 check("layers: includes point one way", wrong_arrows())
 check("the core links no network, crypto or archive library", core_needs())
 check("libcurl, libarchive and ISA-L are loaded late", late_libraries())
@@ -149,4 +168,5 @@ check("the plugin header is C17 and C++17", abi_in_other_languages())
 check("each source names its licence", missing_licence_line())
 check("no loose ends in the sources", loose_ends())
 check("no unsafe library calls", unsafe_calls())
+check("tests use no name that is not made", names_of_nothing())
 sys.exit(1 if failures else 0)

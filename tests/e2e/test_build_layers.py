@@ -121,7 +121,7 @@ def test_without_overlays_it_sees_the_same(context):
     made = stacks()
     file = context.pipeline(run_text(context, made))
     done = subprocess.run([support.BUILD / "tests/tools/lockdown", *context.runner.argv("run", file)], cwd=context.folder, env=context.runner.full_env(),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=300)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=1000)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "root in a locked-down container: chroot" in done.stdout + done.stderr
     problems = run_differences(Image.from_layout(context.folder / "layout"), made)
