@@ -185,9 +185,10 @@ static void plan_chroot(struct plan *p, const struct sandbox_spec *s)
 	size_t n;
 	RN_AUTO(rn_freep) struct wish *wishes = wishes_of(s, &n);
 	if (!s->bare) {
-		add(p, PLAN_DIR, NULL, "/proc")->mode = 0555;
-		add(p, PLAN_DIR, NULL, "/sys")->mode = 0555;
-		add(p, PLAN_DIR, NULL, "/dev")->mode = 0755;
+		/* empty ones of its own: what is written there stays nowhere, as with mounts */
+		add(p, PLAN_FRESH_DIR, NULL, "/proc")->mode = 0555;
+		add(p, PLAN_FRESH_DIR, NULL, "/sys")->mode = 0555;
+		add(p, PLAN_FRESH_DIR, NULL, "/dev")->mode = 0755;
 		for (size_t i = 0; i < RN_LEN(DEVICES); i++) {
 			struct plan_op *o = add(p, PLAN_NODE, NULL, DEVICES[i].path);
 			o->size = makedev(DEVICES[i].major, DEVICES[i].minor);

@@ -176,11 +176,21 @@ static int place_fds(const struct sandbox_spec *s, struct rn_error *err)
 	return 0;
 }
 
+/* `> /dev/stdout` opens the pipe anew, as the user that the program is by then. */
+static void give_pipes(const struct sandbox_spec *s, const struct plan *plan)
+{
+	struct stat st;
+	for (int fd = 0; fd < 3 && plan->set_ids; fd++)
+		if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+			(void)!fchown(fd, s->uid, s->gid); /* not allowed: then it is as it was */
+}
+
 static int prepare(const struct sandbox_spec *s, const struct plan *plan, int root, struct rn_error *err)
 {
 	setsid();
 	if (isatty(0))
 		(void)!ioctl(0, TIOCSCTTY, 0); /* a terminal that is nobody's yet: job control works */
+	give_pipes(s, plan);
 	if (enter_root(plan, root, err) < 0 || set_limits(s, plan, err) < 0 || give_up(s, plan, err) < 0)
 		return -1;
 	const char *cwd = s->cwd ? s->cwd : "/";

@@ -118,6 +118,11 @@ CASES = [
     Case("no-network", "RUN --network=none ls /sys/class/net > /out\n", {"out": "lo\n"}, on={"chroot": {"fails": ["cutting the network is not possible here"]}}),
     Case("network-of-the-machine", "RUN --network=host busybox readlink /proc/self/ns/net > /out || true\n", {"out": os.readlink("/proc/self/ns/net") + "\n"},
          on={"chroot": {"out": {"out": ""}}}),  # no /proc to look into
+    Case("what-is-written-to-the-kernels-folders", "RUN echo x > /dev/x; mkdir -p /dev/d /proc/d /sys/d 2>/dev/null; echo x > /proc/x 2>/dev/null; "
+         "echo y | tee /dev/stdout > /dev/null; mkdir -p /dev/shm/d; ls -d /dev/x /dev/d /dev/shm/d > /out\nRUN ls /dev/x /dev/d /proc/x /proc/d /sys/d > /out2 2>&1 || wc -l < /out2 > /out3\n",
+         {"out": "/dev/d\n/dev/shm/d\n/dev/x\n", "out2": None, "out3": "5\n"}),
+    Case("streams-by-name", "RUN mkdir -m 777 /u\nUSER app\nRUN echo one | tee /dev/stderr > /dev/stdout && cat < /dev/stdin > /u/out\n", {"u/out": ""}, ["u"],
+         on={"chroot": {"fails": ["the command exited with status"]}}),  # no /proc and so no /dev/fd
     Case("its-streams", "RUN cat > /out; echo one; echo two >&2; echo three\n", {"out": ""}),
     Case("groups", "RUN mkdir -m 777 /u\nUSER app\nRUN id -G > /u/out\nUSER web\nRUN id -G > /u/out2; echo $HOME >> /u/out2\nUSER app:web\nRUN id -G > /u/out3\n"
          "USER 4242\nRUN id -G > /u/out4; echo $HOME >> /u/out4\n",

@@ -93,6 +93,15 @@ def test_output_comes_line_by_line_in_its_order(context, base):
     assert lines[at:at + 5] == ["one", "two", "three", "last", "no-newline"]
 
 
+@pytest.mark.skipif(os.cpu_count() < 2, reason="one core runs one stage at a time")
+def test_output_of_stages_side_by_side_says_whose_it_is(context, base):
+    """Each of the two commands waits for the other one."""
+    step = "RUN --mount=type=cache,target=/meet touch /meet/{0}; until test -e /meet/{1}; do sleep 0.02; done; echo hello of {0}; echo x > /{0}\n"
+    context.build(base.replace("\n", " AS one\n") + step.format("one", "two") + base.replace("\n", " AS two\n") + step.format("two", "one")
+                  + base + "COPY --from=one /one /\nCOPY --from=two /two /\n")
+    assert sorted(re.findall(r"image \| (.*hello of .*)", context.text)[-2:]) == ["one 2/2: hello of one", "two 2/2: hello of two"]
+
+
 @pytest.mark.parametrize("command, why", [("exit 9", "exited with status 9"), ("kill -9 $$", "killed by signal 9 (SIGKILL)"),
                                           ("no-such-program", "status 127: a program was not found")])
 def test_failures_say_what_where_and_what_to_do(context, base, command, why):
