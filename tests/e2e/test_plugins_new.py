@@ -14,8 +14,7 @@ import support
 def installed(tmp_path_factory):
     """PREFIX of an installation made by `make install`, moved afterwards: it must find itself."""
     root = tmp_path_factory.mktemp("install")
-    subprocess.run(["make", "-C", support.SOURCE, f"B={support.BUILD}", f"DESTDIR={root}/staged", "PREFIX=/opt/runner", "install"],
-                   check=True, capture_output=True, timeout=1000, env=make_env())
+    make("install", f"DESTDIR={root}/staged", "PREFIX=/opt/runner")
     shutil.move(root / "staged/opt/runner", root / "moved")
     return root / "moved"
 
@@ -23,6 +22,13 @@ def installed(tmp_path_factory):
 def make_env(**more):
     """No variable of an outer make gets in."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "RUNNER_"))} | more
+
+
+def make(*words):
+    """Of the source tree, without building it: a make that is told other flags would do that anew, while other tests use what is built."""
+    done = subprocess.run(["make", "-C", support.SOURCE, "-o", "all", f"B={support.BUILD}", *words], capture_output=True, text=True, timeout=1000,
+                          env=make_env())
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -109,11 +115,7 @@ def test_the_example_builds_and_passes_its_test(work, tmp_path):
 
 
 def test_uninstall_leaves_nothing(tmp_path):
-    def make(target):
-        subprocess.run(["make", "-C", support.SOURCE, f"B={support.BUILD}", f"PREFIX={tmp_path}/p", target], check=True,
-                       capture_output=True, timeout=1000, env=make_env())
-
-    make("install")
+    make("install", f"PREFIX={tmp_path}/p")
     assert (tmp_path / "p/share/man/man1/runner.1").is_file()
-    make("uninstall")
+    make("uninstall", f"PREFIX={tmp_path}/p")
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
