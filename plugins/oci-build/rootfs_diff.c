@@ -263,6 +263,24 @@ static bool untouched(const struct diff_job *j, const struct diff_place *p, cons
 	return below >= 0 && same_content(p->fd, below);
 }
 
+/*
+ * What is not in the layer must not stay in its folder either, though it changes nothing here: the folder serves every image that has
+ * the layer, and in another one such a copy of a file below, or a mark, would be wrong.
+ */
+static int forget(int dir, const char *name, const char *path, struct rn_error *err)
+{
+	return unlinkat(dir, name, 0) == 0 ? 0 : rn_fail(err, RN_EIO, "remove /%s: %m", path);
+}
+
+static int forget_opaque(const struct diff_place *p, struct rn_error *err)
+{
+	static const char *const marks[] = { "trusted.overlay.opaque", "user.overlay.opaque" };
+	for (size_t i = 0; i < RN_LEN(marks); i++)
+		if (fremovexattr(p->fd, marks[i]) < 0 && errno != ENODATA && errno != EPERM && errno != ENOTSUP)
+			return rn_fail(err, RN_EIO, "remove a mark of /%s: %m", p->path);
+	return 0;
+}
+
 static int walk_upper(struct diff_writer *d, const struct diff_place *dir, int depth, struct rn_error *err);
 
 static int upper_folder(struct diff_writer *d, struct diff_place *p, int depth, struct rn_error *err)
@@ -279,11 +297,14 @@ static int upper_folder(struct diff_writer *d, struct diff_place *p, int depth, 
 	bool same = base && p->base && diff_same_facts(d->j, p, &x);
 	if (!same && diff_add(d, p, &x, err) < 0)
 		return -1;
-	if (opaque && base && base->n_children && add_opaque(d, p->path, err) < 0)
+	bool hides = opaque && base && base->n_children;
+	if (hides ? add_opaque(d, p->path, err) < 0 : opaque && forget_opaque(p, err) < 0)
 		return -1;
 	p->base = opaque ? NULL : base;
 	if (walk_upper(d, p, depth, err) < 0)
 		return -1;
+	if (same && unlinkat(p->dir, p->name, AT_REMOVEDIR) == 0)
+		return 0; /* nothing in it is the layer's */
 	diff_set_time(p, same ? base->mtime : diff_clamp(d->j, p->st->st_mtim.tv_sec));
 	return 0;
 }
@@ -293,7 +314,7 @@ static int upper_file(struct diff_writer *d, const struct diff_place *p, struct 
 	RN_AUTO(diff_xattrs_clear) struct diff_xattrs x = { 0 };
 	if (diff_xattrs_read(p->fd, p->path, &x, err) < 0)
 		return -1;
-	return untouched(d->j, p, &x) ? 0 : diff_add(d, p, &x, err);
+	return untouched(d->j, p, &x) ? forget(p->dir, p->name, p->path, err) : diff_add(d, p, &x, err);
 }
 
 static int upper_entry(struct diff_writer *d, const struct diff_place *dir, const char *name, int depth, struct rn_error *err)
@@ -304,11 +325,9 @@ static int upper_entry(struct diff_writer *d, const struct diff_place *dir, cons
 		return rn_fail(err, RN_EIO, "/%s: %m", path);
 	const struct layer_node *base = dir->base ? layer_node_child(dir->base, name) : NULL;
 	if (S_ISCHR(st.st_mode) && st.st_rdev == 0)
-		return base ? diff_whiteout(d, dir->path, name, err) : 0;
-	if (S_ISSOCK(st.st_mode)) {
-		(void)!unlinkat(dir->fd, name, 0); /* a layer cannot hold one, and nobody listens any more */
-		return 0;
-	}
+		return base ? diff_whiteout(d, dir->path, name, err) : forget(dir->fd, name, path, err);
+	if (S_ISSOCK(st.st_mode))
+		return forget(dir->fd, name, path, err); /* a layer cannot hold one, and nobody listens any more */
 	bool opened = S_ISDIR(st.st_mode) || S_ISREG(st.st_mode);
 	RN_AUTO(rn_closep) int fd = opened ? openat(dir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
 	if (opened && fd < 0)

@@ -23,7 +23,7 @@ def context(runner, tmp_path):
     return Context(runner, tmp_path / "work")
 
 
-def layers(context, *layers):
+def layers(context, *layers, name="base"):
     """FROM of an image with these layers, each a list of (path, Entry or, for a hard link, its target), on top of busybox."""
     stack = Stack(0)
     stack.layers = []
@@ -38,7 +38,7 @@ def layers(context, *layers):
                     info.type, info.mode, info.uid, info.size = TYPES[entry.kind], entry.mode, entry.uid, len(entry.data)
                 tar.addfile(info, io.BytesIO(b"" if isinstance(entry, str) else entry.data))
         stack.layers.append(raw.getvalue())
-    return "FROM " + stack.write(context.folder / "base", True)
+    return "FROM " + stack.write(context.folder / name, True)
 
 
 def test_a_hard_link_keeps_its_content_when_another_layer_replaces_its_other_name(context):
@@ -66,6 +66,19 @@ def test_a_layer_that_speaks_of_a_folder_and_of_a_file_far_below_it(context):
         shutil.rmtree(folder)
     image = context.build(text + "RUN stat -c '%a %u' /srv /srv/x /srv/x/y > /out; cat /srv/x/y/f >> /out\n")
     assert context.cached == 2 and content(image, "out") == b"711 0\n755 7\n755 0\ndeep\n"
+
+
+def test_what_a_run_only_touched_is_not_taken_from_another_image(context):
+    """Two images whose RUN makes the same layer: the folder that it is kept in has nothing of the first image's files."""
+    text = ("RUN chmod 644 /d/f && chown 0:0 /d/f && if [ -d /e ]; then touch /e/x && rm /e/x; fi; echo out > /out\n"
+            "RUN cat /d/f > /seen; ls -d /e >> /seen 2>&1; true\n")
+    seen = []
+    for name, f, more in (("one", b"one\n", [("e", Entry("dir"))]), ("two", b"two\n", [])):
+        base = layers(context, [("d", Entry("dir")), ("d/f", Entry("file", 0o644, data=f)), *more], name=name)
+        image = context.build(f"{base}\n{text}")
+        seen.append((image.config["rootfs"]["diff_ids"][-2], content(image, "seen")))
+    assert seen[0][0] == seen[1][0], "one layer"
+    assert [text for _, text in seen] == [b"one\n/e\n", b"two\nls: /e: No such file or directory\n"]
 
 
 def stacks():
