@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import subprocess
 import tarfile
 from dataclasses import dataclass, field
@@ -62,18 +63,21 @@ def remove(tree, inodes, path):
         inodes.pop(name, None)
 
 
+def members(tar):
+    """(path, member) of all but the root; whiteouts, which speak of the layers below alone, before the rest."""
+    named = [(member.name.strip("/"), member) for member in tar]
+    named = [(re.sub(r"^(\./)+", "", path), member) for path, member in named]
+    return sorted((pair for pair in named if pair[0] not in ("", ".")), key=lambda pair: not pair[0].rpartition("/")[2].startswith(".wh."))
+
+
 def apply_layer(tree, inodes, data, serial):
     with tarfile.open(fileobj=io.BytesIO(inflate(data))) as tar:
-        for member in tar:
-            path = member.name.strip("/")
-            while path.startswith("./"):
-                path = path[2:]
-            if path in ("", "."):
-                continue
+        for path, member in members(tar):
             folder, _, base = path.rpartition("/")
             if base == ".wh..wh..opq":
                 for name in [p for p in tree if p.startswith(folder + "/")]:
                     del tree[name]
+                    inodes.pop(name, None)
                 continue
             if base.startswith(".wh."):
                 remove(tree, inodes, (folder + "/" if folder else "") + base[4:])

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`profile: lambda` and `runner lambda-lint`: what Lambda refuses is refused before the image is pushed, with the cure."""
 
+import os
+import shutil
+
 import pytest
 
+import harness_base
 from fault_registry import FaultRegistry
 from images import Image
 from oci_context import Context
@@ -72,6 +76,16 @@ def test_what_a_distribution_hides_is_no_fault(context):
     assert "cannot read" not in lambda_build(context, text, code=0).text
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="RUN on the best rung")
+def test_what_run_made_unreadable_is_a_warning_but_in_the_task_folder(context, tmp_path):
+    harness_base.layout(tmp_path / "base")
+    text = GOOD.replace("scratch", f"oci-layout://{tmp_path}/base") + "RUN mkdir -p /data /var/task && echo x > {0}/s && chmod 600 {0}/s\n"
+    assert "warning: Lambda's user cannot read 1 files or folders that RUN made: /data/s" in lambda_build(context, text.format("/data"), code=0).text
+    shutil.rmtree(context.folder / "layout")
+    assert "Lambda's user cannot read 1 files or folders: /var/task/s" in lambda_build(context, text.format("/var/task")).text
+    assert not (context.folder / "layout").exists()
+
+
 @pytest.mark.parametrize("how", ["zstd", "none"])
 def test_other_compressions_are_refused_at_once(context, how):
     result = lambda_build(context, GOOD, code=None, compression=how)
@@ -83,12 +97,13 @@ def test_an_index_is_refused_at_once(context):
     assert result.code and "one platform" in result.text
 
 
-def test_a_base_with_zstd_layers_is_refused_before_the_push(context):
-    context.build("FROM scratch\nCOPY program /base\n", layout="zstd", compression="zstd")
+@pytest.mark.parametrize("how, kind", [("zstd", "tar+zstd"), ("none", "tar")])
+def test_a_base_with_other_layers_is_refused_before_the_push(context, how, kind):
+    context.build("FROM scratch\nCOPY program /base\n", layout="other", compression=how)
     with FaultRegistry() as registry:
         result = context.build(GOOD.replace("scratch", "base"), code=1, profile="lambda", push=True, tags=[f"{registry.host}/app:v1"],
-                               build_contexts={"base": "oci-layout://zstd"})
-        assert "layer 1 is application/vnd.oci.image.layer.v1.tar+zstd" in result.text and "base image with gzip layers" in result.text
+                               build_contexts={"base": "oci-layout://other"})
+        assert f"layer 1 is application/vnd.oci.image.layer.v1.{kind}\n" in result.text and "base image with gzip layers" in result.text
         assert not registry.manifests
 
 

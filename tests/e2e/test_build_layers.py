@@ -3,6 +3,8 @@
 
 import io
 import os
+import random
+import re
 import shutil
 import subprocess
 import tarfile
@@ -15,7 +17,7 @@ from build_context import Context, Image
 from layer_stacks import TYPES, Entry, Stack
 from test_build_rungs import contents as content
 
-SEEDS = range(int(os.environ.get("STACKS_FROM", 0)), int(os.environ.get("STACKS_TO", 40)))
+SEEDS = range(int(os.environ.get("STACKS_FROM", 0)), int(os.environ.get("STACKS_TO", 25)))
 
 
 @pytest.fixture
@@ -139,3 +141,60 @@ def test_without_overlays_it_sees_the_same(context):
     assert "root in a locked-down container: chroot" in done.stdout + done.stderr
     problems = run_differences(Image.from_layout(context.folder / "layout"), made)
     assert not problems, problems
+
+
+LIST = (r"""RUN cd /w && find . -type f | while read f; do echo "$f|$(stat -c '%a|%u:%g|%s|%i' $f)|$(busybox sha256sum < $f)"; done > /files; """
+        r"""find . ! -type f | while read f; do echo "$f|$(stat -c '%a|%u:%g' $f)|$(readlink $f)"; done > /others""")
+
+
+def some_change(chance):
+    """A command that does something to two places below /w, or fails."""
+    a, b = ("/w/" + "/".join(chance.choice("abc") for _ in range(chance.randint(1, 3))) for _ in range(2))
+    return "(" + chance.choice([
+        f"mkdir -p {a}", f"rm -rf {a}", f"mv {a} {b}", f"ln {a} {b}", f"ln -s {b} {a}", f"ln -s ../x {a}", f"echo {chance.random()} > {a}", f"echo x >> {a}",
+        f"chmod {chance.choice(['700', '4755', '644', '1777', '2750'])} {a}", f"chown {chance.choice(['5:6', '0:0', '1000:7'])} {a}", f"cp -a {a} {b}",
+        f"rm -rf {a}; mkdir -p {a}; echo n > {a}/n", f"touch {a}", f"rm {a}", f": > {a}", f"busybox truncate -s 100 {a}"]) + ")"
+
+
+def seen_by_run(image, seed):
+    """{path: facts} as the last RUN of a stage listed them."""
+    want, inodes = {}, {}
+    for line in sorted(content(image, f"{seed}/files").decode().splitlines()):
+        name, mode, owner, size, inode, digest = line.split("|")
+        first = inodes.setdefault(inode, name[2:])
+        want[name[2:]] = f"file {int(mode, 8):04o} {owner} {size} {digest[:12]}" + (f" = {first}" if first != name[2:] else "")
+    for line in content(image, f"{seed}/others").decode().splitlines():
+        name, mode, owner, link = line.split("|")
+        want[name[2:]] = f"symlink - {owner} -> {link}" if link else f"dir {int(mode, 8):04o} {owner}"
+    want.pop("")
+    return want
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes owners")
+@pytest.mark.parametrize("rung", ["root", "chroot"])
+def test_a_layer_of_run_has_what_the_run_after_it_sees(context, rung):
+    """Random changes on random bases, several RUNs each; what the last one lists is what the layers say."""
+    seeds = range(int(os.environ.get("RUNS_FROM", 0)), int(os.environ.get("RUNS_TO", 12)))
+    text = ""
+    for seed in seeds:
+        chance = random.Random(seed)
+        base = Stack(seed).write(context.folder / f"base{seed}", True)
+        text += (f"FROM {base} AS r{seed}\nRUN mkdir /w; for n in a b c; do if [ -e $n ] || [ -L $n ]; then mv $n /w/; fi; done; "
+                 "find /w -type p | while read f; do rm $f; done\n")
+        for _ in range(chance.randint(2, 4)):
+            text += "RUN exec 2>/dev/null; " + "; ".join(some_change(chance) for _ in range(chance.randint(2, 8))) + "; true\n"
+        text += LIST + "\n"
+    file = context.pipeline(text + "FROM scratch\n" + "".join(f"COPY --from=r{seed} /files /others /{seed}/\nCOPY --from=r{seed} /w /{seed}/w\n" for seed in seeds))
+    wrap = [support.BUILD / "tests/tools/lockdown"] if rung == "chroot" else []
+    done = subprocess.run([*wrap, *context.runner.argv("run", file)], cwd=context.folder, env=context.runner.full_env(), stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, errors="replace", timeout=support.PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    image = Image.from_layout(context.folder / "layout")
+    facts, problems, count = image.describe(), {}, 0
+    for seed in seeds:
+        have = {path: re.sub(r" \{.*\}", "", text) for path, text in below(facts, f"{seed}/w").items()}  # capabilities are not listed
+        want = seen_by_run(image, seed)
+        count += len(want)
+        if lines := different(have, want):
+            problems[seed] = lines
+    assert count > 3 * len(seeds) and not problems, problems
