@@ -324,6 +324,8 @@ class Generator:
 # ---- the comparison ----
 
 REFUSED = []  # what neither builder built: the generator should make few of them
+# What buildah 1.28 says where it cannot give a file that it copies another name beyond ASCII: `COPY x /d/é`.
+PEERS_OWN = "io: read/write on closed pipe"
 
 def compare(builder, case):
     """Lines that say what is wrong with how a case is built."""
@@ -331,6 +333,8 @@ def compare(builder, case):
     builder.prepare(case)
     code, output, layout = builder.runner(case)
     their_code, their_output, folder = builder.buildah(case)
+    if not code and their_code and PEERS_OWN in their_output:
+        return []
     if code or their_code:
         if code and their_code:
             REFUSED.append((case.name, output))

@@ -210,7 +210,8 @@ def test_provenance_is_what_in_totos_own_reader_takes(context):
     """Unknown fields are errors to it, so is a wrong type."""
     fill(context)
     context.build(DOCKERFILE, layout="layout", provenance=True, tags=["example.com/app:v1"], build_args={"TOKEN": "hunter2"}, labels={"a": "b"},
-                  annotations={"c": "d"}, secrets={"npm": {"env": "PATH"}}, compression="zstd", compression_level=3, target=None)
+                  annotations={"c": "d"}, secrets={"npm": {"env": "NPM_TOKEN"}}, compression="zstd", compression_level=3, target=None,
+                  env={"NPM_TOKEN": "a-token-of-npm"})
     statement = artifacts(Layout(context.folder / "layout"))[IN_TOTO][1]
     parsed = json_format.ParseDict(statement, statement_pb2.Statement())
     Statement.copy_from_pb(parsed).validate()
