@@ -18,8 +18,6 @@
 
 extern char **environ;
 
-enum { GRACE_MAX_MS = 3600000 };
-
 struct execution {
 	enum schedule_call call;
 	const struct execute_values *values;
@@ -177,20 +175,6 @@ static int64_t processors(void)
 	return n < 2 ? 2 : n;
 }
 
-/* What a stage has to end by itself: RUNNER_STOP_GRACE. */
-static int read_grace(int64_t *ret, struct rn_error *err)
-{
-	const char *text = getenv("RUNNER_STOP_GRACE");
-	*ret = SCHEDULE_GRACE_MS;
-	if (!text || !*text)
-		return 0;
-	if (rn_parse_duration(text, ret, err) < 0)
-		return rn_wrap(err, "RUNNER_STOP_GRACE");
-	if (*ret < 1 || *ret > GRACE_MAX_MS)
-		return rn_fail(err, RN_EINVAL, "RUNNER_STOP_GRACE is from 1ms to 1h, not %s", text);
-	return 0;
-}
-
 /* The run that `rollback` puts back: --run, else the newest one that changed something. */
 static int find_run(struct execution *x, struct rn_error *err)
 {
@@ -247,7 +231,7 @@ static int run(struct execution *x, size_t *ret_changes)
 	const struct execute_values *v = x->values;
 	struct rn_error err = { 0 };
 	int64_t grace;
-	if (read_grace(&grace, &err) < 0)
+	if (rn_env_duration("RUNNER_STOP_GRACE", "1ms", "1h", SCHEDULE_GRACE_MS, &grace, &err) < 0)
 		return command_fail(EXIT_USAGE, &err);
 	if (v->junit && report_junit_prepare(v->junit, &err) < 0)
 		return command_fail(EXIT_MACHINE, &err);

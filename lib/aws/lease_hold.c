@@ -199,20 +199,6 @@ static int hold_it(struct hold *h)
 	return h->release ? release(h) : 1;
 }
 
-/* RUNNER_LEASE_TTL, for tests of what happens after a holder has died. */
-static int ttl(int64_t *ret, struct rn_error *err)
-{
-	const char *text = getenv("RUNNER_LEASE_TTL");
-	*ret = AWS_LEASE_TTL_MS;
-	if (!text || !*text)
-		return 0;
-	if (rn_parse_duration(text, ret, err) < 0)
-		return rn_wrap(err, "RUNNER_LEASE_TTL");
-	if (*ret < AWS_LEASE_TTL_MIN_MS || *ret > AWS_LEASE_TTL_MAX_MS)
-		return rn_fail(err, RN_EINVAL, "RUNNER_LEASE_TTL is from 1s to 1h, not %s", text);
-	return 0;
-}
-
 static int prepare(struct hold *h, struct rn_error *err)
 {
 	int64_t time;
@@ -220,7 +206,8 @@ static int prepare(struct hold *h, struct rn_error *err)
 		listen_for(h, TICK_MS);
 	if (!h->name || !rn_json_str(h->words, "token"))
 		return rn_fail(err, RN_EINVAL, "`runner aws lease hold` is started by `runner run` and told by it what to hold");
-	if (ttl(&time, err) < 0)
+	/* for tests of what happens after a holder has died */
+	if (rn_env_duration("RUNNER_LEASE_TTL", "1s", "1h", AWS_LEASE_TTL_MS, &time, err) < 0)
 		return -1;
 	cJSON_AddNumberToObject(h->words, "ttl_ms", (double)time);
 	h->lease = (struct aws_lease){ .name = h->name, .words = h->words, .ttl_ms = time, .say = say };

@@ -104,15 +104,6 @@ static char *print(const cJSON *j, int pretty)
 	return s;
 }
 
-/* Length of the valid UTF-8 sequence at s (at most n bytes); 0 when there is none. */
-static size_t sequence(const char *s, size_t n)
-{
-	for (size_t k = 1; k <= 4 && k <= n; k++)
-		if (rn_utf8_valid(s, k))
-			return k;
-	return 0;
-}
-
 /* Takes the text and returns it with U+FFFD for each byte that is no UTF-8. */
 static char *as_utf8(char *text)
 {
@@ -121,13 +112,12 @@ static char *as_utf8(char *text)
 	size_t n = strlen(text);
 	if (rn_utf8_valid(text, n))
 		return rn_take(&owned);
-	for (size_t i = 0; i < n;) {
-		size_t k = sequence(text + i, n - i);
-		if (k)
-			rn_buf_add(&b, text + i, k);
-		else
+	for (size_t i = 0; i < n; i++) {
+		size_t k = rn_utf8_prefix(text + i, n - i);
+		rn_buf_add(&b, text + i, k);
+		i += k;
+		if (i < n)
 			rn_buf_adds(&b, "\xef\xbf\xbd");
-		i += k ? k : 1;
 	}
 	return rn_buf_take(&b);
 }
@@ -232,6 +222,15 @@ bool rn_json_subset(const cJSON *want, const cJSON *have)
 		return !w && !h;
 	}
 	return rn_json_equal(want, have);
+}
+
+/* Length of the valid UTF-8 sequence at s (at most n bytes); 0 when there is none. */
+static size_t sequence(const char *s, size_t n)
+{
+	for (size_t k = 1; k <= 4 && k <= n; k++)
+		if (rn_utf8_valid(s, k))
+			return k;
+	return 0;
 }
 
 int rn_json_quote(struct rn_buf *b, const char *s, size_t n)

@@ -76,16 +76,17 @@ char *rn_replace(const char *s, const char *from, const char *to)
 	return out;
 }
 
-bool rn_utf8_valid(const char *text, size_t n)
+size_t rn_utf8_prefix(const char *text, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)text, *end = s + n;
 	while (s < end) {
+		size_t before = (size_t)(s - (const unsigned char *)text);
 		unsigned char c = *s++;
 		if (c < 0x80)
 			continue;
 		int more = c >= 0xc2 && c <= 0xdf ? 1 : (c & 0xf0) == 0xe0 ? 2 : c >= 0xf0 && c <= 0xf4 ? 3 : 0;
 		if (!more || end - s < more)
-			return false;
+			return before;
 		unsigned char lo = 0x80, hi = 0xbf;
 		if (c == 0xe0)
 			lo = 0xa0;
@@ -96,13 +97,18 @@ bool rn_utf8_valid(const char *text, size_t n)
 		else if (c == 0xf4)
 			hi = 0x8f;
 		if (*s < lo || *s > hi)
-			return false;
+			return before;
 		for (int i = 1; i < more; i++)
 			if ((s[i] & 0xc0) != 0x80)
-				return false;
+				return before;
 		s += more;
 	}
-	return true;
+	return n;
+}
+
+bool rn_utf8_valid(const char *text, size_t n)
+{
+	return rn_utf8_prefix(text, n) == n;
 }
 
 void rn_strv_take(struct rn_strv *l, char *s)

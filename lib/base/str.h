@@ -24,6 +24,8 @@ char *rn_lower(char *s);
 char *rn_replace(const char *s, const char *from, const char *to);
 /** True when s[0..n) is valid UTF-8 (RFC 3629). */
 bool rn_utf8_valid(const char *s, size_t n);
+/** How many of the bytes at the beginning are valid UTF-8: n, or where the first fault is. */
+size_t rn_utf8_prefix(const char *s, size_t n);
 
 /** A list of owned strings; `v` is NULL-terminated once anything was added. */
 struct rn_strv {
@@ -48,6 +50,8 @@ int rn_parse_double(const char *s, double *ret, struct rn_error *err); /* C loca
 int rn_parse_bool(const char *s, bool *ret, struct rn_error *err);
 /** "250ms", "10s", "15m", "1h30m", "2d"; a bare number is seconds. Milliseconds, >= 0. */
 int rn_parse_duration(const char *s, int64_t *ret_ms, struct rn_error *err);
+/** The duration in a variable of the environment, `without` (milliseconds) when it is not set or empty. RN_EINVAL also when it is not from `least` to `most`, durations as text. */
+int rn_env_duration(const char *name, const char *least, const char *most, int64_t without, int64_t *ret_ms, struct rn_error *err);
 /** "512", "64k", "64KiB", "10MB", "1.5GiB": KB = 1000, K / KiB = 1024. Bytes. */
 int rn_parse_size(const char *s, uint64_t *ret, struct rn_error *err);
 /** "1.2s", "3m04s": for people. Writes at most n bytes, returns `to`. */

@@ -141,6 +141,20 @@ int rn_parse_size(const char *s, uint64_t *ret, struct rn_error *err)
 	return 0;
 }
 
+int rn_env_duration(const char *name, const char *least, const char *most, int64_t without, int64_t *ret_ms, struct rn_error *err)
+{
+	const char *text = getenv(name);
+	int64_t from, to;
+	*ret_ms = without;
+	if (!text || !*text)
+		return 0;
+	if (rn_parse_duration(least, &from, err) < 0 || rn_parse_duration(most, &to, err) < 0 || rn_parse_duration(text, ret_ms, err) < 0)
+		return rn_wrap(err, "%s", name);
+	if (*ret_ms < from || *ret_ms > to)
+		return rn_fail(err, RN_EINVAL, "%s is from %s to %s, not %s", name, least, most, text);
+	return 0;
+}
+
 const char *rn_format_duration(int64_t ms, char *to, size_t n)
 {
 	long long s = ms / 1000;

@@ -308,18 +308,6 @@ static int read_heredocs(struct df_lexer *lexer, struct df_reading *r, struct df
 	return 0;
 }
 
-/* Bytes at the beginning of s[0..n) that are UTF-8. */
-static size_t utf8_length(const char *s, size_t n)
-{
-	size_t at = 0;
-	for (size_t k = 1; k <= 4 && at + k <= n;) {
-		bool valid = rn_utf8_valid(s + at, k);
-		at += valid ? k : 0;
-		k = valid ? 1 : k + 1;
-	}
-	return at;
-}
-
 /*
  * What gets into the image's configuration, which is JSON, has to be UTF-8. Names of files (COPY, ADD) and commands (RUN) do not
  * have to; in the history such bytes become U+FFFD.
@@ -327,7 +315,7 @@ static size_t utf8_length(const char *s, size_t n)
 static int check_utf8(struct df_reading *r)
 {
 	const char *s = r->line->text;
-	size_t bad = utf8_length(s, r->line->len);
+	size_t bad = rn_utf8_prefix(s, r->line->len);
 	if (r->to->op == DF_COPY || r->to->op == DF_ADD || r->to->op == DF_RUN || bad == r->line->len)
 		return 0;
 	df_reading_fail(r, bad, 1, "the byte 0x%02x is no UTF-8, and an image's configuration can hold nothing else", (unsigned char)s[bad]);

@@ -281,6 +281,15 @@ class User:
             assert result.code == code, str(result)
         return result
 
+    def as_self(self):
+        """What starts a program as this user, without supplementary groups."""
+        return ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
+
+    def on_rung(self, rung):
+        """What starts a program where the sandbox gets this rung: as root, as this user or in a locked-down container."""
+        return {"root": [], "mapped": self.as_self(), "single-id": [*self.as_self(), "--no-new-privs"],
+                "chroot": [str(BUILD / "tests/tools/lockdown")]}[rung]
+
     def runner(self, *args, **more):
         return self.run([self.build / "bin/runner", *args], **more)
 

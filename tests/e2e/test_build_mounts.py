@@ -172,8 +172,7 @@ class Bench:
 
 def start(user, rung, home, *argv):
     """runner on a rung, in a folder that it may write."""
-    ids = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
-    wrap = {"root": [], "mapped": ids, "single-id": [*ids, "--no-new-privs"], "chroot": [support.BUILD / "tests/tools/lockdown"]}[rung]
+    wrap = user.on_rung(rung)
     if rung in ("mapped", "single-id") and not (home / "cache").exists():
         subprocess.run(["chown", "-R", "-h", f"{user.uid}:{user.gid}", home], check=True)
     env = {**support.clean_env(home), "XDG_CACHE_HOME": str(home / "cache"), "TOKEN": SECRET}

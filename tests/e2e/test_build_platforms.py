@@ -116,8 +116,7 @@ def test_on_every_rung(plain_user, tmp_path, rung):
     foreign.base(home / "base")
     context.pipeline(f"FROM oci-layout://{home}/base\nRUN uname -m > /m && chown 5:6 /m\n", platform="linux/arm64")
     subprocess.run(["chown", "-R", f"{plain_user.uid}:{plain_user.gid}", home], check=True)
-    ids = ["setpriv", f"--reuid={plain_user.uid}", f"--regid={plain_user.gid}", "--clear-groups"]
-    wrap = {"mapped": ids, "single-id": [*ids, "--no-new-privs"], "chroot": [support.BUILD / "tests/tools/lockdown"]}[rung]
+    wrap = plain_user.on_rung(rung)
     env = {**support.clean_env(home), "XDG_CACHE_HOME": str(home / "cache")}
     with foreign.registered():
         done = subprocess.run([*wrap, plain_user.build / "bin/runner", "build.pipe"], cwd=home, env=env, capture_output=True, text=True)

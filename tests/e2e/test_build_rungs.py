@@ -70,8 +70,7 @@ class World:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def wrap(self, rung):
-        ids = ["setpriv", f"--reuid={self.user.uid}", f"--regid={self.user.gid}", "--clear-groups"]
-        return {"root": [], "mapped": ids, "single-id": [*ids, "--no-new-privs"], "chroot": [BUILD / "tests/tools/lockdown"]}[rung]
+        return self.user.on_rung(rung)
 
     def build(self, rung):
         """{case name: (exit code, output, layout)} of all cases, and the whole output."""

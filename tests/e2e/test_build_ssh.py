@@ -50,9 +50,8 @@ class Place:
     def __init__(self, rung, user):
         if rung == "mapped" and not shutil.which("newuidmap"):
             pytest.skip("needs newuidmap")
-        ids = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
         self.home, self.build_folder = user.path(f"ssh-{rung}"), user.build
-        self.wrap = {"root": [], "mapped": ids, "single-id": [*ids, "--no-new-privs"], "chroot": [str(support.BUILD / "tests/tools/lockdown")]}[rung]
+        self.wrap = user.on_rung(rung)
         self.env = {**support.clean_env(self.home), "XDG_CACHE_HOME": str(self.home / "cache")}
         self.owner = (user.uid, user.gid) if rung in ("mapped", "single-id") else (0, 0)
         harness_base.layout(self.home / "base")
@@ -65,7 +64,7 @@ class Place:
         short.mkdir()
         long.mkdir()
         self.own()
-        plain = ids if self.owner[0] else []
+        plain = user.as_self() if self.owner[0] else []
         self.one, self.two = Agent(short, "key one", plain), Agent(long, "key two", plain)
 
     def own(self):

@@ -43,8 +43,7 @@ class Place:
         self.user = user
         self.home = user.path(f"stops-{rung}")
         (self.home / "context").mkdir()
-        ids = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
-        self.wrap = {"root": [], "mapped": ids, "single-id": [*ids, "--no-new-privs"], "chroot": [support.BUILD / "tests/tools/lockdown"]}[rung]
+        self.wrap = user.on_rung(rung)
         self.env = {**support.clean_env(self.home), "XDG_CACHE_HOME": str(self.home / "cache"), **NOT_KILLED}
 
     def prepare(self, dockerfile):

@@ -39,8 +39,7 @@ class Place:
                   {"id": "image", "uses": "oci-build", "with": {"context": "context", "layout": "layout", "platform": "linux/amd64",
                                                                "secrets": {"s": {"value": "hidden"}}}}]
         (self.home / "b.pipe").write_text(json.dumps({"name": "b", "stages": stages}))
-        ids = ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
-        self.wrap = {"root": [], "mapped": ids, "single-id": [*ids, "--no-new-privs"], "chroot": [str(support.BUILD / "tests/tools/lockdown")]}[rung]
+        self.wrap = user.on_rung(rung)
         if rung in ("mapped", "single-id"):
             subprocess.run(["chown", "-R", "-h", f"{user.uid}:{user.gid}", self.home], check=True)
 
